@@ -1,0 +1,243 @@
+"""The one place that writes: to Kubernetes objects, to GitHub.
+
+Every action passes here, so rate limits, dry run, retries, ordering and metrics live here, once. What an action means
+when its first try may or may not have had its effect is decided here too: names make creations idempotent, conditions
+protect patches and deletes, a comment is looked for before it is written again.
+"""
+
+from collections.abc import Mapping
+
+import anyio
+import msgspec
+import structlog
+
+from prow_async.api import actions, names
+from prow_async.api.errors import Exists, Missing, ProwError, Refused, Retry, Stale
+from prow_async.api.views import JobView
+from prow_async.core import adoption, identity, instants, jobview
+from prow_async.ports.clock import Clock, Ids
+from prow_async.ports.github import GitHub
+from prow_async.ports.kube import Collection
+from prow_async.ports.metrics import Metrics
+from prow_async.runtime.backoff import Backoff
+
+log = structlog.get_logger()
+ABORT_TRIES = 5
+
+
+class Targets(msgspec.Struct, frozen=True):
+    """Where writes go. `pods` is keyed by cluster alias; an alias that is not there is no build cluster of ours."""
+
+    jobs: Collection
+    events: Collection
+    pods: Mapping[str, Collection]
+    github: GitHub | None
+    """None in components that never speak to GitHub."""
+
+
+class Executor:
+    """Performs actions.
+
+    Args:
+        dry_run: log each action, write nothing at all.
+        tries: how often an action that may work later is sent before Retry goes to the caller.
+    """
+
+    def __init__(
+        self, targets: Targets, metrics: Metrics, clock: Clock, ids: Ids, dry_run: bool = False, tries: int = 4
+    ) -> None:
+        self._to = targets
+        self._metrics = metrics
+        self._clock = clock
+        self._ids = ids
+        self.dry_run = dry_run
+        self._tries = tries
+        self._backoff = Backoff(0.25, 10.0)
+        self._lanes = {alias: anyio.CapacityLimiter(64) for alias in ("", *targets.pods)}
+        self._github_lane = anyio.CapacityLimiter(16)
+
+    async def perform(self, action: actions.Action, cause: str) -> bytes | None:
+        """Perform one action; return the object as stored where the server says so.
+
+        Args:
+            cause: delivery GUID or object name, for the log.
+
+        Raises:
+            Retry: it did not work in `tries` tries; the effect may or may not be there. Decide again or send again.
+            Stale, Exists, Missing, Refused: as the port says; Missing never for deletes.
+        """
+        kind = type(action).__name__
+        if self.dry_run:
+            log.info("dry run: not performed", action=kind, why=action.why, cause=cause)
+            return None
+        started_s = self._clock.now()
+        for attempt in range(1, self._tries + 1):
+            try:
+                result = await self._once(action, started_s if attempt > 1 else None)
+            except Retry as error:
+                self._metrics.count("prow_async_executor_retries_total", action=kind)
+                if attempt == self._tries:
+                    self._metrics.count("prow_async_executor_actions_total", action=kind, outcome="retry")
+                    raise
+                wait_s = self._backoff.wait_s(attempt) if error.after_s is None else error.after_s
+                log.info("write will be tried again", action=kind, why=error.why, wait_s=round(wait_s, 2), cause=cause)
+                await anyio.sleep(wait_s)
+            except ProwError as error:
+                outcome = type(error).__name__.lower()
+                self._metrics.count("prow_async_executor_actions_total", action=kind, outcome=outcome)
+                raise
+            else:
+                self._metrics.count("prow_async_executor_actions_total", action=kind, outcome="done")
+                return result
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def resume(self, action: actions.Action, cause: str, since_s: float) -> bytes | None:
+        """Perform an action that may have been performed before, by a process that died since `since_s`."""
+        if isinstance(action, actions.CreateComment) and not self.dry_run and await self._said(action, since_s):
+            log.info("comment found written already", cause=cause)
+            return None
+        return await self.perform(action, cause)
+
+    async def _once(self, action: actions.Action, since_s: float | None) -> bytes | None:
+        """One try. `since_s` is set when an earlier try may have had its effect."""
+        match action:
+            case actions.CreateProwJob() | actions.PatchProwJob() | actions.AbortProwJob() | actions.DeleteProwJob():
+                async with self._lanes[""]:
+                    return await self._job(action)
+            case actions.CreatePod() | actions.PatchPod() | actions.DeletePod():
+                return await self._pod(action)
+            case actions.RecordEvent():
+                async with self._lanes[""]:
+                    return await self._event(action)
+            case _:
+                async with self._github_lane:
+                    await self._github(action, since_s)
+                    return None
+
+    async def _job(
+        self, action: actions.CreateProwJob | actions.PatchProwJob | actions.AbortProwJob | actions.DeleteProwJob
+    ) -> bytes | None:
+        jobs = self._to.jobs
+        match action:
+            case actions.CreateProwJob():
+                return await self._create_job(action)
+            case actions.PatchProwJob():
+                patch = action.patch
+                if action.resource_version:
+                    meta = {**patch.get("metadata", {}), "resourceVersion": action.resource_version}
+                    patch = {**patch, "metadata": meta}
+                return await jobs.merge_patch(action.name, patch)
+            case actions.AbortProwJob():
+                return await self._abort(action)
+            case actions.DeleteProwJob():
+                try:
+                    await jobs.delete(action.name, action.uid)
+                except Missing:
+                    return None
+                return None
+
+    async def _create_job(self, action: actions.CreateProwJob) -> bytes:
+        """Create; where the derived name is taken, take an equal spec for ours and refuse any other."""
+        job = action.job
+        try:
+            return await self._to.jobs.create(msgspec.json.encode(job))
+        except Exists:
+            raw = await self._to.jobs.get(job.metadata.name)
+        found = jobview.read_full(raw)
+        theirs = found.metadata.annotations.get(names.DIGEST) or identity.spec_digest(found)
+        if adoption.same_job(identity.spec_digest(job), theirs):
+            return raw
+        raise Refused(
+            f"a ProwJob named {job.metadata.name} with another spec stands in namespace {job.metadata.namespace}"
+            f" (job {found.spec.job!r}, ours {job.spec.job!r}); it is left alone",
+            409,
+            "Foreign",
+        )
+
+    async def _abort(self, action: actions.AbortProwJob) -> bytes | None:
+        for _ in range(ABORT_TRIES):
+            try:
+                view: JobView = jobview.read(await self._to.jobs.get(action.name))
+                if view.complete or view.state == "aborted":
+                    return None
+                status = {"state": "aborted", "description": action.description}
+                patch = {"metadata": {"resourceVersion": view.resource_version}, "status": status}
+                return await self._to.jobs.merge_patch(action.name, patch)
+            except Stale:
+                continue
+            except Missing:
+                return None
+        raise Retry(f"ProwJob {action.name} changed {ABORT_TRIES} times while it was being aborted")
+
+    async def _pod(self, action: actions.CreatePod | actions.PatchPod | actions.DeletePod) -> bytes | None:
+        pods = self._to.pods.get(action.cluster)
+        if pods is None:
+            raise Refused(f"no build cluster has the alias {action.cluster!r}", reason="UnknownCluster")
+        async with self._lanes[action.cluster]:
+            match action:
+                case actions.CreatePod():
+                    return await pods.create(msgspec.json.encode(action.pod))
+                case actions.PatchPod():
+                    meta = {"resourceVersion": action.resource_version} if action.resource_version else {}
+                    patch = {**action.patch, "metadata": {**action.patch.get("metadata", {}), **meta}}
+                    return await pods.merge_patch(action.name, patch)
+                case actions.DeletePod():
+                    try:
+                        await pods.delete(action.name, action.uid)
+                    except Missing:
+                        return None
+                    return None
+
+    async def _event(self, action: actions.RecordEvent) -> bytes | None:
+        now = instants.rfc3339(self._clock.now())
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{action.name}.{self._ids.uuid4()[:13]}", "namespace": action.namespace},
+            "involvedObject": {
+                "apiVersion": action.api_version,
+                "kind": action.kind,
+                "namespace": action.namespace,
+                "name": action.name,
+                "uid": action.uid,
+            },
+            "reason": action.reason,
+            "message": action.message[:1024],
+            "type": "Warning" if action.warning else "Normal",
+            "source": {"component": "prow-async"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        return await self._to.events.create(msgspec.json.encode(event))
+
+    async def _github(self, action: actions.Action, since_s: float | None) -> None:
+        github = self._to.github
+        if github is None:
+            raise Refused("this component was started without GitHub credentials", reason="NoGitHub")
+        match action:
+            case actions.PostStatus():
+                await github.post_status(action.org, action.repo, action.sha, action.status)
+            case actions.CreateComment():
+                if since_s is None or not await self._said(action, since_s):
+                    await github.create_comment(action.org, action.repo, action.number, action.body)
+            case actions.EditComment():
+                await github.edit_comment(action.org, action.repo, action.comment_id, action.body)
+            case actions.DeleteComment():
+                await github.delete_comment(action.org, action.repo, action.comment_id)
+            case actions.AddLabel():
+                await github.add_label(action.org, action.repo, action.number, action.label)
+            case actions.RemoveLabel():
+                await github.remove_label(action.org, action.repo, action.number, action.label)
+            case _:
+                raise AssertionError(f"{type(action).__name__} is not a GitHub action")
+
+    async def _said(self, action: actions.CreateComment, since_s: float) -> bool:
+        """True when a comment of ours with this very text is there, written at `since_s` or later (whole seconds)."""
+        assert self._to.github is not None
+        bot = await self._to.github.bot_user()
+        for comment in await self._to.github.comments(action.org, action.repo, action.number):
+            mine = comment.user.login == bot.login and comment.body == action.body
+            if mine and instants.seconds(comment.created_at) >= int(since_s):
+                return True
+        return False

@@ -1,0 +1,367 @@
+"""One actor per ProwJob: looks at the job and its pod, asks core/plank for the next step, takes it.
+
+It holds nothing that the cluster does not hold, beside our own writes that the watch has not shown yet. News and
+timers only wake it; a lost wake-up is made good by the next.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+import structlog
+
+from prow_async.actors.executor import Executor
+from prow_async.actors.overlay import Overlay
+from prow_async.actors.store import Change, Store
+from prow_async.api import actions, names
+from prow_async.api.errors import Exists, Missing, Refused, Retry, Stale, UserMistake
+from prow_async.api.prowjob import Json, ProwJob
+from prow_async.api.views import JobView, PodView
+from prow_async.core import adoption, instants, joburl, jobview, plank, podspec, podview
+from prow_async.ports.clock import Clock, Ids
+from prow_async.ports.config import ConfigSource
+from prow_async.ports.kube import Collection
+from prow_async.ports.metrics import Metrics
+from prow_async.runtime.keyed import KeyedActors
+from prow_async.runtime.story import Stories
+
+log = structlog.get_logger()
+Wake = Literal["job", "pod", "again", "synced"]
+GONE_CHECK_S = 1.0
+PATCH_TRIES = 5
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """One build cluster: its pods as watched, and the way to read one afresh."""
+
+    pods: Collection
+    store: Store[PodView]
+
+
+class JobActors:
+    """The family of job actors.
+
+    Args:
+        jobs: ProwJobs as watched; keeps the JSON of jobs that still need a pod.
+        clusters: build clusters by alias.
+    """
+
+    def __init__(
+        self,
+        jobs: Store[JobView],
+        source: Collection,
+        clusters: Mapping[str, Cluster],
+        executor: Executor,
+        env: "Env",
+    ) -> None:
+        self._source = source
+        self._clusters = clusters
+        self._executor = executor
+        self._env = env
+        self._jobs = Overlay(jobs)
+        self._pods = {alias: Overlay(cluster.store) for alias, cluster in clusters.items()}
+        self._uids: dict[str, str] = {}
+        self.actors: KeyedActors[str, Wake] = KeyedActors("job", self._turn, self._failed, "again")
+        jobs.subscribe(self._job_changed)
+        for alias, cluster in clusters.items():
+            cluster.store.on_synced(self._waker(jobs, alias))
+        for store in {id(cluster.store): cluster.store for cluster in clusters.values()}.values():
+            store.subscribe(self._pod_changed)
+
+    async def run(self) -> None:
+        await self.actors.run()
+
+    def _waker(self, jobs: Store[JobView], alias: str) -> Callable[[], None]:
+        def wake() -> None:
+            for job in jobs:
+                if job.cluster == alias and not job.complete:
+                    self.actors.post(job.name, "synced")
+
+        return wake
+
+    def _job_changed(self, change: Change[JobView]) -> None:
+        if change.new is None:
+            self._forget(change.name)
+        elif not change.new.complete and change.new.agent == "kubernetes":
+            self.actors.post(change.name, "job")
+
+    def _pod_changed(self, change: Change[PodView]) -> None:
+        pod = change.new or change.old
+        if pod is not None and pod.created_by_prow:
+            self.actors.post(pod.job_name or pod.name, "pod")
+
+    def _forget(self, name: str) -> None:
+        self.actors.forget(name)
+        self._jobs.forget(name)
+        for overlay in self._pods.values():
+            overlay.forget(name)
+
+    def _failed(self, name: str, error: Exception, failures: int) -> None:
+        """A turn raised. An error that names its next move is the world's trouble; anything else is a bug of ours."""
+        self._env.stories.add(name, f"turn failed ({failures}): {error}")
+        if isinstance(error, Retry | Stale | Refused):
+            log.warning("job turn will be tried again", prowjob=name, why=str(error), failures=failures)
+            return
+        self._env.metrics.count("prow_async_actor_restarts_total", actor="job")
+        self._forget(name)
+        log.error("job actor died; rebuilt from the cluster", prowjob=name, story=self.story(name), exc_info=error)
+
+    def story(self, name: str) -> list[str]:
+        return [f"{instants.rfc3339(at)} {line}" for at, line in self._env.stories.of(name)]
+
+    async def _turn(self, name: str, mails: list[Wake]) -> float | None:
+        job = self._jobs.get(name)
+        if job is None or job.complete or job.agent != "kubernetes":
+            self._forget(name)
+            return None
+        cluster = self._clusters.get(job.cluster)
+        if cluster is None:
+            why = f"cluster {job.cluster!r} is none of the build clusters ({', '.join(sorted(self._clusters))})"
+            return await self._take(job, None, plank.terminal_error(why, self._env.clock.now()))
+        if not cluster.store.synced:
+            self._env.stories.add(name, f"waits for cluster {job.cluster} to be listed")
+            return await self._deadline_without_cluster(job)
+        pod = self._pods[job.cluster].get(name)
+        step = plank.decide(job, pod, self._settings(), self._env.clock.now())
+        return await self._take(job, pod, step)
+
+    async def _deadline_without_cluster(self, job: JobView) -> float | None:
+        """A silent cluster stops its own jobs only until their deadline, by our own clock."""
+        settings, now_s = self._settings(), self._env.clock.now()
+        since_s = job.pending_s or job.start_s or job.created_s
+        limit_s = job.pod_pending_timeout_s or settings.pod_pending_timeout_s
+        if job.state == "pending" and job.pod_name:
+            limit_s = job.pod_running_timeout_s or settings.pod_running_timeout_s
+        if job.state in {"triggered", "pending"} and now_s >= since_s + limit_s:
+            text = f"Build cluster {job.cluster} could not be reached."
+            return await self._take(job, None, plank.Patch(plank.completed("error", text, now_s), text))
+        return since_s + limit_s - now_s
+
+    def _settings(self) -> plank.Settings:
+        p = self._env.config.current().config.plank
+        return plank.Settings(
+            p.pod_pending_timeout_s, p.pod_running_timeout_s, p.pod_unscheduled_timeout_s, p.max_revivals
+        )
+
+    async def _take(self, job: JobView, pod: PodView | None, step: plank.Step) -> float | None:
+        self._env.stories.add(job.name, step.why)
+        if self._executor.dry_run and isinstance(step, plank.Start | plank.Patch):
+            log.info("dry run: step not taken", prowjob=job.name, step=type(step).__name__, why=step.why)
+            return None
+        match step:
+            case plank.Start():
+                return await self._start(job, step)
+            case plank.Patch():
+                return await self._patch(job, pod, step)
+            case plank.Confirm():
+                return await self._confirm(job, step)
+            case plank.Wait():
+                return None if step.until_s is None else max(0.0, step.until_s - self._env.clock.now())
+            case plank.Settled():
+                return None
+
+    async def _confirm(self, job: JobView, step: plank.Confirm) -> float | None:
+        """Nothing is concluded from a pod's absence in the store: read it."""
+        try:
+            pod = podview.read(await self._clusters[job.cluster].pods.get(job.pod_name))
+        except Missing:
+            return await self._patch(job, None, step.lost)
+        again = plank.decide(job, pod, self._settings(), self._env.clock.now())
+        if isinstance(again, plank.Confirm):
+            return GONE_CHECK_S
+        return await self._take(job, pod, again)
+
+    async def _patch(self, job: JobView, pod: PodView | None, step: plank.Patch) -> float | None:
+        if step.delete_first:
+            await self._delete_pod(job, pod, step)
+        patched = await self._patch_status(job, step.status, step.why)
+        if patched is None:
+            return GONE_CHECK_S
+        if not step.delete_first:
+            await self._delete_pod(job, pod, step)
+        return None if patched.complete else 0.0
+
+    async def _delete_pod(self, job: JobView, pod: PodView | None, step: plank.Patch) -> None:
+        if not step.delete_pod or pod is None:
+            return
+        if step.drop_finalizer:
+            await self._drop_finalizer(job, pod)
+        why = step.why
+        delete = actions.DeletePod(
+            cluster=job.cluster, namespace=pod.namespace, name=pod.name, uid=step.delete_pod, reason=why, why=why
+        )
+        try:
+            await self._executor.perform(delete, job.name)
+        except Stale:  # another pod stands there by now: the one we meant is gone
+            return
+
+    async def _drop_finalizer(self, job: JobView, pod: PodView) -> None:
+        rest = [f for f in pod.finalizers if f != names.GCS_K8S_FINALIZER]
+        patch = actions.PatchPod(
+            cluster=job.cluster,
+            namespace=pod.namespace,
+            name=pod.name,
+            patch={"metadata": {"finalizers": rest}},
+            resource_version=pod.resource_version,
+            why="the pod is given up: nobody will report on it",
+        )
+        try:
+            await self._executor.perform(patch, job.name)
+        except Missing:
+            return
+
+    async def _patch_status(
+        self, job: JobView, status: dict[str, object], why: str, labels: dict[str, str] | None = None
+    ) -> JobView | None:
+        """Patch the job on condition that it is as we know it. None: it has moved on, decide again.
+
+        Writes that do not concern us (a reporter's mark) may have come between: then the condition is renewed.
+        """
+        for _ in range(PATCH_TRIES):
+            patch = actions.PatchProwJob(
+                namespace=job.namespace,
+                name=job.name,
+                patch={"metadata": {"labels": labels}, "status": status} if labels else {"status": status},
+                resource_version=job.resource_version,
+                why=why,
+            )
+            try:
+                raw = await self._executor.perform(patch, job.name)
+            except Stale:
+                fresh = jobview.read(await self._source.get(job.name))
+                if _moved(job, fresh):
+                    return None
+                job = fresh
+                continue
+            except Missing:
+                return None
+            if raw is None:
+                return None
+            view = jobview.read(raw)
+            self._jobs.wrote(job.name, job.resource_version, view)
+            return view
+        return None
+
+    async def _start(self, job: JobView, step: plank.Start) -> float | None:
+        full = await self._full(job)
+        if full is None:
+            return GONE_CHECK_S
+        try:
+            pod, raw = await self._pod_of(job, full, step.attempt)
+        except (UserMistake, Refused) as error:
+            return await self._refuse(job, full, error)
+        if raw is None:
+            return GONE_CHECK_S
+        view = podview.read(raw)
+        self._pods[job.cluster].wrote(view.name, "", view)
+        now = instants.rfc3339(self._env.clock.now())
+        build_id = view.build_id or pod["metadata"]["labels"].get(names.BUILD_ID_LABEL, "")
+        status: dict[str, object] = {
+            "state": "pending",
+            "description": "Job triggered.",
+            "build_id": build_id,
+            "pod_name": view.name,
+            "url": self._url(full, build_id),
+        }
+        if job.pending_s is None:
+            status["pendingTime"] = now
+        labels = {names.ID_LABEL: job.name, names.BUILD_ID_LABEL: build_id}  # upstream's jobs carry them too
+        patched = await self._patch_status(job, status, f"pod {view.name} created", labels)
+        if patched is None:
+            return GONE_CHECK_S
+        self._env.stories.add(job.name, f"pod {view.namespace}/{view.name} created in cluster {job.cluster}")
+        log.info("pod created", prowjob=job.name, job=job.job, cluster=job.cluster, **_guid(job))
+        return None
+
+    async def _full(self, job: JobView) -> ProwJob | None:
+        raw = self._env.raw(job.name)
+        if raw is None:
+            try:
+                raw = await self._source.get(job.name)
+            except Missing:
+                return None
+        full = jobview.read_full(raw)
+        return full if full.metadata.uid == job.uid else None
+
+    async def _pod_of(self, job: JobView, full: ProwJob, attempt: int) -> tuple[Json, bytes | None]:
+        """Create this attempt's pod or adopt the one that stands there. (pod, None): not yet, ask again."""
+        namespace = self._env.config.current().config.pod_namespace
+        pod = podspec.pod_for(full, self._env.ids.build_id(), namespace, attempt)
+        create = actions.CreatePod(cluster=job.cluster, pod=pod, why=f"attempt {attempt} of {job.job}")
+        try:
+            return pod, await self._executor.perform(create, job.name)
+        except Exists:
+            pass
+        try:
+            raw = await self._clusters[job.cluster].pods.get(job.name)
+        except Missing:
+            return pod, None
+        found = podview.read(raw)
+        expected = podspec.pod_for(full, found.build_id, namespace, attempt) if found.build_id else pod
+        digest = expected["metadata"]["annotations"][names.DIGEST]
+        verdict, why = adoption.judge_pod(job, attempt, digest, found)
+        self._env.stories.add(job.name, why)
+        if verdict == "foreign":
+            raise Refused(why, 409, "Foreign")
+        if verdict == "wait":
+            if not found.deleting:
+                gone = plank.Patch({}, why, delete_pod=found.uid, drop_finalizer=bool(found.finalizers))
+                await self._delete_pod(job, found, gone)
+            return pod, None
+        return expected, raw
+
+    async def _refuse(self, job: JobView, full: ProwJob, error: UserMistake | Refused) -> float | None:
+        """No pod can be made for this job: say so on the job, and in an event where a stranger's pod is in the way."""
+        if isinstance(error, Refused) and error.reason == "UnknownCluster":
+            step = plank.terminal_error(error.why, self._env.clock.now())
+        else:
+            text = f"Pod can not be created: {error}"
+            status = plank.completed("error", text, self._env.clock.now())
+            status["url"] = self._url(full, "")
+            step = plank.Patch(status, text)
+        if isinstance(error, Refused) and error.reason == "Foreign":
+            event = actions.RecordEvent(
+                namespace=job.namespace,
+                kind="ProwJob",
+                name=job.name,
+                uid=job.uid,
+                api_version=names.API_VERSION,
+                reason="ForeignPod",
+                message=error.why,
+                warning=True,
+                why=error.why,
+            )
+            await self._executor.perform(event, job.name)
+        return await self._take(job, None, step)
+
+    def _url(self, full: ProwJob, build_id: str) -> str:
+        status = msgspec.structs.replace(full.status, build_id=build_id, pod_name=full.metadata.name)
+        plank_config = self._env.config.current().config.plank
+        return joburl.render(msgspec.structs.replace(full, status=status), plank_config, self._env.job_pages)
+
+
+def _guid(job: JobView) -> dict[str, str]:
+    return {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
+
+
+def _moved(known: JobView, fresh: JobView) -> bool:
+    """True when something that decisions rest upon has changed."""
+
+    def basis(job: JobView) -> tuple[object, ...]:
+        return (job.uid, job.state, job.complete, job.pod_name, job.build_id, job.revivals, job.deleting)
+
+    return basis(known) != basis(fresh)
+
+
+class Env(msgspec.Struct, frozen=True):
+    """What every job actor needs of its surroundings."""
+
+    config: ConfigSource
+    clock: Clock
+    ids: Ids
+    metrics: Metrics
+    stories: Stories
+    raw: Callable[[str], bytes | None]
+    """The whole JSON of a job that still needs its pod, when the store has kept it."""
+    job_pages: str = ""
+    """Address of our own job pages, for configurations without a job_url_template."""

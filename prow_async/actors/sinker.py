@@ -1,0 +1,131 @@
+"""Sweeps away what is finished and old: plans with core/sinker, proves anew what needs it, deletes with conditions."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import anyio
+import msgspec
+import structlog
+
+from prow_async.actors.executor import Executor
+from prow_async.actors.store import Store
+from prow_async.api import actions
+from prow_async.api.errors import Missing, ProwError, Stale
+from prow_async.api.views import JobView, PodView
+from prow_async.core import jobview, sinker
+from prow_async.ports.clock import Clock
+from prow_async.ports.config import ConfigSource
+from prow_async.ports.kube import Collection
+from prow_async.ports.metrics import Metrics
+
+log = structlog.get_logger()
+AT_ONCE = 8
+
+
+class Env(msgspec.Struct, frozen=True):
+    config: ConfigSource
+    clock: Clock
+    metrics: Metrics
+
+
+class Sinker:
+    """The sweeper.
+
+    Args:
+        pods: pods as watched, by cluster alias. A cluster that is not listed yet is left out of the sweep.
+        source: ProwJobs, for the fresh read before a pod is called ownerless.
+    """
+
+    def __init__(
+        self,
+        jobs: Store[JobView],
+        pods: Mapping[str, Store[PodView]],
+        source: Collection,
+        executor: Executor,
+        env: Env,
+    ) -> None:
+        self._jobs = jobs
+        self._pods = pods
+        self._source = source
+        self._executor = executor
+        self._env = env
+
+    async def run(self) -> None:
+        """Sweep at once and then every sinker.resync_period, until cancelled."""
+        await self._jobs.wait_synced()
+        while True:
+            await self.sweep()
+            await anyio.sleep(self._env.config.current().config.sinker.resync_period_s)
+
+    async def sweep(self) -> int:
+        """Sweep once; return how many objects were deleted."""
+        started = anyio.current_time()
+        config = self._env.config.current().config
+        pods = {alias: list(store) for alias, store in self._pods.items() if store.synced}
+        marked = {alias: [pod for pod in found if pod.created_by_prow] for alias, found in pods.items()}
+        configured = frozenset(periodic.name for periodic in config.periodics)
+        steps = sinker.plan(list(self._jobs), marked, configured, config.sinker, self._env.clock.now())
+        removed: Counter[tuple[str, str]] = Counter()
+        failed: Counter[tuple[str, str]] = Counter()
+        room = anyio.CapacityLimiter(AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for step in steps:
+                group.start_soon(self._guarded, step, room, (removed, failed))
+        self._measure(marked, removed, failed, anyio.current_time() - started)
+        return sum(removed.values())
+
+    def _measure(
+        self,
+        pods: Mapping[str, list[PodView]],
+        removed: Counter[tuple[str, str]],
+        failed: Counter[tuple[str, str]],
+        seconds: float,
+    ) -> None:
+        """Every gauge is set in every sweep: a reason that no longer occurs goes back to 0."""
+        metrics = self._env.metrics
+        metrics.gauge("sinker_pods_existing", sum(len(found) for found in pods.values()))
+        metrics.gauge("sinker_prow_jobs_existing", len(self._jobs))
+        metrics.gauge("sinker_loop_duration_seconds", seconds)
+        for reason in ("aged", "ttled", "orphaned"):
+            metrics.gauge("sinker_pods_removed", removed["pod", reason], reason=reason)
+        for reason in ("aged", "aged-periodic"):
+            metrics.gauge("sinker_prow_jobs_cleaned", removed["job", reason], reason=reason)
+        for (kind, reason), count in failed.items():
+            name = "sinker_pod_removal_errors" if kind == "pod" else "sinker_prow_jobs_cleaning_errors"
+            metrics.gauge(name, count, reason=reason)
+
+    async def _guarded(
+        self,
+        step: sinker.Step,
+        room: anyio.CapacityLimiter,
+        counts: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]],
+    ) -> None:
+        removed, failed = counts
+        kind = "job" if isinstance(step.action, actions.DeleteProwJob) else "pod"
+        async with room:
+            try:
+                if not await self._proved(step):
+                    return
+                await self._executor.perform(step.action, step.action.name)
+            except (Stale, Missing):
+                return  # replaced or gone since the plan: nothing of ours to delete
+            except ProwError as error:
+                failed[kind, type(error).__name__] += 1
+                log.warning("not swept away", kind=kind, name=step.action.name, why=str(error))
+                return
+        if not isinstance(step.action, actions.PatchPod):
+            removed[kind, step.action.reason] += 1
+            log.info("swept away", kind=kind, name=step.action.name, reason=step.action.reason, why=step.action.why)
+
+    async def _proved(self, step: sinker.Step) -> bool:
+        """Read the ProwJob afresh where our snapshot did not have it."""
+        if not step.verify:
+            return True
+        action = step.action
+        assert not isinstance(action, actions.DeleteProwJob)
+        try:
+            job = jobview.read(await self._source.get(step.verify))
+        except Missing:
+            job = None
+        pod = self._pods[action.cluster].get(action.name)
+        return pod is not None and sinker.is_ownerless(pod, job)

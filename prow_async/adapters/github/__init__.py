@@ -1,0 +1,1 @@
+"""GitHub behind ports/github, written on ports/transport."""

@@ -1,0 +1,107 @@
+"""GitHub as the engine needs it, over REST.
+
+Source: upstream pkg/github/client.go for the calls and what their statuses mean.
+"""
+
+import msgspec
+
+from prow_async.adapters.github import paths
+from prow_async.adapters.github.credentials import Credentials
+from prow_async.adapters.github.requests import Options, Requests
+from prow_async.api.errors import Missing, Refused
+from prow_async.api.github import ChangedFile, Comment, GitRef, Label, PullRequest, Status, User
+from prow_async.ports.clock import Clock
+from prow_async.ports.metrics import Metrics
+from prow_async.ports.transport import Transport
+
+LABEL_GONE = "Label does not exist"
+
+
+class Client:
+    """Implements ports/github `GitHub`.
+
+    Reads repeat themselves a few times (`Options.read_retries`); writes are sent once.
+
+    Args:
+        transport: adds authentication; adapters/github/session, or the door of an embedded world.
+        credentials: the same that the transport uses: for metrics, and to keep the token out of error texts.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        credentials: Credentials,
+        metrics: Metrics,
+        clock: Clock,
+        options: Options = Options(),  # noqa: B008 - an immutable value
+    ) -> None:
+        self._requests = Requests(transport, credentials, metrics, clock, options)
+        self._bot: User | None = None
+
+    async def bot_user(self) -> User:
+        """Return the account we act as, asking GitHub the first time only."""
+        if self._bot is None:
+            self._bot = await self._requests.item("/user", User)
+        return self._bot
+
+    async def is_member(self, org: str, login: str) -> bool:
+        """Ask whether `login` is a member; a membership we may not see counts as none."""
+        if org.lower() == login.lower():
+            return True
+        return await self._requests.exists(paths.make("orgs", org, "members", login))
+
+    async def is_collaborator(self, org: str, repo: str, login: str) -> bool:
+        return await self._requests.exists(paths.make("repos", org, repo, "collaborators", login))
+
+    async def pull(self, org: str, repo: str, number: int) -> PullRequest:
+        return await self._requests.item(paths.make("repos", org, repo, "pulls", number), PullRequest)
+
+    async def labels(self, org: str, repo: str, number: int) -> tuple[str, ...]:
+        found = await self._requests.items(paths.make("repos", org, repo, "issues", number, "labels"), Label)
+        return tuple(label.name for label in found)
+
+    async def changed_files(self, org: str, repo: str, number: int) -> tuple[str, ...]:
+        found = await self._requests.items(paths.make("repos", org, repo, "pulls", number, "files"), ChangedFile)
+        return tuple(changed.filename for changed in found)
+
+    async def branch_sha(self, org: str, repo: str, branch: str) -> str:
+        path = paths.make("repos", org, repo, "git", "ref", "heads", *branch.split("/"))
+        return (await self._requests.item(path, GitRef)).object.sha
+
+    async def comments(self, org: str, repo: str, number: int) -> tuple[Comment, ...]:
+        path = paths.make("repos", org, repo, "issues", number, "comments")
+        return tuple(await self._requests.items(path, Comment))
+
+    async def combined_status(self, org: str, repo: str, sha: str) -> tuple[Status, ...]:
+        path = paths.make("repos", org, repo, "commits", sha, "status")
+        return tuple(await self._requests.items(path, Status, key="statuses"))
+
+    async def post_status(self, org: str, repo: str, sha: str, status: Status) -> None:
+        path = paths.make("repos", org, repo, "statuses", sha)
+        await self._requests.post(path, data=msgspec.to_builtins(status))
+
+    async def create_comment(self, org: str, repo: str, number: int, body: str) -> None:
+        await self._requests.post(paths.make("repos", org, repo, "issues", number, "comments"), data={"body": body})
+
+    async def edit_comment(self, org: str, repo: str, comment_id: int, body: str) -> None:
+        path = paths.make("repos", org, repo, "issues", "comments", comment_id)
+        await self._requests.patch(path, data={"body": body})
+
+    async def delete_comment(self, org: str, repo: str, comment_id: int) -> None:
+        """Delete a comment; one that is gone already counts as deleted."""
+        try:
+            await self._requests.delete(paths.make("repos", org, repo, "issues", "comments", comment_id))
+        except Missing:
+            return
+
+    async def add_label(self, org: str, repo: str, number: int, label: str) -> None:
+        path = paths.make("repos", org, repo, "issues", number, "labels")
+        await self._requests.post(path, data={"labels": [label]})
+
+    async def remove_label(self, org: str, repo: str, number: int, label: str) -> None:
+        """Take a label off; one that is not there counts as removed. A missing issue is still Missing."""
+        try:
+            await self._requests.delete(paths.make("repos", org, repo, "issues", number, "labels", label))
+        except Refused as refused:
+            if not (isinstance(refused, Missing) and LABEL_GONE in refused.why):
+                raise

@@ -1,0 +1,77 @@
+"""Paths for requests, and the few shapes of path that metrics tell apart.
+
+Source: upstream pkg/github/ghmetrics/ghpath.go for the names of the parts.
+"""
+
+from urllib.parse import quote, urlsplit
+
+from prow_async.api.errors import Refused
+
+_REPO = "/repos/:owner/:repo"
+_SHAPES = (
+    "/user",
+    "/users/:username",
+    "/rate_limit",
+    "/orgs/:orgname/members/:login",
+    _REPO,
+    _REPO + "/collaborators/:collaboratorId/permission",
+    _REPO + "/commits/:sha/status",
+    _REPO + "/statuses/:statusId",
+    _REPO + "/issues/comments/:commentId",
+    _REPO + "/issues/:issueId/comments",
+    _REPO + "/issues/:issueId/labels/:labelId",
+    _REPO + "/pulls/:pullId/files",
+    _REPO + "/pulls/:pullId/commits",
+    _REPO + "/pulls/:pullId/merge",
+    _REPO + "/branches/:branch",
+    _REPO + "/git/refs/heads/:ref*",
+    _REPO + "/git/ref/heads/:ref*",
+)
+"""Every beginning of these is a shape too. A part ending in `*` takes the rest."""
+
+UNMATCHED = "unmatched"
+
+
+def make(*parts: str | int) -> str:
+    """Join parts to a path, each escaped whole. Raises Refused for a part that would climb or vanish."""
+    texts = [str(part) for part in parts]
+    for text in texts:
+        if text in ("", ".", ".."):
+            raise Refused(f"{text!r} is no part of a GitHub path: {texts}", status=400)
+    return "/" + "/".join(quote(text, safe="") for text in texts)
+
+
+def of_url(url: str) -> str:
+    """Return a URL's path and query, safe to send: links in answers are absolute."""
+    parts = urlsplit(url)
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    return f"{path}?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else path
+
+
+def simplify(path: str) -> str:
+    """Reduce a path (without query) to its shape, so that metrics have few label values."""
+    given = path.strip("/").split("/")
+    if given[0] == "repositories":  # how links to further pages name a repository
+        given = ["repos", "id", *given[1:]]
+        return simplify("/".join(given)).replace(_REPO, "/repositories/:repoId")
+    best: tuple[int, list[str]] | None = None
+    for shape in _SHAPES:
+        fit = _fit(given, shape.strip("/").split("/"))
+        if fit is not None and (best is None or fit[0] > best[0]):
+            best = fit
+    return "/" + "/".join(best[1]) if best else UNMATCHED
+
+
+def _fit(given: list[str], shape: list[str]) -> tuple[int, list[str]] | None:
+    """Fit a path to a shape's beginning: the number of literal parts, and the parts' names."""
+    literal = 0
+    for at, part in enumerate(given):
+        if at >= len(shape):
+            return None
+        if shape[at].endswith("*"):
+            return literal, [*shape[:at], shape[at][:-1]]
+        if not shape[at].startswith(":"):
+            if part != shape[at]:
+                return None
+            literal += 1
+    return literal, shape[: len(given)]

@@ -1,0 +1,131 @@
+"""The real Transport: an aiohttp session to one GitHub, under one or several addresses."""
+
+import urllib.request
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import aiohttp
+import yarl
+
+from prow_async.adapters.github.credentials import Credentials
+from prow_async.api.errors import CannotStart, Retry
+
+CONNECT_TIMEOUT_S = 10.0
+
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""Trouble that shows that the server has not seen the request."""
+
+
+class SessionReply:
+    """An answer whose head has arrived; see ports/transport `Reply`."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._headers = {name.lower(): value for name, value in response.headers.items()}
+
+    @property
+    def status(self) -> int:
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._headers
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Retry(f"GitHub's answer broke off: {error}") from error
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._response.content.iter_any():
+                yield piece
+        except (aiohttp.ClientError, OSError) as error:
+            raise Retry(f"GitHub's answer broke off: {error}") from error
+
+
+class Endpoint:
+    """One base address, such as https://api.github.com or https://ghe.example.com/api/v3.
+
+    Raises CannotStart for anything but a plain http or https address.
+    """
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise CannotStart(f"--github-endpoint={address}: expected an address like https://api.github.com")
+        self.address = address.rstrip("/")
+        self.path = parts.path.rstrip("/")
+        bypass = urllib.request.proxy_bypass(parts.hostname)
+        self.proxy = None if bypass else urllib.request.getproxies().get(parts.scheme)
+
+
+class Session:
+    """A Transport (ports/transport). Made by `connect`."""
+
+    def __init__(self, client: aiohttp.ClientSession, endpoints: Sequence[Endpoint], credentials: Credentials) -> None:
+        self._client = client
+        self._endpoints = endpoints
+        self._credentials = credentials
+        self._current = 0
+
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
+    ) -> AsyncIterator[SessionReply]:
+        """Send one request; see ports/transport.
+
+        Where several addresses are given, one that cannot be reached is passed over, and the next one that answers is
+        stayed with. A write moves on only when it surely has not arrived.
+        """
+        async with await self._reach(method, path, headers, body) as response:
+            yield SessionReply(response)
+
+    async def _reach(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+        troubles: list[str] = []
+        for _ in self._endpoints:
+            endpoint = self._endpoints[self._current]
+            try:
+                return await self._send_to(endpoint, method, path, headers, body)
+            except (aiohttp.ClientError, OSError) as error:
+                troubles.append(f"{endpoint.address}: {str(error) or type(error).__name__}")
+                if method != "GET" and not isinstance(error, _NEVER_SENT):
+                    break
+                self._current = (self._current + 1) % len(self._endpoints)
+        raise Retry(self._credentials.censor(f"GitHub cannot be reached: {'; '.join(troubles)}"))
+
+    async def _send_to(
+        self, endpoint: Endpoint, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> aiohttp.ClientResponse:
+        # Links in answers carry the base path already.
+        below = path[len(endpoint.path) :] if endpoint.path and path.startswith(endpoint.path + "/") else path
+        sent = dict(headers)
+        if token := self._credentials.token():
+            sent["Authorization"] = f"Bearer {token}"
+        return await self._client.request(
+            method,
+            yarl.URL(endpoint.address + below, encoded=True),
+            headers=sent,
+            data=body or None,
+            allow_redirects=False,
+            proxy=endpoint.proxy,
+        )
+
+
+@asynccontextmanager
+async def connect(
+    endpoints: Sequence[str], credentials: Credentials, timeout_s: float = 120.0
+) -> AsyncIterator[Session]:
+    """Open a session to the given base addresses, in order of preference; the proxy variables of the environment count.
+
+    Raises CannotStart for an address that is none.
+    """
+    if not endpoints:
+        raise CannotStart("no GitHub endpoint is given; --github-endpoint=https://api.github.com is the usual one")
+    known = [Endpoint(address) for address in endpoints]
+    timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+    # Not trust_env: an entry in ~/.netrc would then collide with the token.
+    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as client:
+        yield Session(client, known, credentials)

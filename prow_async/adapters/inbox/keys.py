@@ -1,0 +1,129 @@
+"""Which deliveries were accepted before, and what became of them: a small SQLite file beside the log.
+
+The log is the truth: whatever is in a segment that still exists is told to this file again at the next start. So
+commits here need no sync of their own; before a segment goes away, `flush(durable=True)` makes them last.
+Keys and notes go in many at a time, through one statement each: SQLite works on them without the interpreter.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+KEPT_S = 14 * 86400.0
+NOTES_KEPT = 20_000
+FLUSH_AT = 512
+_FORMAT = 1
+_SCHEMA = """
+create table if not exists keys(key integer primary key, seq integer not null, at integer not null);
+create index if not exists keys_at on keys(at);
+create table if not exists notes(seq integer primary key, at integer not null, note text not null);
+"""
+_FIND = "select key, seq from keys where key in (select value from json_each(?))"
+_ADD = (
+    "insert or replace into keys select json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
+    " json_extract(value, '$[2]') from json_each(?)"
+)
+_NOTE = (
+    "insert or replace into notes select json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
+    " json_extract(value, '$[2]') from json_each(?)"
+)
+_EXPIRE = "delete from keys where key in (select key from keys where at < ? order by at limit 4096)"
+_FORGET = "delete from notes where seq < (select max(seq) from notes) - ?"
+
+
+class Newer(Exception):
+    """The file was written by a newer version of this program."""
+
+
+class Keys:
+    """Keys accepted in the last 14 days.
+
+    Args:
+        path: the SQLite file; created when it is not there.
+
+    Raises Newer, and sqlite3.Error when the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._recent: dict[int, int] = {}
+        self._keys: list[tuple[int, int, int]] = []
+        self._notes: list[tuple[int, int, str]] = []
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            run = self._database.execute
+            version = run("pragma user_version").fetchone()[0]
+            if version > _FORMAT:
+                raise Newer(f"{path} has format {version}, this version knows {_FORMAT}")
+            run("pragma journal_mode = wal")
+            run("pragma synchronous = normal")
+            run("pragma cache_size = -4096")
+            self._database.executescript(_SCHEMA)
+            run(f"pragma user_version = {_FORMAT}")
+        except BaseException:
+            self._database.close()
+            raise
+
+    def find(self, keys: Iterable[int]) -> dict[int, int]:
+        """Return the sequence numbers of those keys that were accepted before."""
+        found: dict[int, int] = {}
+        asked: list[int] = []
+        for key in keys:
+            seq = self._recent.get(key)
+            if seq is None:
+                asked.append(key)
+            else:
+                found[key] = seq
+        if asked:
+            found.update(self._database.execute(_FIND, (_json(asked),)).fetchall())
+        return found
+
+    def add(self, key: int, seq: int, at_s: float) -> None:
+        self._recent[key] = seq
+        self._keys.append((key, seq, int(at_s)))
+
+    def note(self, seq: int, at_s: float, note: str) -> None:
+        """Keep a word about what became of a delivery, for the newest NOTES_KEPT of them."""
+        self._notes.append((seq, int(at_s), note))
+
+    def noted(self, seq: int) -> str | None:
+        for pending, _, note in reversed(self._notes):
+            if pending == seq:
+                return note
+        row = self._database.execute("select note from notes where seq = ?", (seq,)).fetchone()
+        return None if row is None else str(row[0])
+
+    @property
+    def waiting(self) -> int:
+        """How many keys and notes are not in the file yet."""
+        return len(self._keys) + len(self._notes)
+
+    def flush(self, now_s: float, durable: bool = False) -> None:
+        """Write what waits; drop what is too old. Raises sqlite3.Error; then it waits on."""
+        run = self._database.execute
+        run("begin immediate")
+        try:
+            if self._keys:
+                run(_ADD, (_json(self._keys),))
+            if self._notes:
+                run(_NOTE, (_json(self._notes),))
+                run(_FORGET, (NOTES_KEPT,))
+            run(_EXPIRE, (int(now_s - KEPT_S),))
+            run("commit")
+        except BaseException:
+            if self._database.in_transaction:
+                run("rollback")
+            raise
+        self._keys.clear()
+        self._notes.clear()
+        self._recent.clear()
+        if durable:
+            run("pragma wal_checkpoint(truncate)")
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _json(rows: Sequence[object]) -> str:
+    return msgspec.json.encode(rows).decode()

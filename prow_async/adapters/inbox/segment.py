@@ -1,0 +1,178 @@
+"""One file of the intake log: a fixed size on disk from the start, filled from its front, then used again.
+
+Space that is on disk already makes fdatasync cheap: nothing but the bytes themselves has to be written.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from prow_async.adapters.inbox import records
+
+FORMAT = 1
+FIRST_RECORD = 4096
+_MAGIC = b"PROWINBX"
+_TITLE = struct.Struct("<8sIxxxxQQ")
+"""Magic, format, segment number, and the first sequence number not used before this segment."""
+_ZEROS = bytes(1 << 20)
+
+_sync_data = getattr(os, "fdatasync", os.fsync)
+
+
+class Place(NamedTuple):
+    """Where a record lies."""
+
+    segment: int
+    offset: int
+    description_bytes: int
+    body_bytes: int
+
+    @property
+    def size_bytes(self) -> int:
+        return records.HEADER.size + self.description_bytes + self.body_bytes
+
+
+class Found(NamedTuple):
+    """One record met by a scan."""
+
+    place: Place
+    description: records.Description
+
+
+class Damaged(OSError):
+    """A record is not what was written."""
+
+
+class Newer(Exception):
+    """The file was written by a newer version of this program."""
+
+
+class Segment:
+    """An open segment file. `end` is where the next record goes; a scan finds it."""
+
+    def __init__(self, path: Path, descriptor: int, number: int, first_seq: int, size_bytes: int) -> None:
+        self.path = path
+        self.number = number
+        self.first_seq = first_seq
+        self.size_bytes = size_bytes
+        self.end = FIRST_RECORD
+        self.live_bytes = 0
+        """Bytes of records that are still needed."""
+        self._descriptor = descriptor
+
+    @classmethod
+    def title(cls, spare: Path, path: Path, number: int, first_seq: int) -> "Segment":
+        """Make a spare file the segment `number`, durably. Raises OSError and leaves the spare behind."""
+        descriptor = os.open(spare, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            title = _TITLE.pack(_MAGIC, FORMAT, number, first_seq)
+            _write_all(descriptor, [title + struct.pack("<I", zlib.crc32(title))], 0)
+            _sync_data(descriptor)
+            spare.rename(path)
+            sync_folder(path.parent)
+            return cls(path, descriptor, number, first_seq, os.fstat(descriptor).st_size)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    @classmethod
+    def open(cls, path: Path) -> "Segment | None":
+        """Open an existing segment; None when its title is torn (no record can have followed). Raises Newer."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        head = os.pread(descriptor, _TITLE.size + 4, 0)
+        if len(head) == _TITLE.size + 4 and zlib.crc32(head[:-4]) == int.from_bytes(head[-4:], "little"):
+            magic, version, number, first_seq = _TITLE.unpack(head[:-4])
+            if magic == _MAGIC and version > FORMAT:
+                os.close(descriptor)
+                raise Newer(f"{path} has format {version}, this version knows {FORMAT}")
+            if magic == _MAGIC:
+                return cls(path, descriptor, number, first_seq, os.fstat(descriptor).st_size)
+        os.close(descriptor)
+        return None
+
+    def scan(self) -> Iterator[Found]:
+        """Yield the records from the front up to the first that is not whole, and set `end` there."""
+        self.end = FIRST_RECORD
+        while self.end + records.HEADER.size <= self.size_bytes:
+            head = os.pread(self._descriptor, records.HEADER.size, self.end)
+            if len(head) < records.HEADER.size:
+                return
+            _, kind, description_bytes, body_bytes, number = records.HEADER.unpack(head)
+            place = Place(self.number, self.end, description_bytes, body_bytes)
+            if number != self.number or self.end + place.size_bytes > self.size_bytes:
+                return
+            record = os.pread(self._descriptor, place.size_bytes, self.end)
+            if len(record) != place.size_bytes or not records.intact(memoryview(record)):
+                return
+            start = records.HEADER.size
+            description = records.read_description(kind, record[start : start + description_bytes])
+            self.end += place.size_bytes
+            yield Found(place, description)
+
+    def room_bytes(self) -> int:
+        return self.size_bytes - self.end
+
+    def append(self, buffers: Sequence[bytes], size_bytes: int) -> None:
+        """Write at the end and wait until it is on the disk. Raises OSError; then nothing counts as written."""
+        _write_all(self._descriptor, buffers, self.end)
+        _sync_data(self._descriptor)
+        self.end += size_bytes
+
+    def read(self, place: Place) -> tuple[bytes, bytes]:
+        """Return a record's description and body. Raises Damaged, or OSError when the disk does not give it."""
+        record = os.pread(self._descriptor, place.size_bytes, place.offset)
+        if len(record) != place.size_bytes or not records.intact(memoryview(record)):
+            raise Damaged(f"{self.path}: the record at byte {place.offset} is damaged")
+        start = records.HEADER.size
+        return record[start : start + place.description_bytes], record[start + place.description_bytes :]
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def make_spare(path: Path, size_bytes: int, zeroed: bool) -> None:
+    """Create a file of `size_bytes` that owns its space. Raises OSError and leaves nothing behind.
+
+    Args:
+        zeroed: also write it once, which takes as long as the disk needs for that many bytes; the first records
+            written to it will be faster.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        reserve = getattr(os, "posix_fallocate", None)
+        if reserve is not None:
+            reserve(descriptor, 0, size_bytes)
+        if zeroed or reserve is None:
+            for offset in range(0, size_bytes, len(_ZEROS)):
+                _write_all(descriptor, [_ZEROS[: size_bytes - offset]], offset)
+        os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names created, renamed or removed in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, buffers: Sequence[bytes], offset: int) -> None:
+    written = os.pwritev(descriptor, buffers, offset)
+    wanted = sum(map(len, buffers))
+    if written == wanted:
+        return
+    rest = memoryview(b"".join(buffers))
+    while written < wanted:
+        step = os.pwrite(descriptor, rest[written:], offset + written)
+        if step == 0:
+            raise OSError("the disk takes no more bytes")
+        written += step

@@ -1,0 +1,1 @@
+"""Kubernetes behind ports/kube, written on ports/transport."""

@@ -1,0 +1,113 @@
+"""Which clusters there are: kubeconfig contexts, the pod we run in, and the aliases that jobs know them by.
+
+Source: upstream pkg/kube/config.go, pkg/flagutil/kubernetes_cluster_clients.go.
+"""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Collection, Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from prow_async.adapters.kube import kubeconfig, session
+from prow_async.adapters.kube.credentials import ACCOUNT, Source
+from prow_async.api.errors import CannotStart
+from prow_async.ports.transport import Transport
+
+log = structlog.get_logger()
+
+INFRA = ""
+"""Alias of the cluster that holds the ProwJobs."""
+DEFAULT = "default"
+
+
+class Flags(msgspec.Struct, frozen=True):
+    """What a person says about clusters on the command line."""
+
+    kubeconfig: str = ""
+    kubeconfig_dir: str = ""
+    kubeconfig_suffix: str = ""
+    """Only files in the folder whose names end so."""
+    in_cluster: bool = True
+    projected_token_file: str = ""
+
+
+def find(flags: Flags, disabled: Collection[str] = (), environ: Mapping[str, str] = os.environ) -> dict[str, Source]:
+    """Return the clusters by alias; that of the ProwJobs under the empty one.
+
+    Every context is an alias. The infrastructure cluster is the one we run in, else the current-context; `default` is
+    that too unless a context has the name. Nothing is contacted.
+
+    Raises:
+        CannotStart: a file does not read, a context is in two files, or there is no infrastructure cluster.
+    """
+    groups = _groups(flags, environ)
+    found: dict[str, Source] = {}
+    current: Source | None = None
+    for files in groups:
+        config = kubeconfig.read(files)
+        for name in config.contexts:
+            if name in found:
+                first, second = ", ".join(found[name].files), ", ".join(files)
+                raise CannotStart(f"context {name!r} is in two kubeconfig files: {first} and {second}; rename one")
+            found[name] = Source(name, files, name)
+        if current is None and config.current in config.contexts:
+            current = Source(INFRA, files, config.current)
+    infra = _own_cluster(flags, environ) or current
+    if infra is None:
+        raise CannotStart(
+            "there is no cluster to work in: this is no pod of one, and no kubeconfig names a current-context. "
+            "Give --kubeconfig, or set KUBECONFIG"
+        )
+    found[INFRA] = infra
+    found.setdefault(DEFAULT, msgspec.structs.replace(infra, alias=DEFAULT))
+    for alias in disabled:
+        if found.pop(alias, None):
+            log.info("build cluster left out: it is in disabled_clusters", cluster=alias)
+    return found
+
+
+@contextlib.asynccontextmanager
+async def connect_all(sources: Mapping[str, Source], component: str) -> AsyncIterator[dict[str, Transport]]:
+    """Open a transport per alias. Each stands alone: one that does not work raises Retry on use."""
+    async with contextlib.AsyncExitStack() as stack:
+        transports: dict[str, Transport] = {}
+        for alias, source in sources.items():
+            transports[alias] = await stack.enter_async_context(session.connect(source, component))
+        yield transports
+
+
+def _groups(flags: Flags, environ: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Return the kubeconfig files; those that are to be read as one stand together."""
+    alone = [flags.kubeconfig] if flags.kubeconfig else []
+    if flags.kubeconfig_dir:
+        alone += _in_folder(flags.kubeconfig_dir, flags.kubeconfig_suffix)
+    if flags.kubeconfig or flags.kubeconfig_dir:
+        return [(file,) for file in alone]
+    usual = environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    there = tuple(file for file in usual.split(os.pathsep) if file and Path(file).is_file())
+    return [there] if there else []
+
+
+def _in_folder(folder: str, suffix: str) -> list[str]:
+    try:
+        entries = sorted(Path(folder).iterdir())
+    except OSError as error:
+        raise CannotStart(f"kubeconfig folder {folder} cannot be read: {error.strerror}") from error
+    # Mounted secrets keep their data in folders and links that start with two dots.
+    names = (one for one in entries if not one.name.startswith("..") and one.name.endswith(suffix))
+    return [str(one) for one in names if not one.is_dir()]
+
+
+def _own_cluster(flags: Flags, environ: Mapping[str, str]) -> Source | None:
+    if not flags.in_cluster:
+        return None
+    if not (environ.get("KUBERNETES_SERVICE_HOST") and environ.get("KUBERNETES_SERVICE_PORT")):
+        return None
+    token = flags.projected_token_file or f"{ACCOUNT}/token"
+    if not Path(token).is_file():
+        log.warning("looks like a pod, but there is no service account token; using kubeconfig", file=token)
+        return None
+    return Source(INFRA, in_cluster=True, token_file=flags.projected_token_file)

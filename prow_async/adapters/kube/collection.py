@@ -1,0 +1,163 @@
+"""One collection of one API server, on any transport. Implements ports/kube.Collection; nothing here is asyncio's."""
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from prow_async.adapters.kube import answers
+from prow_async.api import names
+from prow_async.api.errors import Retry
+from prow_async.api.prowjob import Json
+from prow_async.ports.kube import Page
+from prow_async.ports.transport import Transport
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A resource as it stands in paths. The core group is empty."""
+
+    group: str
+    version: str
+    plural: str
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """Return the path of an object, or of the collection when `name` is empty."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        if name:
+            parts.append(name)
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+PROWJOBS = Kind(names.GROUP, names.VERSION, names.PLURAL)
+PODS = Kind("", "v1", "pods")
+EVENTS = Kind("", "v1", "events")
+LEASES = Kind("coordination.k8s.io", "v1", "leases")
+CONFIG_MAPS = Kind("", "v1", "configmaps")
+SECRETS = Kind("", "v1", "secrets")
+NAMESPACES = Kind("", "v1", "namespaces")
+CUSTOM_RESOURCES = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+
+
+class _ListMeta(msgspec.Struct, frozen=True):
+    resource_version: str = msgspec.field(default="", name="resourceVersion")
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _List(msgspec.Struct, frozen=True):
+    metadata: _ListMeta
+    items: list[msgspec.Raw] | None = None
+    """Go writes an empty list as null where nobody made one."""
+
+
+_list_decoder = msgspec.json.Decoder(_List)
+_encode = msgspec.json.Encoder().encode
+
+
+def watch_timeout_s() -> int:
+    """Return how long the server shall keep a watch open: 5 to 10 minutes, so that not all end at once."""
+    return random.randint(300, 600)  # noqa: S311  # spreads load, guards nothing
+
+
+class KubeCollection:
+    """A kind in a namespace, or in all of them when `namespace` is empty. See ports/kube.Collection for the errors.
+
+    Args:
+        label_selector: narrows lists and watches, not what is addressed by name.
+        watch_timeout_s: asked for each watch.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        cluster: str,
+        kind: Kind,
+        namespace: str = "",
+        label_selector: str = "",
+        watch_timeout_s: Callable[[], int] = watch_timeout_s,
+    ) -> None:
+        self._transport = transport
+        self._cluster = cluster
+        self._kind = kind
+        self._namespace = namespace
+        self._narrow = {"labelSelector": label_selector} if label_selector else {}
+        self._watch_timeout_s = watch_timeout_s
+        self._all = kind.path(namespace)
+
+    @property
+    def cluster(self) -> str:
+        """The cluster alias this collection lives in."""
+        return self._cluster
+
+    async def list_page(self, limit: int, continue_: str = "") -> Page:
+        """Read one page; see the port."""
+        query = {"limit": str(limit), **self._narrow}
+        if continue_:
+            query["continue"] = continue_
+        body = await self._send("GET", f"{self._all}?{urlencode(query)}")
+        try:
+            page = _list_decoder.decode(body)
+        except msgspec.DecodeError as error:
+            raise Retry(f"GET {self._all} in {self._cluster or 'infra'}: the answer is no list: {error}") from error
+        return Page(page.items or [], page.metadata.resource_version, page.metadata.continue_)
+
+    @contextlib.asynccontextmanager
+    async def watch(self, resource_version: str, initial: bool) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a watch; see the port."""
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(self._watch_timeout_s()),
+            **self._narrow,
+        }
+        if resource_version:
+            query["resourceVersion"] = resource_version
+        if initial:
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        async with self._transport.send("GET", f"{self._all}?{urlencode(query)}") as reply:
+            await answers.check(reply, self._what("watch", self._all))
+            yield reply.chunks()
+
+    async def get(self, name: str) -> bytes:
+        """Read one object."""
+        return await self._send("GET", self._one(name))
+
+    async def create(self, body: bytes) -> bytes:
+        """Create an object from its JSON; return it as stored."""
+        return await self._send("POST", self._all, JSON, body)
+
+    async def merge_patch(self, name: str, patch: Json) -> bytes:
+        """Apply a JSON merge patch; return the object as stored."""
+        return await self._send("PATCH", self._one(name), MERGE_PATCH, _encode(patch))
+
+    async def merge_patch_status(self, name: str, patch: Json) -> bytes:
+        """The same on the status subresource."""
+        return await self._send("PATCH", f"{self._one(name)}/status", MERGE_PATCH, _encode(patch))
+
+    async def delete(self, name: str, uid: str, grace_s: int | None = None) -> None:
+        """Delete on condition of the UID. An empty UID deletes whatever has the name."""
+        options: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if grace_s is not None:
+            options["gracePeriodSeconds"] = grace_s
+        await self._send("DELETE", self._one(name), JSON, _encode(options))
+
+    def _one(self, name: str) -> str:
+        return self._kind.path(self._namespace, name)
+
+    def _what(self, method: str, path: str) -> str:
+        return f"{method} {path.partition('?')[0]} in cluster {self._cluster or 'infra'}"
+
+    async def _send(self, method: str, path: str, content_type: str = "", body: bytes = b"") -> bytes:
+        headers: Mapping[str, str] = {"Content-Type": content_type} if content_type else {}
+        async with self._transport.send(method, path, headers, body) as reply:
+            await answers.check(reply, self._what(method, path))
+            return await reply.read()

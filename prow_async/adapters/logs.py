@@ -1,0 +1,149 @@
+"""Logs: one JSON object a line, ours and the libraries' alike, with registered secrets taken out.
+
+Fields as upstream's: `component`, `severity`, `msg`, `time`, and whatever the line is about (`event-GUID`,
+`prowjob`), given in the call or bound by `structlog.contextvars`.
+"""
+
+import base64
+import logging
+import sys
+import time
+from collections.abc import Iterable, MutableMapping
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+import structlog
+
+Level = Literal["trace", "debug", "info", "warning", "error", "fatal"]
+_LEVELS: dict[str, int] = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+    "panic": logging.CRITICAL,
+}
+_STAR = b"CENSORED"
+_SHORTEST_SECRET_BYTES = 4
+"""Anything shorter would black out half the log."""
+_Event = MutableMapping[str, Any]
+
+
+class Censor:
+    """Secrets that must not show in logs, in the forms they could show in: plain, JSON-escaped and in base64."""
+
+    def __init__(self) -> None:
+        self._forms: tuple[bytes, ...] = ()
+
+    def add(self, secrets: Iterable[bytes]) -> None:
+        """Register secrets; those registered before stay, since older lines may still quote them."""
+        forms = set(self._forms)
+        for secret in secrets:
+            plain = secret.strip()
+            if len(plain) < _SHORTEST_SECRET_BYTES:
+                continue
+            forms.add(plain)
+            forms.add(base64.b64encode(plain))
+            forms.add(base64.b64encode(secret))
+            forms.add(msgspec.json.encode(plain.decode(errors="replace"))[1:-1])
+        self._forms = tuple(sorted(forms, key=len, reverse=True))
+
+    def __call__(self, line: bytes) -> bytes:
+        for form in self._forms:
+            if form in line:
+                line = line.replace(form, _STAR)
+        return line
+
+
+def set_up(component: str, censor: Censor, level: str = "info", out: BinaryIO | None = None) -> None:
+    """Send every log line of this process to one place, as JSON. Call once, before anything logs.
+
+    Args:
+        component: written on every line.
+        level: as in Prow's `log_level`; a word that is none of them counts as info.
+        out: where lines go; standard error when not given.
+    """
+    stream = out or sys.stderr.buffer
+    threshold = _LEVELS.get(level.lower(), logging.INFO)
+    render = _Renderer(component, censor)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.BytesLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = _BytesHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.contextvars.merge_contextvars,
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render.text],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(threshold, logging.INFO))
+    logging.captureWarnings(True)
+
+
+class _BytesHandler(logging.Handler):
+    """Writes whole lines to a binary stream, as structlog's own logger does."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._stream.write(self.format(record).encode() + b"\n")
+            self._stream.flush()
+        except Exception:  # logging's own way to tell about a log that cannot be written
+            self.handleError(record)
+
+
+class _Renderer:
+    """Makes one JSON line of one event. It stands in the way of every webhook, so it does everything in one go."""
+
+    def __init__(self, component: str, censor: Censor) -> None:
+        self._component = component
+        self._censor = censor
+        self._encode = msgspec.json.Encoder(enc_hook=repr).encode
+        self._second = -1
+        self._prefix = ""
+
+    def __call__(self, _logger: Any, method: str, event: _Event) -> bytes:
+        line: dict[str, Any] = {
+            "component": self._component,
+            "msg": event.pop("event", ""),
+            "severity": event.pop("level", method),
+            "time": self._now(),
+        }
+        if event.get("exc_info"):
+            event = structlog.processors.format_exc_info(_logger, method, event)
+        for key, value in event.items():
+            line[f"fields.{key}" if key in line else key] = value
+        try:
+            encoded = self._encode(line)
+        except (TypeError, ValueError, RecursionError):  # a lone surrogate, a map with odd keys, a ring
+            encoded = self._encode({key: _plain(value) for key, value in line.items()})
+        return self._censor(encoded)
+
+    def text(self, logger: Any, method: str, event: _Event) -> str:
+        return self(logger, method, event).decode()
+
+    def _now(self) -> str:
+        """Return the time as `2026-01-02T03:04:05.678Z`; all but the milliseconds is kept for a second."""
+        now_s, ms = divmod(time.time_ns() // 1_000_000, 1000)
+        if now_s != self._second:
+            self._second = now_s
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
+        return f"{self._prefix}.{ms:03d}Z"
+
+
+def _plain(value: object) -> str:
+    return (value if isinstance(value, str) else repr(value)).encode(errors="replace").decode()

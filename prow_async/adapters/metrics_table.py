@@ -1,0 +1,98 @@
+"""Every metric there is: name, type, labels, buckets, help. Upstream's names first, then ours.
+
+Source: upstream pkg/hook, pkg/kube, pkg/crier, cmd/sinker, pkg/github/ghmetrics, pkg/version (names, labels, buckets).
+"""
+
+from typing import Literal
+
+import msgspec
+
+Type = Literal["counter", "gauge", "histogram"]
+
+
+class Metric(msgspec.Struct, frozen=True):
+    name: str
+    type: Type
+    labels: tuple[str, ...]
+    help: str
+    buckets: tuple[float, ...] = ()
+
+
+_JOB = ("job_namespace", "job_name", "type", "state", "org", "repo", "base_ref", "cluster", "retest")
+_PLUGIN = ("event_type", "action", "plugin", "took_action")
+_REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_PLUGIN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
+_WAIT_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 25, 30, 45, 60, 90, 120, 150, 180)
+_LATENCY_S = (1, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 2700, 3600, 5400, 7200)
+_AGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+_LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+UPSTREAM = (
+    Metric("prow_version", "gauge", (), "Build date as seconds since the epoch; -1 when it is not known."),
+    Metric("prowjobs", "gauge", _JOB, "Number of ProwJobs that exist."),
+    Metric("prowjob_state_transitions", "counter", _JOB, "Number of states ProwJobs came into."),
+    Metric("kubernetes_failed_client_creations", "counter", ("cluster",), "Clusters no client could be made for."),
+    Metric("prow_webhook_counter", "counter", ("event_type",), "Webhooks whose signature was right."),
+    Metric("prow_webhook_response_codes", "counter", ("response_code",), "Answers to webhooks, by HTTP status."),
+    Metric(
+        "prow_plugin_handle_duration_seconds", "histogram", _PLUGIN, "How long plugins worked on events.", _PLUGIN_S
+    ),
+    Metric("prow_plugin_handle_errors", "counter", _PLUGIN, "Errors of plugins while they worked on events."),
+    Metric("crier_report_latency", "histogram", ("reporter",), "From a job's change to its report.", _LATENCY_S),
+    Metric("crier_reporting_results", "counter", ("reporter", "result"), "Reports, by what came of them."),
+    Metric("sinker_pods_existing", "gauge", (), "Pods the last sweep saw."),
+    Metric("sinker_loop_duration_seconds", "gauge", (), "How long the last sweep took."),
+    Metric("sinker_pods_removed", "gauge", ("reason",), "Pods the last sweep removed."),
+    Metric("sinker_pod_removal_errors", "gauge", ("reason",), "Pods the last sweep could not remove."),
+    Metric("sinker_prow_jobs_existing", "gauge", (), "ProwJobs the last sweep saw."),
+    Metric("sinker_prow_jobs_cleaned", "gauge", ("reason",), "ProwJobs the last sweep removed."),
+    Metric("sinker_prow_jobs_cleaning_errors", "gauge", ("reason",), "ProwJobs the last sweep could not remove."),
+    Metric(
+        "github_request_duration",
+        "histogram",
+        ("token_hash", "path", "status", "user_agent"),
+        "How long GitHub took to answer, in seconds.",
+        _REQUEST_S,
+    ),
+    Metric(
+        "github_request_wait_duration_seconds",
+        "histogram",
+        ("token_hash", "request_type", "api"),
+        "How long requests waited for the rate limit.",
+        _WAIT_S,
+    ),
+    Metric(
+        "github_token_usage",
+        "gauge",
+        ("token_hash", "api_version", "ratelimit_resource"),
+        "Requests left to a token before its limit is reached.",
+    ),
+    Metric(
+        "github_token_reset",
+        "gauge",
+        ("token_hash", "api_version", "ratelimit_resource"),
+        "Nanoseconds until a token's limit starts anew.",
+    ),
+    Metric("github_user_info", "gauge", ("token_hash", "login", "email"), "The account a token belongs to."),
+)
+
+OURS = (
+    Metric("prow_async_mailbox_depth", "gauge", ("actor",), "Mails that wait to be read."),
+    Metric("prow_async_event_age_seconds", "histogram", ("actor",), "Age of an event when it is handled.", _AGE_S),
+    Metric("prow_async_loop_lag_seconds", "histogram", (), "How late the event loop wakes its sleepers.", _LAG_S),
+    Metric("prow_async_actor_restarts_total", "counter", ("actor",), "Actors and services that failed."),
+    Metric("prow_async_inbox_pending", "gauge", (), "Accepted deliveries that are not handled yet."),
+    Metric("prow_async_inbox_oldest_age_seconds", "gauge", (), "Age of the oldest of them; 0 when there is none."),
+    Metric(
+        "prow_async_watch_restarts_total", "counter", ("cluster", "kind", "reason"), "Watches that were opened anew."
+    ),
+    Metric("prow_async_malformed_objects_total", "counter", ("kind",), "Cluster objects that could not be read."),
+    Metric("prow_async_executor_actions_total", "counter", ("action", "outcome"), "Actions, by what came of them."),
+    Metric("prow_async_executor_retries_total", "counter", ("action",), "Actions that were tried again."),
+    Metric(
+        "prow_async_config_load_errors", "counter", (), "Configurations that did not load; the last good one stays."
+    ),
+    Metric("prow_async_config_loaded_timestamp_seconds", "gauge", (), "When the configuration in force was loaded."),
+)
+
+TABLE = {metric.name: metric for metric in UPSTREAM + OURS}

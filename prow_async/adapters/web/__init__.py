@@ -1,0 +1,1 @@
+"""The HTTP servers that people, GitHub and Prometheus talk to."""

@@ -1,0 +1,74 @@
+"""Small HTTP servers: handlers by path on aiohttp's request loop, opened and closed with a context."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from prow_async.api.errors import CannotStart
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+PLAIN = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+"""Headers of text for people: no browser takes it for anything else."""
+
+
+class Site:
+    """Handlers by path: an exact one, else the one whose prefix fits best, else `otherwise`.
+
+    This is all the routing there is; aiohttp's own costs a webhook as much as its signature does.
+    """
+
+    def __init__(self, otherwise: Handler) -> None:
+        self._exact: dict[str, Handler] = {}
+        self._prefixes: dict[str, Handler] = {}
+        self._otherwise = otherwise
+
+    def at(self, path: str, handler: Handler) -> None:
+        self._exact[path] = handler
+
+    def below(self, prefix: str, handler: Handler) -> None:
+        """Serve every path that starts with `prefix` (which ends in a slash)."""
+        self._prefixes[prefix] = handler
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        handler = self._exact.get(request.path)
+        if handler is None:
+            fitting = [prefix for prefix in self._prefixes if request.path.startswith(prefix)]
+            handler = self._prefixes[max(fitting, key=len)] if fitting else self._otherwise
+        return await handler(request)
+
+
+@asynccontextmanager
+async def serving(site: Site, host: str, port: int, grace_s: float = 5.0) -> AsyncIterator[str]:
+    """Serve until the context ends; then no new connection is taken and requests under way have `grace_s` seconds.
+
+    Args:
+        port: 0 takes a free one.
+
+    Yields the address, as `http://host:port`. Raises CannotStart when the port cannot be had.
+    """
+    server = web.Server(site.handle, access_log=None, auto_decompress=False)
+    runner = web.ServerRunner(server, shutdown_timeout=grace_s)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port, reuse_address=True).start()
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise CannotStart(f"cannot listen on {host}:{port}: {why}") from error
+        yield f"http://{_shown(host)}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def refusal(status: int, text: str) -> web.Response:
+    """Answer as Go's http.Error does: plain text and a newline."""
+    return web.Response(status=status, body=text.encode() + b"\n", headers=PLAIN)
+
+
+async def not_found(request: web.BaseRequest) -> web.StreamResponse:
+    return refusal(404, "404 page not found")

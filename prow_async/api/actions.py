@@ -1,0 +1,145 @@
+"""Everything the engine may write, as data. Imperative names; a closed union that the executor matches exhaustively.
+
+Each action carries `why` in words for logs and events. Order in a decision is order of execution.
+"""
+
+import msgspec
+
+from prow_async.api.github import Status
+from prow_async.api.prowjob import Json, ProwJob
+
+
+class _Action(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    why: str
+
+
+class CreateProwJob(_Action, frozen=True, kw_only=True):
+    """Create the object under its derived name; an equal one that stands there already counts as created."""
+
+    job: ProwJob
+
+
+class PatchProwJob(_Action, frozen=True, kw_only=True):
+    """Merge-patch a ProwJob. With a resource version the write fails as Stale when the object has moved on."""
+
+    namespace: str
+    name: str
+    patch: Json
+    resource_version: str = ""
+
+
+class AbortProwJob(_Action, frozen=True, kw_only=True):
+    """Set state aborted, unless the job is complete by then. Read afresh and conditional: never flips a result."""
+
+    namespace: str
+    name: str
+    description: str
+
+
+class DeleteProwJob(_Action, frozen=True, kw_only=True):
+    namespace: str
+    name: str
+    uid: str
+    reason: str
+
+
+class CreatePod(_Action, frozen=True, kw_only=True):
+    """Create the pod in a build cluster. Raises Exists when the name is taken: core/adoption says what then."""
+
+    cluster: str
+    pod: Json
+
+
+class PatchPod(_Action, frozen=True, kw_only=True):
+    cluster: str
+    namespace: str
+    name: str
+    patch: Json
+    resource_version: str = ""
+
+
+class DeletePod(_Action, frozen=True, kw_only=True):
+    cluster: str
+    namespace: str
+    name: str
+    uid: str
+    reason: str
+
+
+class RecordEvent(_Action, frozen=True, kw_only=True):
+    """Write a Kubernetes Event beside an object of the infrastructure cluster."""
+
+    namespace: str
+    kind: str
+    name: str
+    uid: str
+    api_version: str
+    reason: str
+    message: str
+    warning: bool = False
+
+
+class PostStatus(_Action, frozen=True, kw_only=True):
+    org: str
+    repo: str
+    sha: str
+    status: Status
+
+
+class CreateComment(_Action, frozen=True, kw_only=True):
+    org: str
+    repo: str
+    number: int
+    body: str
+
+
+class EditComment(_Action, frozen=True, kw_only=True):
+    org: str
+    repo: str
+    comment_id: int
+    body: str
+
+
+class DeleteComment(_Action, frozen=True, kw_only=True):
+    org: str
+    repo: str
+    comment_id: int
+
+
+class AddLabel(_Action, frozen=True, kw_only=True):
+    org: str
+    repo: str
+    number: int
+    label: str
+
+
+class RemoveLabel(_Action, frozen=True, kw_only=True):
+    org: str
+    repo: str
+    number: int
+    label: str
+
+
+Action = (
+    CreateProwJob
+    | PatchProwJob
+    | AbortProwJob
+    | DeleteProwJob
+    | CreatePod
+    | PatchPod
+    | DeletePod
+    | RecordEvent
+    | PostStatus
+    | CreateComment
+    | EditComment
+    | DeleteComment
+    | AddLabel
+    | RemoveLabel
+)
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a deciding function returns: actions in execution order (empty means settled), and why, in words."""
+
+    actions: tuple[Action, ...]
+    why: str

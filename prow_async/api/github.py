@@ -1,0 +1,194 @@
+"""What GitHub sends and answers, as far as Prow reads it. Unknown fields are ignored; absent ones have zero values.
+
+Source: docs.github.com webhook events and REST; upstream pkg/github/types.go.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class _Lenient(msgspec.Struct, frozen=True):
+    """GitHub adds fields at will: whatever is not named here is passed over."""
+
+
+class User(_Lenient, frozen=True):
+    login: str = ""
+    id: int = 0
+    type: str = ""
+    name: str = ""
+    """Only push events' repository owner has it beside `login`."""
+    html_url: str = ""
+
+
+class Repo(_Lenient, frozen=True):
+    name: str = ""
+    owner: User = User()
+    full_name: str = ""
+    html_url: str = ""
+    default_branch: str = ""
+    private: bool = False
+    archived: bool = False
+
+
+class Label(_Lenient, frozen=True):
+    name: str = ""
+
+
+class Branch(_Lenient, frozen=True):
+    ref: str = ""
+    sha: str = ""
+    repo: Repo | None = None
+    user: User | None = None
+
+
+class PullRequest(_Lenient, frozen=True):
+    number: int = 0
+    html_url: str = ""
+    user: User = User()
+    title: str = ""
+    body: str | None = None
+    state: str = ""
+    draft: bool = False
+    merged: bool = False
+    mergeable: bool | None = None
+    base: Branch = Branch()
+    head: Branch = Branch()
+    labels: tuple[Label, ...] = ()
+
+
+class PullLink(_Lenient, frozen=True):
+    """What an issue says of the pull request that it is."""
+
+    html_url: str = ""
+
+
+class Issue(_Lenient, frozen=True):
+    number: int = 0
+    html_url: str = ""
+    user: User = User()
+    title: str = ""
+    body: str | None = None
+    state: str = ""
+    labels: tuple[Label, ...] = ()
+    pull_request: PullLink | None = None
+    """Present exactly when the issue is a pull request."""
+
+
+class Comment(_Lenient, frozen=True):
+    id: int = 0
+    body: str | None = None
+    user: User = User()
+    html_url: str = ""
+    created_at: str = ""
+
+
+class From(_Lenient, frozen=True):
+    from_: str = msgspec.field(default="", name="from")
+
+
+class BaseChange(_Lenient, frozen=True):
+    ref: From | None = None
+    sha: From | None = None
+
+
+class Changes(_Lenient, frozen=True):
+    base: BaseChange | None = None
+
+
+class PullRequestEvent(_Lenient, frozen=True):
+    action: str = ""
+    number: int = 0
+    pull_request: PullRequest = PullRequest()
+    repository: Repo = Repo()
+    label: Label | None = None
+    sender: User = User()
+    changes: Changes | None = None
+
+
+class IssueCommentEvent(_Lenient, frozen=True):
+    action: str = ""
+    issue: Issue = Issue()
+    comment: Comment = Comment()
+    repository: Repo = Repo()
+    sender: User = User()
+
+
+class Commit(_Lenient, frozen=True):
+    id: str = ""
+    message: str = ""
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    modified: tuple[str, ...] = ()
+
+
+class PushEvent(_Lenient, frozen=True):
+    ref: str = ""
+    before: str = ""
+    after: str = ""
+    created: bool = False
+    deleted: bool = False
+    compare: str = ""
+    commits: tuple[Commit, ...] = ()
+    repository: Repo = Repo()
+    sender: User = User()
+
+    @property
+    def branch(self) -> str:
+        """The ref without `refs/heads/` or `refs/tags/`."""
+        return self.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+
+StatusState = Literal["pending", "success", "failure", "error"]
+
+
+class Status(_Lenient, frozen=True, omit_defaults=True):
+    """A commit status, as sent and as read."""
+
+    state: StatusState
+    target_url: str | None = None
+    description: str | None = None
+    context: str = ""
+
+
+class CombinedStatus(_Lenient, frozen=True):
+    sha: str = ""
+    state: str = ""
+    statuses: tuple[Status, ...] = ()
+
+
+class ChangedFile(_Lenient, frozen=True):
+    filename: str = ""
+    status: str = ""
+    previous_filename: str = ""
+
+
+class GitObject(_Lenient, frozen=True):
+    sha: str = ""
+
+
+class GitRef(_Lenient, frozen=True):
+    ref: str = ""
+    object: GitObject = GitObject()
+
+
+class GenericComment(_Lenient, frozen=True, kw_only=True):
+    """The one shape that issues, PRs, comments and reviews are reduced to before plugins look for commands.
+
+    `user` wrote the text; it is not the sender of the webhook.
+    Source: upstream pkg/github/helpers.go GeneralizeComment.
+    """
+
+    action: Literal["created", "edited", "deleted"]
+    is_pr: bool
+    number: int
+    body: str
+    html_url: str
+    user: User
+    repo: Repo
+    issue_author: User
+    issue_state: str
+    issue_title: str = ""
+    issue_html_url: str = ""
+    comment_id: int | None = None
+    guid: str = ""

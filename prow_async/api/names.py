@@ -1,0 +1,43 @@
+"""Wire names that upstream Prow fixed, and our own few under our prefix.
+
+Source: upstream pkg/kube/prowjob.go, pkg/github/types.go, cmd/*/main.go.
+"""
+
+GROUP = "prow.k8s.io"
+VERSION = "v1"
+API_VERSION = "prow.k8s.io/v1"
+PLURAL = "prowjobs"
+
+CREATED_BY_PROW = "created-by-prow"
+CREATED_BY_TIDE = "created-by-tide"
+TYPE_LABEL = "prow.k8s.io/type"
+JOB = "prow.k8s.io/job"
+"""Label (cut at 63 bytes) and annotation (in full)."""
+CONTEXT = "prow.k8s.io/context"
+"""Label (cut at 63 bytes) and annotation (in full)."""
+ID_LABEL = "prow.k8s.io/id"
+BUILD_ID_LABEL = "prow.k8s.io/build-id"
+PLANK_VERSION_LABEL = "prow.k8s.io/plank-version"
+ORG_LABEL = "prow.k8s.io/refs.org"
+REPO_LABEL = "prow.k8s.io/refs.repo"
+BASE_REF_LABEL = "prow.k8s.io/refs.base_ref"
+PULL_LABEL = "prow.k8s.io/refs.pull"
+IS_OPTIONAL_LABEL = "prow.k8s.io/is-optional"
+RETEST_LABEL = "prow.k8s.io/retest"
+RERUN_LABEL = "prow.k8s.io/re-run"
+EVENT_GUID = "event-GUID"
+GERRIT_REPORT_LABEL = "prow.k8s.io/gerrit-report-label"
+GCS_K8S_FINALIZER = "prow.x-k8s.io/gcsk8sreporter"
+
+# Marks of our own, all annotations, so that selectors written for upstream keep their meaning.
+OWNER_UID = "prow-async.dev/owner-uid"
+"""On a pod: the UID of the ProwJob it was made for."""
+ATTEMPT = "prow-async.dev/attempt"
+"""On a pod: the number of pods made for that ProwJob before this one."""
+DIGEST = "prow-async.dev/digest"
+"""On a pod and a ProwJob: the digest of what its creator sent (see core/identity)."""
+CAUSE = "prow-async.dev/cause"
+"""On a ProwJob: what made it exist, in words a person can follow."""
+
+GITHUB_REPORTER = "github-reporter"
+"""Key of the GitHub reporter in status.prev_report_states."""

@@ -1,0 +1,1 @@
+"""Composition roots: wiring only, no decisions."""

@@ -1,0 +1,113 @@
+"""The embedded default: the small worlds and the local kubelet, put on their doors.
+
+The engine in the same process uses the direct doors; people, kubectl and curl use HTTP.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from prow_async.adapters.kube import collection
+from prow_async.api.errors import CannotStart
+from prow_async.ports.clock import Clock, Ids
+from prow_async.ports.transport import Transport
+from prow_async.sandbox.github import direct as github_direct
+from prow_async.sandbox.github import http as github_http
+from prow_async.sandbox.github import world as github_world
+from prow_async.sandbox.kube import direct as kube_direct
+from prow_async.sandbox.kube import http as kube_http
+from prow_async.sandbox.kube import kubeconfig
+from prow_async.sandbox.kube import world as kube_world
+from prow_async.sandbox.kubelet import kubelet, pod
+
+BOT = "prow-bot"
+
+
+class Kube(msgspec.Struct, frozen=True):
+    """The small Kubernetes API server as the engine and people reach it."""
+
+    world: kube_world.World
+    transport: Transport
+    url: str
+    kubeconfig: Path
+    kubelet: kubelet.Kubelet
+
+
+class GitHub(msgspec.Struct, frozen=True):
+    """The small GitHub. `token` is the bot's."""
+
+    world: github_world.World
+    transport: Transport
+    url: str
+    token: str
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where and when the embedded parts live. Port 0 chooses a free one."""
+
+    folder: Path
+    clock: Clock
+    ids: Ids
+    kube_port: int = 0
+    github_port: int = 0
+
+
+def crd() -> dict[str, object]:
+    """Read the ProwJob resource's definition. Raises CannotStart outside a checkout."""
+    path = Path(__file__).resolve().parents[2] / "deploy" / "crd" / "prowjobs.yaml"
+    try:
+        loaded: dict[str, object] = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise CannotStart(f"{path} cannot be read ({error.strerror}): run prow-async from a checkout") from error
+    return loaded
+
+
+@asynccontextmanager
+async def kube(place: Place, prowjob_namespace: str, pod_namespace: str) -> AsyncIterator[Kube]:
+    """Serve a small API server with the ProwJob resource and the namespaces; write its kubeconfig into the folder."""
+    world = kube_world.World(place.ids)
+    token = secrets.token_urlsafe(32)
+    world.install(crd(), place.clock.now())
+    transport = kube_direct.DirectTransport(world, place.clock)
+    pods = collection.KubeCollection(transport, "default", collection.PODS, pod_namespace)
+    node = kubelet.Kubelet(pods, place.folder / "pods", place.clock, access(transport, pods))
+    async with kube_http.serve(world, place.clock, token, port=place.kube_port, log_source=node.logs) as url:
+        for name in sorted({prowjob_namespace, pod_namespace} - {"default"}):
+            body: dict[str, object] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            await _create(transport, collection.NAMESPACES.path(), body)
+        path = place.folder / "kubeconfig"
+        kubeconfig.write(path, kubeconfig.render(url, token))
+        yield Kube(world, transport, url, path, node)
+
+
+def access(transport: Transport, pods: collection.KubeCollection) -> pod.Access:
+    """Let a kubelet of one namespace read the secrets and config maps its pods name."""
+
+    def of(kind: collection.Kind) -> Callable[[str], collection.KubeCollection]:
+        return lambda namespace: collection.KubeCollection(transport, pods.cluster, kind, namespace)
+
+    return pod.Access(pods=lambda _: pods, secrets=of(collection.SECRETS), configmaps=of(collection.CONFIG_MAPS))
+
+
+async def _create(transport: Transport, path: str, body: dict[str, object]) -> None:
+    async with transport.send("POST", path, {"Content-Type": "application/json"}, msgspec.json.encode(body)) as reply:
+        answer = await reply.read()
+        if reply.status != 201:
+            raise CannotStart(f"the embedded API server refused {path}: {answer.decode(errors='replace')}")
+
+
+@asynccontextmanager
+async def github(place: Place) -> AsyncIterator[GitHub]:
+    """Serve a small GitHub with the sample organization and repository."""
+    world = github_world.World(place.ids)
+    token = secrets.token_urlsafe(32)
+    world.add_bot(BOT, token)
+    world.add_org("octo-org", members=["octocat", BOT], owners=["octocat"])
+    world.add_repo("octo-org", "hello", now_s=place.clock.now())
+    transport = github_direct.DirectTransport(world, place.clock, token)
+    async with github_http.serve(world, place.clock, port=place.github_port) as url:
+        yield GitHub(world, transport, url, token)

@@ -1,0 +1,267 @@
+"""The engine: stores, reflectors and actors put together from ports alone.
+
+Every composition uses it: the single components, `prow-async up`, and the fault runs on virtual time. It chooses
+nothing but which actors run.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import anyio
+import msgspec
+import structlog
+
+from prow_async.actors import crier, horologium, router, sinker
+from prow_async.actors.executor import Executor, Targets
+from prow_async.actors.job import Cluster, Env, JobActors
+from prow_async.actors.pull_index import PullIndex
+from prow_async.actors.reflector import Reflector
+from prow_async.actors.router import Router
+from prow_async.actors.store import Store
+from prow_async.api import actions, names
+from prow_async.api.errors import ProwError
+from prow_async.api.views import JobView, Malformed, PodView
+from prow_async.core import instants, jobview, podview
+from prow_async.core.enablement import Enablement
+from prow_async.ports.clock import Clock, Ids
+from prow_async.ports.config import ConfigSource
+from prow_async.ports.github import GitHub
+from prow_async.ports.inbox import Inbox
+from prow_async.ports.kube import Collection
+from prow_async.ports.metrics import Metrics
+from prow_async.ports.plugin import JobsOf, Plugin, Reads
+from prow_async.runtime import lag
+from prow_async.runtime.story import Stories
+from prow_async.runtime.supervisor import Service, Supervisor
+
+log = structlog.get_logger()
+Component = Literal["hook", "plank", "crier", "sinker", "horologium"]
+GAUGES_EVERY_S = 15.0
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the engine stands on. `pods` is keyed by cluster alias."""
+
+    components: frozenset[Component]
+    jobs: Collection
+    events: Collection
+    pods: Mapping[str, Collection] = {}
+    github: GitHub | None = None
+    inbox: Inbox | None = None
+    plugins: Sequence[Plugin] = ()
+    config: ConfigSource
+    clock: Clock
+    ids: Ids
+    metrics: Metrics
+    installation: str
+    dry_run: bool = False
+    job_pages: str = ""
+    """Address of our own job pages: where Details links lead when the configuration names no job_url_template."""
+    report_agent: str = ""
+    enablement: Enablement = Enablement()
+
+
+class Engine:
+    """One process's share of Prow. Build it, `run` it, cancel it; what it knew is rebuilt from the cluster."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.stories = Stories(parts.clock.now)
+        self.jobs: Store[JobView] = Store(keep_raw=_needs_pod)
+        self.pods, self._pod_sources = _pod_stores(parts.pods)
+        targets = Targets(parts.jobs, parts.events, parts.pods, parts.github)
+        self.executor = Executor(targets, parts.metrics, parts.clock, parts.ids, parts.dry_run)
+        self.pulls = PullIndex(self.jobs)
+        self._supervisor = Supervisor(self._restarted)
+        self._aside: list[actions.RecordEvent] = []
+        self._aside_bell = anyio.Event()
+        self._reflectors: dict[str, Reflector[JobView] | Reflector[PodView]] = {
+            "watch prowjobs": Reflector(
+                "prowjobs", parts.jobs, jobview.read, self.jobs, parts.metrics, self._set_job_aside
+            )
+        }
+        if parts.components & {"plank", "sinker"}:
+            for alias, source in self._pod_sources.items():
+                self._reflectors[f"watch pods of {alias}"] = Reflector(
+                    "pods", source, podview.read, self.pods[alias], parts.metrics, self._set_pod_aside
+                )
+        self.job_actors = self._plank() if "plank" in parts.components else None
+        self.router = self._hook() if "hook" in parts.components else None
+        self.crier = self._crier() if "crier" in parts.components else None
+        self.horologium = self._horologium() if "horologium" in parts.components else None
+        self.sinker = self._sinker() if "sinker" in parts.components else None
+
+    def _plank(self) -> JobActors:
+        p = self.parts
+        clusters = {alias: Cluster(p.pods[alias], self.pods[alias]) for alias in p.pods}
+        env = Env(p.config, p.clock, p.ids, p.metrics, self.stories, self.jobs.raw, p.job_pages)
+        return JobActors(self.jobs, p.jobs, clusters, self.executor, env)
+
+    def _hook(self) -> Router:
+        p = self.parts
+        assert p.inbox is not None, "hook needs an inbox"
+        assert p.github is not None, "hook needs a GitHub"
+        return Router(p.inbox, p.plugins, self._reads, self.executor, router.Env(p.metrics, p.enablement))
+
+    def _crier(self) -> crier.Crier:
+        p = self.parts
+        assert p.github is not None, "crier needs a GitHub"
+        env = crier.Env(p.config, p.clock, p.metrics, p.report_agent)
+        return crier.Crier(self.jobs, self.pulls, p.github, self.executor, env)
+
+    def _horologium(self) -> horologium.Horologium:
+        p = self.parts
+        env = horologium.Env(p.config, p.clock, p.metrics, p.installation)
+        return horologium.Horologium(self.jobs, self.executor, env)
+
+    def _sinker(self) -> sinker.Sinker:
+        p = self.parts
+        stores = {alias: self.pods[alias] for alias in self._pod_sources}
+        return sinker.Sinker(self.jobs, stores, p.jobs, self.executor, sinker.Env(p.config, p.clock, p.metrics))
+
+    def _reads(self) -> Reads:
+        p = self.parts
+        assert p.github is not None
+        return Reads(p.github, p.config.current(), p.clock, self._unfinished_presubmits, p.installation)
+
+    async def _unfinished_presubmits(self, org: str, repo: str, number: int) -> list[JobsOf]:
+        await self.jobs.wait_synced()
+        return [
+            JobsOf(job.name, job.namespace, job.resource_version, job.job)
+            for job in self.pulls.jobs_of(org, repo, number)
+            if job.type == "presubmit" and not job.complete
+        ]
+
+    @property
+    def reflectors(self) -> tuple[Reflector[JobView] | Reflector[PodView], ...]:
+        return tuple(self._reflectors.values())
+
+    async def wait_synced(self) -> None:
+        """Return once everything this process watches has been listed. Somebody must be running the reflectors."""
+        for reflector in self.reflectors:
+            await reflector.store.wait_synced()
+
+    @property
+    def ready(self) -> bool:
+        """True once everything this process watches has been listed."""
+        return all(reflector.store.synced for reflector in self.reflectors)
+
+    @property
+    def idle(self) -> bool:
+        """True while no delivery and no actor's turn is under way."""
+        families = [a.actors for a in (self.job_actors, self.router, self.crier) if a is not None]
+        return not any(family.busy for family in families) and (self.router is None or self.router.idle)
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        services: dict[str, Service] = {name: r.run for name, r in self._reflectors.items()}
+        for name, actor in (
+            ("plank", self.job_actors),
+            ("hook", self.router),
+            ("crier", self.crier),
+            ("horologium", self.horologium),
+            ("sinker", self.sinker),
+        ):
+            if actor is not None:
+                services[name] = actor.run
+        services["gauges"] = self._gauges
+        services["set aside"] = self._tell_aside
+        services["loop lag"] = lambda: lag.watch(lambda s: self.parts.metrics.observe("prow_async_loop_lag_seconds", s))
+        await self._supervisor.run(services)
+
+    def _restarted(self, name: str, error: Exception, wait_s: float) -> None:
+        self.parts.metrics.count("prow_async_actor_restarts_total", actor=name)
+        log.error("service failed; it starts again", service=name, wait_s=round(wait_s, 2), exc_info=error)
+
+    def _set_job_aside(self, bad: Malformed) -> None:
+        self._set_aside(bad, "ProwJob", names.API_VERSION)
+
+    def _set_pod_aside(self, bad: Malformed) -> None:
+        log.warning("pod set aside: it does not read", pod=bad.name, why=bad.why)
+
+    def _set_aside(self, bad: Malformed, kind: str, api_version: str) -> None:
+        """Tell the object's owner, in the log and in an event; several components may see it, one writes the event."""
+        log.warning("object set aside: it does not read", kind=kind, name=bad.name, why=bad.why)
+        if "plank" not in self.parts.components or not bad.name or len(self._aside) >= 100:
+            return
+        event = actions.RecordEvent(
+            namespace=bad.namespace,
+            kind=kind,
+            name=bad.name,
+            uid=bad.uid,
+            api_version=api_version,
+            reason="Malformed",
+            message=f"This {kind} is ignored until it is mended: {bad.why}",
+            warning=True,
+            why=bad.why,
+        )
+        self._aside.append(event)
+        self._aside_bell.set()
+
+    async def _tell_aside(self) -> None:
+        while True:
+            while self._aside:
+                event = self._aside.pop(0)
+                try:
+                    await self.executor.perform(event, event.name)
+                except ProwError as error:
+                    log.warning("no event written for an object set aside", name=event.name, why=str(error))
+            self._aside_bell = anyio.Event()
+            await self._aside_bell.wait()
+
+    async def _gauges(self) -> None:
+        metrics = self.parts.metrics
+        while True:
+            for actor in (self.job_actors, self.router, self.crier):
+                if actor is not None:
+                    stats = actor.actors.statistics()
+                    metrics.gauge("prow_async_mailbox_depth", stats["depth"], actor=actor.actors.name)
+            await anyio.sleep(GAUGES_EVERY_S)
+
+    def describe(self, name: str) -> str | None:
+        """Say in words, for a person, how one ProwJob stands: state, why, and its story. None: there is no such job."""
+        job = self.jobs.get(name)
+        story = self.stories.of(name)
+        if job is None and not story:
+            return None
+        lines = [f"ProwJob {name}"]
+        if job is None:
+            lines.append("is gone: it was finished and has been swept away, or somebody deleted it")
+        else:
+            pulls = " ".join(f"#{p.number}@{p.sha[:10]}" for p in job.pulls)
+            lines += [
+                f"job       {job.job} ({job.type})",
+                f"refs      {job.full_name} {job.base_ref}@{job.base_sha[:10]} {pulls}".rstrip(),
+                f"state     {job.state}" + (f": {job.description}" if job.description else ""),
+                f"cluster   {job.cluster}, pod {job.pod_name or '(none yet)'}, build {job.build_id or '(none yet)'}",
+                f"times     started {_at(job.start_s)}, pending {_at(job.pending_s)}, done {_at(job.completion_s)}",
+                f"cause     {job.cause or '(not recorded, or no longer kept)'}",
+                f"reported  {', '.join(f'{k}: {v}' for k, v in job.reported.items()) or '(nothing yet)'}",
+            ]
+        lines += ["", "what happened last in this process:"]
+        lines += [f"  {instants.rfc3339(at)}  {line}" for at, line in story] or ["  (nothing remembered)"]
+        return "\n".join(lines) + "\n"
+
+
+def _pod_stores(
+    pods: Mapping[str, Collection],
+) -> tuple[dict[str, Store[PodView]], dict[str, Collection]]:
+    """Make one store per cluster. Aliases of one cluster share it; the second result names each cluster once."""
+    by_source: dict[int, Store[PodView]] = {}
+    stores: dict[str, Store[PodView]] = {}
+    once: dict[str, Collection] = {}
+    for alias, source in pods.items():
+        if id(source) not in by_source:
+            by_source[id(source)] = Store()
+            once[alias] = source
+        stores[alias] = by_source[id(source)]
+    return stores, once
+
+
+def _at(seconds: float | None) -> str:
+    return "-" if seconds is None else instants.rfc3339(seconds)
+
+
+def _needs_pod(job: JobView) -> bool:
+    """Keep the whole JSON only of jobs whose pod still has to be made."""
+    return not job.complete and job.agent == "kubernetes" and (job.state == "triggered" or not job.pod_name)

@@ -1,0 +1,189 @@
+"""The flags of every component, with upstream's names and defaults.
+
+Source: upstream pkg/flagutil and cmd/*/main.go. Flags of our own come last in each table and say so in their help.
+"""
+
+from prow_async.apps.flags import Flag
+
+CONFIG = (
+    Flag("config-path", "str", "", "path of the main Prow configuration"),
+    Flag("job-config-path", "str", "", "path of the job configuration: a file, or a tree of files"),
+    Flag(
+        "supplemental-prow-config-dir",
+        "strings",
+        (),
+        "directory of further Prow configuration",
+        "supplemental Prow configuration",
+    ),
+    Flag(
+        "supplemental-prow-configs-filename",
+        "str",
+        "_prowconfig.yaml",
+        "their file name suffix",
+        "supplemental Prow configuration",
+    ),
+    Flag(
+        "supplemental-prow-configs-filename-suffix",
+        "str",
+        "_prowconfig.yaml",
+        "their file name suffix",
+        "supplemental Prow configuration",
+    ),
+    Flag("in-repo-config-cache-size", "int", 200, "entries of the in-repo config cache", "in-repo config"),
+    Flag("cache-dir-base", "str", "", "where in-repo config keeps its clones", "in-repo config"),
+    Flag("moonraker-address", "str", "", "a server of in-repo config", "in-repo config"),
+)
+KUBERNETES = (
+    Flag("kubeconfig", "str", "", "path of a kubeconfig; every context is a build cluster"),
+    Flag("kubeconfig-dir", "str", "", "directory of kubeconfig files"),
+    Flag("kubeconfig-suffix", "str", "", "only files of that directory with this ending"),
+    Flag("projected-token-file", "str", "", "service account token for the in-cluster configuration"),
+    Flag("no-in-cluster-config", "bool", False, "use kubeconfig files only"),
+)
+GITHUB = (
+    Flag("github-host", "str", "github.com", "GitHub's web host"),
+    Flag("github-endpoint", "strings", ("https://api.github.com",), "REST address; further ones are tried in order"),
+    Flag("github-graphql-endpoint", "str", "https://api.github.com/graphql", "GraphQL address", "GraphQL"),
+    Flag("github-token-path", "str", "", "file with the access token"),
+    Flag("github-app-id", "str", "", "id of the GitHub App", "GitHub App authentication"),
+    Flag("github-app-private-key-path", "str", "", "the App's private key", "GitHub App authentication"),
+    Flag("github-hourly-tokens", "int", 0, "requests an hour", "client-side throttling"),
+    Flag("github-allowed-burst", "int", 0, "burst of requests", "client-side throttling"),
+    Flag("github-throttle-org", "strings", (), "org:tokens:burst", "client-side throttling"),
+    Flag("github-client.request-timeout", "duration", 120.0, "longest request"),
+    Flag("github-client.max-retries", "int", 8, "tries of a request"),
+    Flag("github-client.max-404-retries", "int", 2, "tries after 404", "retries after 404"),
+    Flag("github-client.backoff-timeout", "duration", 120.0, "longest wait between tries"),
+    Flag("github-client.initial-delay", "duration", 2.0, "first wait between tries"),
+    Flag("git-signing-key-path", "str", "", "key to sign commits with", "signed commits"),
+)
+ENABLEMENT = (
+    Flag("github-enabled-org", "strings", (), "only these orgs"),
+    Flag("github-enabled-repo", "strings", (), "only these repos (org/repo)"),
+    Flag("github-disabled-org", "strings", (), "not these orgs"),
+    Flag("github-disabled-repo", "strings", (), "not these repos (org/repo)"),
+)
+STORAGE = (
+    Flag("gcs-credentials-file", "str", "", "credentials for gs://", "blob storage"),
+    Flag("s3-credentials-file", "str", "", "credentials for s3://", "blob storage"),
+)
+GERRIT = (
+    Flag("gerrit-max-qps", "float", 0.0, "requests a second", "Gerrit"),
+    Flag("gerrit-max-burst", "int", 0, "burst of requests", "Gerrit"),
+)
+INSTRUMENTATION = (
+    Flag("metrics-port", "int", 9090, "port of /metrics"),
+    Flag("pprof-port", "int", 6060, "port of the profiler", "pprof"),
+    Flag("health-port", "int", 8081, "port of /healthz"),
+    Flag("profile-memory-usage", "bool", False, "write heap dumps", "pprof"),
+    Flag("memory-profile-interval", "duration", 30.0, "time between heap dumps", "pprof"),
+)
+PLUGINS = (
+    Flag("plugin-config", "str", "/etc/plugins/plugins.yaml", "path of plugins.yaml"),
+    Flag("supplemental-plugin-config-dir", "strings", (), "directory of further plugin configuration"),
+    Flag("supplemental-plugin-configs-filename-suffix", "str", "_pluginconfig.yaml", "their file name suffix"),
+)
+OURS = (
+    Flag("installation-id", "str", "", "first part of derived names (ours; default: the ProwJob namespace)"),
+    Flag("listen-host", "str", "0.0.0.0", "address every port listens on (ours)"),  # noqa: S104 - servers in pods
+    Flag("grace-period", "duration", 180.0, "longest drain after SIGTERM"),
+)
+_DRY = Flag("dry-run", "bool", True, "write nothing at all, say what would be written")
+
+HOOK = (
+    *CONFIG,
+    *PLUGINS,
+    *GITHUB,
+    *ENABLEMENT,
+    *KUBERNETES,
+    *STORAGE,
+    *INSTRUMENTATION,
+    *OURS,
+    _DRY,
+    Flag("port", "int", 8888, "port of the webhook server"),
+    Flag("webhook-path", "str", "/hook", "path webhooks come to"),
+    Flag("hmac-secret-file", "str", "/etc/webhook/hmac", "file with the webhook secret(s)"),
+    Flag("slack-token-file", "str", "", "file with a Slack token", "Slack"),
+    Flag("bugzilla-endpoint", "str", "", "Bugzilla", "Bugzilla"),
+    Flag("bugzilla-api-key-path", "str", "", "Bugzilla", "Bugzilla"),
+    Flag("bugzilla-auth-method", "str", "", "Bugzilla", "Bugzilla"),
+    Flag("bugzilla-github-external-tracker-id", "int", 0, "Bugzilla", "Bugzilla"),
+    Flag("jira-endpoint", "str", "", "Jira", "Jira"),
+    Flag("jira-username", "str", "", "Jira", "Jira"),
+    Flag("jira-password-file", "str", "", "Jira", "Jira"),
+    Flag("jira-bearer-token-file", "str", "", "Jira", "Jira"),
+    Flag("inbox-dir", "str", "/var/lib/prow-async/inbox", "where accepted deliveries are kept (ours)"),
+)
+CONTROLLER_MANAGER = (
+    *CONFIG,
+    *GITHUB,
+    *KUBERNETES,
+    *STORAGE,
+    *INSTRUMENTATION,
+    *OURS,
+    _DRY,
+    Flag("tot-url", "str", "", "address of tot", "tot"),
+    Flag("label-selector", "str", "", "only pods with these labels", "the label selector"),
+    Flag("enable-controller", "strings", ("plank",), "plank; scheduler"),
+)
+_WORKERS = "Workers do not exist: each ProwJob is reported by its own actor. 0 for all of them turns nothing on"
+CRIER = (
+    *CONFIG,
+    *GITHUB,
+    *ENABLEMENT,
+    *GERRIT,
+    *KUBERNETES,
+    *STORAGE,
+    *INSTRUMENTATION,
+    *OURS,
+    Flag("dry-run", "bool", False, "write nothing at all, say what would be written"),
+    Flag("github-workers", "int", 0, "more than 0 turns the GitHub reporter on. " + _WORKERS),
+    Flag("gerrit-workers", "int", 0, "Gerrit reporter", "the Gerrit reporter"),
+    Flag("pubsub-workers", "int", 0, "Pub/Sub reporter", "the Pub/Sub reporter"),
+    Flag("slack-workers", "int", 0, "Slack reporter", "the Slack reporter"),
+    Flag("blob-storage-workers", "int", 0, "blob storage reporter", "the blob storage reporter"),
+    Flag("kubernetes-blob-storage-workers", "int", 0, "pod info reporter", "the pod info reporter"),
+    Flag("resultstore-workers", "int", 0, "ResultStore reporter", "the ResultStore reporter"),
+    Flag("kubernetes-report-fraction", "float", 1.0, "share of pods reported", "the pod info reporter"),
+    Flag("cookiefile", "str", "", "Gerrit cookies", "the Gerrit reporter"),
+    Flag("slack-token-file", "str", "", "file with a Slack token", "the Slack reporter"),
+    Flag("additional-slack-token-files", "strings", (), "host=path", "the Slack reporter"),
+    Flag("report-agent", "str", "", "report only jobs of this agent"),
+    Flag("resultstore-artifacts-dir-only", "bool", False, "ResultStore", "the ResultStore reporter"),
+)
+SINKER = (
+    *CONFIG,
+    *KUBERNETES,
+    *INSTRUMENTATION,
+    *OURS,
+    _DRY,
+    Flag("run-once", "bool", False, "sweep once, then exit"),
+)
+HOROLOGIUM = (
+    *CONFIG,
+    *KUBERNETES,
+    *INSTRUMENTATION,
+    *OURS,
+    _DRY,
+    Flag("timeout-listing-prowjobs", "duration", 60.0, "longest wait for the first list of ProwJobs"),
+)
+UP = (
+    Flag("config-path", "str", "", "main configuration (default: a sample)"),
+    Flag("job-config-path", "str", "", "job configuration: a file, or a tree of files"),
+    Flag("plugin-config", "str", "", "plugins.yaml (default: trigger everywhere)"),
+    Flag("kubeconfig", "str", "", "use this cluster instead of the embedded one"),
+    Flag("github-endpoint", "strings", (), "use this GitHub instead of the embedded one"),
+    Flag("github-token-path", "str", "", "file with its access token"),
+    Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),
+    Flag("run-jobs-on-this-machine", "bool", False, "run pods as local processes although GitHub is a real one"),
+    Flag("data-dir", "str", "", "where everything is kept (default: a temporary directory)"),
+    Flag("port", "int", 8888, "port of the webhook server and the job pages"),
+    Flag("metrics-port", "int", 9090, "port of /metrics"),
+    Flag("health-port", "int", 8081, "port of /healthz"),
+    Flag("kube-port", "int", 0, "port of the embedded Kubernetes API server (0: any)"),
+    Flag("github-port", "int", 0, "port of the embedded GitHub (0: any)"),
+    Flag("dry-run", "bool", False, "write nothing at all, say what would be written"),
+    Flag("listen-host", "str", "127.0.0.1", "address the webhook server, metrics and health listen on"),
+    Flag("installation-id", "str", "", "first part of derived names (default: the ProwJob namespace)"),
+    Flag("grace-period", "duration", 30.0, "longest drain after SIGTERM"),
+)

@@ -1,0 +1,103 @@
+"""hook: receives webhooks durably, runs plugins."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from prow_async.adapters import logs
+from prow_async.adapters.inbox import durable
+from prow_async.adapters.web import hook as web_hook
+from prow_async.adapters.web import server
+from prow_async.api.errors import CannotStart
+from prow_async.apps import flag_groups, process
+from prow_async.apps.engine import Engine, Parts
+from prow_async.core import enablement, webhook
+from prow_async.plugins import trigger
+
+PLUGINS = (trigger.PLUGIN,)
+"""Every plugin there is, named one by one."""
+
+
+def main(argv: Sequence[str]) -> int:
+    return process.main("hook", flag_groups.HOOK, argv, run)
+
+
+def read_tokens(path: str) -> webhook.Tokens:
+    """Read the webhook secrets. Raises CannotStart when the file does not read or is empty."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise CannotStart(f"--hmac-secret-file={path} cannot be read: {error.strerror}") from error
+    if not content.strip():
+        raise CannotStart(f"--hmac-secret-file={path} is empty: without a secret nothing can be trusted")
+    return webhook.parse_tokens(content)
+
+
+class TokenFile:
+    """The webhook secrets, read again whenever the file changes; a change that does not read keeps the last ones."""
+
+    def __init__(self, path: str, censor: logs.Censor) -> None:
+        self._path = path
+        self._censor = censor
+        self._tokens = self._read()
+        self._stamp = self._now()
+
+    def _read(self) -> webhook.Tokens:
+        tokens = read_tokens(self._path)
+        self._censor.add(token for level in tokens.levels.values() for token in level)
+        return tokens
+
+    def _now(self) -> tuple[int, int]:
+        try:
+            stat = Path(self._path).stat()
+        except OSError:
+            return (0, 0)
+        return (stat.st_mtime_ns, stat.st_size)
+
+    def __call__(self) -> webhook.Tokens:
+        stamp = self._now()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._tokens = self._read()
+            except CannotStart as error:
+                process.log.warning("webhook secrets not reloaded; the last good ones stay", why=str(error))
+        return self._tokens
+
+
+async def run(shell: process.Shell) -> None:
+    flags = shell.flags
+    tokens = TokenFile(flags["hmac-secret-file"], shell.censor)
+    config = process.load_config(shell)
+    now = config.current().config
+    allowed = enablement.parse(
+        flags["github-enabled-org"],
+        flags["github-enabled-repo"],
+        flags["github-disabled-org"],
+        flags["github-disabled-repo"],
+    )
+    async with AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(process.connect_clusters(shell, config))
+        github = await stack.enter_async_context(process.connect_github(shell))
+        inbox = await stack.enter_async_context(durable.opened(Path(flags["inbox-dir"]), shell.clock))
+        parts = Parts(
+            components=frozenset({"hook"}),
+            jobs=kube.jobs,
+            events=kube.events,
+            github=github,
+            inbox=inbox,
+            plugins=PLUGINS,
+            config=config,
+            clock=shell.clock,
+            ids=shell.ids,
+            metrics=shell.metrics,
+            installation=process.installation(shell, now.prowjob_namespace),
+            dry_run=flags["dry-run"],
+            enablement=allowed,
+        )
+
+        async def fronts(inner: AsyncExitStack) -> None:
+            site = web_hook.hook_site(tokens, inbox, shell.metrics, flags["webhook-path"])
+            await inner.enter_async_context(server.serving(site, flags["listen-host"], flags["port"]))
+
+        await process.serve(shell, Engine(parts), config, fronts)

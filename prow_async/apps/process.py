@@ -1,0 +1,204 @@
+"""What all long-running processes do the same way: logs, metrics, health, configuration, clusters, signals."""
+
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import structlog
+
+from prow_async.adapters import clock as clocks
+from prow_async.adapters import config_files, logs
+from prow_async.adapters import metrics as metrics_adapter
+from prow_async.adapters.github import client, credentials
+from prow_async.adapters.github import session as github_session
+from prow_async.adapters.kube import clusters, collection, podlogs
+from prow_async.adapters.web import health, metrics_page, server
+from prow_async.apps import flags as flag_parser
+from prow_async.apps.engine import Engine
+from prow_async.ports.transport import Transport
+
+log = structlog.get_logger()
+CREATED_BY_PROW = "created-by-prow=true"
+Service = Callable[[], Coroutine[Any, Any, None]]
+Fronts = Callable[[AsyncExitStack], Awaitable[None]]
+
+
+class Shell(msgspec.Struct, frozen=True):
+    """One process's surroundings."""
+
+    name: str
+    flags: flag_parser.Flags
+    metrics: metrics_adapter.PrometheusMetrics
+    clock: clocks.SystemClock
+    ids: clocks.SystemIds
+    censor: logs.Censor
+    """Register every secret here before anything can log it."""
+
+
+def main(
+    name: str, table: Sequence[flag_parser.Flag], argv: Sequence[str], run: Callable[[Shell], Awaitable[None]]
+) -> int:
+    """Parse flags, set up logs, run until done or told to stop; return the exit code."""
+    parsed = flag_parser.parse(f"prow-async {name}", table, argv)
+    censor = logs.Censor()
+    logs.set_up(name, censor)
+    for warning in parsed.warnings:
+        log.warning(warning)
+    if parsed.values.get("dry-run"):
+        log.warning("dry run: nothing at all will be written; --dry-run=false turns it off")
+    run_loop(run, new_shell(name, parsed, censor))
+    return 0
+
+
+def new_shell(name: str, parsed: flag_parser.Flags, censor: logs.Censor) -> Shell:
+    return Shell(name, parsed, metrics_adapter.PrometheusMetrics(), clocks.SystemClock(), clocks.SystemIds(), censor)
+
+
+def run_loop(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    """Run on asyncio, with uvloop where it is installed."""
+    try:
+        import uvloop  # noqa: F401 - only whether it is there
+    except ImportError:
+        return anyio.run(function, *arguments)
+    return anyio.run(function, *arguments, backend_options={"use_uvloop": True})
+
+
+def load_config(shell: Shell) -> config_files.ConfigFiles:
+    """Load the configuration the flags name. Raises ConfigErrors (exit 1) or CannotStart (exit 2)."""
+    values = shell.flags.values
+    files = config_files.ConfigFiles(
+        config_path=values["config-path"],
+        job_config_path=values["job-config-path"],
+        plugin_config=values.get("plugin-config", ""),
+        supplemental_plugin_config_dirs=tuple(values.get("supplemental-plugin-config-dir", ())),
+        supplemental_plugin_configs_suffix=values.get("supplemental-plugin-configs-filename-suffix", ""),
+        clock=shell.clock,
+        metrics=shell.metrics,
+    )
+    files.load()
+    return files
+
+
+class Clusters(msgspec.Struct, frozen=True):
+    """The collections the engine works on."""
+
+    jobs: collection.KubeCollection
+    events: collection.KubeCollection
+    pods: Mapping[str, collection.KubeCollection]
+    logs: Mapping[str, podlogs.KubePodLogs]
+
+
+@asynccontextmanager
+async def connect_clusters(shell: Shell, config: config_files.ConfigFiles) -> AsyncIterator[Clusters]:
+    """Open every cluster the flags name; aliases of one and the same cluster share one connection and one watch."""
+    values, now = shell.flags.values, config.current().config
+    wanted = clusters.Flags(
+        kubeconfig=values["kubeconfig"],
+        kubeconfig_dir=values.get("kubeconfig-dir", ""),
+        kubeconfig_suffix=values.get("kubeconfig-suffix", ""),
+        in_cluster=not values.get("no-in-cluster-config", False),
+        projected_token_file=values.get("projected-token-file", ""),
+    )
+    sources = clusters.find(wanted, now.disabled_clusters)
+    alone = {alias: msgspec.structs.replace(source, alias="") for alias, source in sources.items()}
+    once = {source: alias for alias, source in reversed(alone.items())}
+    async with clusters.connect_all({once[s]: sources[once[s]] for s in once}, shell.name) as transports:
+        by_alias = {alias: transports[once[source]] for alias, source in alone.items()}
+        yield collections(by_alias, now.prowjob_namespace, now.pod_namespace)
+
+
+def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod_namespace: str) -> Clusters:
+    """Make the engine's collections. `transports` is keyed by alias; the empty one is the infrastructure cluster."""
+    infra = transports[clusters.INFRA]
+    made: dict[int, collection.KubeCollection] = {}
+    pods = {}
+    for alias, transport in transports.items():
+        if alias != clusters.INFRA:
+            if id(transport) not in made:
+                made[id(transport)] = collection.KubeCollection(
+                    transport, alias, collection.PODS, pod_namespace, CREATED_BY_PROW
+                )
+            pods[alias] = made[id(transport)]
+    return Clusters(
+        collection.KubeCollection(infra, "", collection.PROWJOBS, prowjob_namespace),
+        collection.KubeCollection(infra, "", collection.EVENTS, prowjob_namespace),
+        pods,
+        {alias: podlogs.KubePodLogs(transport, alias) for alias, transport in transports.items()},
+    )
+
+
+@asynccontextmanager
+async def connect_github(shell: Shell) -> AsyncIterator[client.Client]:
+    """Open GitHub as the flags say; without --github-token-path requests are anonymous."""
+    values = shell.flags.values
+    token_path = values["github-token-path"]
+    who = credentials.TokenFile(Path(token_path)) if token_path else credentials.FixedToken()
+    shell.censor.add([who.token().encode()])
+    timeout_s = values.get("github-client.request-timeout", 120.0)
+    async with github_session.connect(values["github-endpoint"], who, timeout_s) as transport:
+        yield client.Client(transport, who, shell.metrics, shell.clock)
+
+
+async def serve(
+    shell: Shell,
+    engine: Engine,
+    config: config_files.ConfigFiles,
+    fronts: Fronts | None = None,
+    services: Sequence[Service] = (),
+    announce: Callable[[str, str], None] | None = None,
+) -> None:
+    """Run an engine until SIGTERM or SIGINT, then drain.
+
+    Args:
+        fronts: opens servers that take in work; they are closed first, so that the rest can finish.
+        services: run beside the engine, ended after it.
+        announce: told the addresses of the metrics and of the health server once everything is open.
+    """
+    values = shell.flags.values
+    host = values["listen-host"]
+    async with AsyncExitStack() as outer:
+        site = metrics_page.metrics_site(shell.metrics)
+        metrics_url = await outer.enter_async_context(server.serving(site, host, values["metrics-port"]))
+        probes = health.health_site(lambda: engine.ready)
+        health_url = await outer.enter_async_context(server.serving(probes, host, values["health-port"]))
+        async with anyio.create_task_group() as group, AsyncExitStack() as inner:
+            group.start_soon(engine.run)
+            group.start_soon(config.watch)
+            for service in services:
+                group.start_soon(service)
+            if fronts is not None:
+                await fronts(inner)
+            if announce is not None:
+                announce(metrics_url, health_url)
+            log.info("started", components=sorted(engine.parts.components), dry_run=engine.parts.dry_run)
+            await wait_signal()
+            log.info("stopping: draining what is under way", grace_period_s=values["grace-period"])
+            await inner.aclose()
+            await drain(engine, values["grace-period"])
+            group.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def wait_signal() -> None:
+    """Return on the first SIGTERM or SIGINT; a second one ends the process at once."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            break
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(1))
+
+
+async def drain(engine: Engine, grace_s: float) -> None:
+    """Wait until no turn is under way, at most `grace_s`. What is cut off is continued from the inbox and cluster."""
+    with anyio.move_on_after(grace_s):
+        while not engine.idle:  # noqa: ASYNC110 - idleness has no event: it is the absence of several
+            await anyio.sleep(0.02)
+
+
+def installation(shell: Shell, prowjob_namespace: str) -> str:
+    return shell.flags.values["installation-id"] or prowjob_namespace

@@ -1,0 +1,50 @@
+"""sinker: sweeps away finished ProwJobs and old pods."""
+
+from collections.abc import Sequence
+
+import anyio
+import structlog
+
+from prow_async.apps import flag_groups, process
+from prow_async.apps.engine import Engine, Parts
+
+log = structlog.get_logger()
+
+
+def main(argv: Sequence[str]) -> int:
+    return process.main("sinker", flag_groups.SINKER, argv, run)
+
+
+async def run(shell: process.Shell) -> None:
+    config = process.load_config(shell)
+    now = config.current().config
+    async with process.connect_clusters(shell, config) as kube:
+        parts = Parts(
+            components=frozenset({"sinker"}),
+            jobs=kube.jobs,
+            events=kube.events,
+            pods=kube.pods,
+            config=config,
+            clock=shell.clock,
+            ids=shell.ids,
+            metrics=shell.metrics,
+            installation=process.installation(shell, now.prowjob_namespace),
+            dry_run=shell.flags["dry-run"],
+        )
+        engine = Engine(parts)
+        if shell.flags["run-once"]:
+            await _once(engine)
+        else:
+            await process.serve(shell, engine, config)
+
+
+async def _once(engine: Engine) -> None:
+    """List everything, sweep once, end."""
+    assert engine.sinker is not None
+    async with anyio.create_task_group() as group:
+        for reflector in engine.reflectors:
+            group.start_soon(reflector.run)
+        await engine.wait_synced()
+        swept = await engine.sinker.sweep()
+        log.info("swept once", objects=swept)
+        group.cancel_scope.cancel()

@@ -1,0 +1,115 @@
+"""The command line: one program, one subcommand per component and tool."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from prow_async.api.errors import CannotStart, ConfigErrors
+from prow_async.apps import flags
+
+Main = Callable[[Sequence[str]], int]
+
+
+def _hook(argv: Sequence[str]) -> int:
+    from prow_async.apps import hook
+
+    return hook.main(argv)
+
+
+def _controller_manager(argv: Sequence[str]) -> int:
+    from prow_async.apps import controller_manager
+
+    return controller_manager.main(argv)
+
+
+def _crier(argv: Sequence[str]) -> int:
+    from prow_async.apps import crier
+
+    return crier.main(argv)
+
+
+def _sinker(argv: Sequence[str]) -> int:
+    from prow_async.apps import sinker
+
+    return sinker.main(argv)
+
+
+def _horologium(argv: Sequence[str]) -> int:
+    from prow_async.apps import horologium
+
+    return horologium.main(argv)
+
+
+def _up(argv: Sequence[str]) -> int:
+    from prow_async.apps import all_in_one
+
+    return all_in_one.main(argv)
+
+
+def _demo(argv: Sequence[str]) -> int:
+    from prow_async.apps import demo
+
+    return demo.main(argv)
+
+
+COMMANDS: dict[str, tuple[Main, str]] = {
+    "up": (_up, "run everything in one process, on the embedded default or on your own parts"),
+    "demo": (_demo, "run one job's whole life on the embedded default, tell it, exit (what `make run` does)"),
+    "hook": (_hook, "receive webhooks, run plugins"),
+    "controller-manager": (_controller_manager, "run ProwJobs as pods"),
+    "crier": (_crier, "report ProwJobs to GitHub"),
+    "sinker": (_sinker, "sweep away what is finished and old"),
+    "horologium": (_horologium, "start periodic jobs"),
+}
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: prow-async COMMAND [flags]", "", *lines, "", "prow-async COMMAND --help lists its flags."]
+    )
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command; return the exit code: 0 well, 1 a configuration does not load, 2 it cannot start as asked."""
+    if not argv or argv[0] in {"-h", "-help", "--help", "help"}:
+        print(usage())
+        return 0 if argv else 2
+    command = COMMANDS.get(argv[0])
+    if command is None:
+        print(f"prow-async: no such command: {argv[0]} (see prow-async --help)", file=sys.stderr)
+        return 2
+    try:
+        return command[0](argv[1:])
+    except flags.Help as asked:
+        print(asked.text)
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # sorted below; what is none of ours is raised again
+        return _tell(argv[0], error)
+
+
+def _tell(command: str, error: Exception) -> int:
+    """Print what stopped a command, for people; raise it again when it is a bug."""
+    found = _leaves(error)
+    if all(isinstance(one, ConfigErrors) for one in found):
+        for one in found:
+            print(f"prow-async {command}: the configuration does not load:\n{one}", file=sys.stderr)
+        return 1
+    if all(isinstance(one, CannotStart) for one in found):
+        for one in found:
+            print(f"prow-async {command}: {one}", file=sys.stderr)
+        return 2
+    raise error
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for one in error.exceptions for leaf in _leaves(one)]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))

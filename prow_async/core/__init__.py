@@ -1,0 +1,1 @@
+"""The deciding functions: synchronous, pure; bytes and values in, values out."""

@@ -1,0 +1,229 @@
+"""What to do next for one ProwJob of the kubernetes agent: the heart of the controller.
+
+Pure: the job, its pod as far as known, the settings and the time come in; one step comes out. The actor performs it
+and asks again on the next news. States and wire texts are upstream's (pkg/plank/reconciler.go); deliberate deviations
+are rows of docs/parity.md.
+"""
+
+from typing import Any
+
+import msgspec
+
+from prow_async.api import names
+from prow_async.api.views import ContainerView, JobView, PodView
+from prow_async.core import adoption, instants
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Plank's part of the configuration."""
+
+    pod_pending_timeout_s: float
+    pod_running_timeout_s: float
+    pod_unscheduled_timeout_s: float
+    max_revivals: int
+
+
+class Start(msgspec.Struct, frozen=True, tag=True):
+    """Create the pod of this attempt (or adopt the one that stands there), then patch the job to pending."""
+
+    attempt: int
+    why: str
+
+
+class Confirm(msgspec.Struct, frozen=True, tag=True):
+    """The pod of a pending job is not in our store: read it from the server; `lost` says what to do if it is gone."""
+
+    lost: "Patch"
+    why: str
+
+
+class Patch(msgspec.Struct, frozen=True, tag=True):
+    """Patch the job (with its resourceVersion), and delete the pod whose UID is `delete_pod`, if any.
+
+    The patch goes first, so that a crash between the two leaves a job that says what happened; an aborted job is
+    completed only once its pod's deletion was accepted (`delete_first`).
+    `drop_finalizer`: take crier's finalizer off the pod first, or its deletion would wait for crier.
+    """
+
+    status: dict[str, Any]
+    why: str
+    delete_pod: str = ""
+    delete_first: bool = False
+    drop_finalizer: bool = False
+
+
+class Wait(msgspec.Struct, frozen=True, tag=True):
+    """Nothing to do now. `until_s` is the wall-clock second at which time alone changes the answer; None: never."""
+
+    why: str
+    until_s: float | None = None
+
+
+class Settled(msgspec.Struct, frozen=True, tag=True):
+    """This job needs no controller any more (or never did)."""
+
+    why: str
+
+
+Step = Start | Confirm | Patch | Wait | Settled
+
+
+def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float) -> Step:
+    """Return the next step.
+
+    Args:
+        pod: the pod under the job's name, from the store or from our own last write; None when neither knows one.
+        now_s: wall clock, seconds since the epoch.
+    """
+    if job.complete:
+        return Settled(f"complete: {job.state}")
+    if job.agent != "kubernetes":
+        return Settled(f"agent {job.agent or '(none)'} is another controller's")
+    if job.deleting:
+        return Settled("being deleted")
+    match job.state:
+        case "triggered":
+            return Start(job.revivals, "triggered: needs its pod")
+        case "pending":
+            return _pending(job, pod, settings, now_s)
+        case "aborted":
+            return _aborted(job, pod, now_s)
+        case "scheduling":
+            return Settled("waits for the scheduler")
+        case _:
+            return Settled(f"state {job.state or '(none)'} is not ours to move")
+
+
+def completed(state: str, description: str, now_s: float) -> dict[str, Any]:
+    """Return the status patch that ends a job."""
+    return {"state": state, "description": description, "completionTime": instants.rfc3339(now_s)}
+
+
+def terminal_error(error: str, now_s: float) -> Patch:
+    """End a job that can never run: an unknown cluster, a spec no pod can be made of."""
+    return Patch(completed("error", f"Terminal error: {error}", now_s), error)
+
+
+def _aborted(job: JobView, pod: PodView | None, now_s: float) -> Step:
+    """Somebody set the state; the controller deletes the pod and completes the job."""
+    ours = pod is not None and adoption.owns(job, pod) and not pod.deleting
+    return Patch(
+        {"completionTime": instants.rfc3339(now_s)},
+        "aborted: pod deleted" if ours else "aborted: no pod to delete",
+        delete_pod=pod.uid if pod is not None and ours else "",
+        delete_first=True,
+    )
+
+
+def _pending(job: JobView, pod: PodView | None, settings: Settings, now_s: float) -> Step:
+    if not job.pod_name:
+        return Start(job.revivals, f"attempt {job.revivals}: needs its pod")
+    if pod is None:
+        return Confirm(_revive(job, None, settings, "lost", now_s), "its pod is not known here")
+    if not adoption.owns(job, pod):
+        why = f"pod {pod.namespace}/{pod.name} belongs to something else"
+        return Patch(completed("error", f"Pod can not be used: {why}", now_s), why)
+    if pod.attempt is not None and pod.attempt < job.revivals:
+        return Start(job.revivals, f"attempt {job.revivals}: the pod of attempt {pod.attempt} is on its way out")
+    cause = _lost_cause(pod)
+    if cause:
+        return _infrastructure(job, pod, settings, cause, now_s)
+    match pod.phase:
+        case "Succeeded":
+            return _succeeded(pod, now_s)
+        case "Failed":
+            why = pod.message or _failure(pod.containers) or "pod failed"
+            return Patch(completed("failure", "Job failed.", now_s), why)
+        case _:
+            return _unfinished(job, pod, settings, now_s)
+
+
+def _lost_cause(pod: PodView) -> str:
+    """Name the trouble when the machine, not the test, ended the pod; empty otherwise."""
+    if pod.reason == "Evicted":
+        return "evicted"
+    if pod.reason == "NodeLost" and pod.deleting:
+        return "unreachable"
+    if pod.phase == "Running" and any(c.terminated_reason == "OOMKilled" for c in pod.containers):
+        return "oomkilled"
+    if pod.phase == "Unknown":
+        return "unknown"
+    return ""
+
+
+def _infrastructure(job: JobView, pod: PodView, settings: Settings, cause: str, now_s: float) -> Step:
+    if cause == "oomkilled":
+        return Patch(completed("error", "Pod got OOM killed.", now_s), "a container ran out of memory")
+    if cause == "evicted" and job.error_on_eviction:
+        return Patch(
+            completed("error", "Job pod was evicted by the cluster.", now_s), "evicted; the job asks for error"
+        )
+    return _revive(job, pod, settings, cause, now_s)
+
+
+def _revive(job: JobView, pod: PodView | None, settings: Settings, cause: str, now_s: float) -> Patch:
+    """Give up this attempt's pod: start the next one, or end the job when the budget is spent.
+
+    The count is stored before the next pod exists, so the budget survives restarts (upstream loses it).
+    """
+    uid = pod.uid if pod is not None and not pod.deleting else ""
+    finalizer = pod is not None and names.GCS_K8S_FINALIZER in pod.finalizers
+    if job.revivals >= settings.max_revivals:
+        text = f"Job pod was {cause} {job.revivals + 1} times: giving up."
+        return Patch(completed("error", text, now_s), text)
+    status = {"pod_revival_count": job.revivals + 1, "pod_name": None, "build_id": None}
+    return Patch(status, f"pod {cause}: starting attempt {job.revivals + 1}", delete_pod=uid, drop_finalizer=finalizer)
+
+
+def _succeeded(pod: PodView, now_s: float) -> Patch:
+    bad = [c.name for c in pod.containers if c.exit_code != 0 or not c.finished]
+    if bad:
+        text = f"Pod succeeded, but these containers did not end well: {', '.join(bad)}."
+        return Patch(completed("error", text, now_s), text)
+    return Patch(completed("success", "Job succeeded.", now_s), "every container ended with exit code 0")
+
+
+def _failure(containers: tuple[ContainerView, ...]) -> str:
+    """Say which container failed first, for the log; the job's description stays upstream's."""
+    for c in containers:
+        if c.exit_code:
+            return f"container {c.name} ended with exit code {c.exit_code} ({c.terminated_reason})"
+    return ""
+
+
+def _unfinished(job: JobView, pod: PodView, settings: Settings, now_s: float) -> Step:
+    """Phase Pending or Running: watch the deadlines; the pod's own deletion ends the job."""
+    deadline_s, text, state = _deadline(job, pod, settings)
+    if deadline_s is not None and now_s >= deadline_s:
+        return Patch(completed(state, text, now_s), text, delete_pod="" if pod.deleting else pod.uid)
+    if pod.deleting:
+        return Patch(completed("error", "Pod was deleted unexpectedly.", now_s), "pod deleted by somebody else")
+    return Wait(f"pod is {pod.phase or 'new'}{_waiting(pod.containers)}", deadline_s)
+
+
+def _deadline(job: JobView, pod: PodView, settings: Settings) -> tuple[float | None, str, str]:
+    """Return when the pod's present phase times out, the description then, and the state then."""
+
+    def pick(own: float | None, default: float) -> float:
+        return default if own is None else own
+
+    if pod.phase == "Running":
+        if pod.start_s is None or pod.deleting:
+            return None, "", ""
+        timeout_s = pick(job.pod_running_timeout_s, settings.pod_running_timeout_s)
+        return pod.start_s + timeout_s, "Pod running timeout.", "aborted"
+    if pod.phase not in {"Pending", ""}:
+        return None, "", ""
+    if pod.start_s is None:
+        timeout_s = pick(job.pod_unscheduled_timeout_s, settings.pod_unscheduled_timeout_s)
+        return pod.created_s + timeout_s, "Pod scheduling timeout.", "error"
+    timeout_s = pick(job.pod_pending_timeout_s, settings.pod_pending_timeout_s)
+    return pod.start_s + timeout_s, "Pod pending timeout.", "error"
+
+
+def _waiting(containers: tuple[ContainerView, ...]) -> str:
+    """Add why a container does not start (ImagePullBackOff and its like), the first such reason only."""
+    for c in containers:
+        if c.waiting_reason and c.waiting_reason not in {"ContainerCreating", "PodInitializing"}:
+            return f"; container {c.name}: {c.waiting_reason}" + (f": {c.waiting_message}" if c.waiting_message else "")
+    return ""

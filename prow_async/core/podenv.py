@@ -1,0 +1,99 @@
+"""The environment every test container of a job finds.
+
+Source: upstream pkg/pod-utils/downwardapi/jobspec.go.
+"""
+
+import msgspec
+
+from prow_async.api.errors import UserMistake
+from prow_async.api.prowjob import DecorationConfig, ProwJob, Refs
+
+_GO_ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+
+
+class _JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What JOB_SPEC holds, in Go's order."""
+
+    type: str = ""
+    job: str = ""
+    buildid: str = ""
+    prowjobid: str = ""
+    refs: Refs | None = None
+    extra_refs: tuple[Refs, ...] = ()
+    decoration_config: DecorationConfig | None = None
+
+
+def job_spec(job: ProwJob, build_id: str) -> str:
+    """Render JOB_SPEC as Go's encoding/json writes it: zero values left out, `<`, `>` and `&` escaped."""
+    spec = job.spec
+    content = _JobSpec(
+        spec.type, spec.job, build_id, job.metadata.name, spec.refs, spec.extra_refs, spec.decoration_config
+    )
+    return msgspec.json.encode(content).decode().translate(_GO_ESCAPES)
+
+
+def environment(job: ProwJob, build_id: str) -> dict[str, str]:
+    """Return the variables for a job of this type, without those that only decoration sets.
+
+    Raises UserMistake when the job lacks the refs or the pull that its type promises.
+    """
+    spec = job.spec
+    found = {
+        "CI": "true",
+        "JOB_NAME": spec.job,
+        "JOB_TYPE": spec.type,
+        "BUILD_ID": build_id,
+        "PROW_JOB_ID": job.metadata.name,
+        "JOB_SPEC": job_spec(job, build_id),
+    }
+    if spec.agent == "kubernetes":
+        found["BUILD_NUMBER"] = build_id
+    if spec.type == "periodic":
+        return found
+    if spec.refs is None:
+        raise UserMistake(f"ProwJob {job.metadata.name} ({spec.job}) is a {spec.type} without refs: no pod can be made")
+    found.update(_refs(spec.refs))
+    if spec.type == "presubmit":
+        if not spec.refs.pulls:
+            raise UserMistake(f"ProwJob {job.metadata.name} ({spec.job}) is a presubmit without a pull request in refs")
+        found.update(_pull(spec.refs))
+    return found
+
+
+def refs_text(refs: Refs) -> str:
+    """Render refs as PULL_REFS does: `main:sha,12:sha[:ref]`."""
+    base = f"{refs.base_ref}:{refs.base_sha}" if refs.base_sha else refs.base_ref
+    pulls = (f"{pull.number}:{pull.sha}{':' if pull.ref else ''}{pull.ref}" for pull in refs.pulls)
+    return ",".join([base, *pulls])
+
+
+def _refs(refs: Refs) -> dict[str, str]:
+    host, base = _source(refs)
+    return {
+        "REPO_OWNER": refs.org,
+        "REPO_NAME": refs.repo,
+        "SRC_HOST": host,
+        "SRC_BASE": base,
+        "PULL_BASE_REF": refs.base_ref,
+        "PULL_BASE_SHA": refs.base_sha,
+        "PULL_REFS": refs_text(refs),
+    }
+
+
+def _pull(refs: Refs) -> dict[str, str]:
+    pull = refs.pulls[0]
+    return {
+        "PULL_NUMBER": str(pull.number),
+        "PULL_PULL_SHA": pull.sha,
+        "PULL_HEAD_REF": pull.head_ref,
+        "PULL_TITLE": pull.title,
+    }
+
+
+def _source(refs: Refs) -> tuple[str, str]:
+    """Return host and path of the source: of the path alias, else of the repo's link, else of GitHub."""
+    path = refs.path_alias or refs.repo_link.partition("://")[2] or refs.repo_link
+    if not path:
+        return "github.com", f"{refs.org}/{refs.repo}"
+    host, slash, base = path.partition("/")
+    return host, base if slash else f"{refs.org}/{refs.repo}"

@@ -1,0 +1,156 @@
+"""Trigger on comments: `/test`, `/retest`, `/ok-to-test` and their kin.
+
+Code blocks are left out when looking for something to do, but the jobs are then chosen by the comment as written,
+as upstream does.
+
+Source: upstream pkg/plugins/trigger/generic-comment.go.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from prow_async.api import names
+from prow_async.api.actions import Action, Decision, DeleteComment
+from prow_async.api.github import Comment, GenericComment, PullRequest, Status
+from prow_async.api.jobconfig import Presubmit
+from prow_async.core import commands, filters, newjob, replies, trigger_jobs, trigger_texts, trust
+
+Course = Literal["refuse", "cancel", "run"]
+"""Not trusted; `/ok-to-test cancel`; look for jobs to run."""
+
+
+class CommentFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything decide looks at. What the course does not need keeps its default."""
+
+    origin: trigger_jobs.Origin
+    comment: GenericComment
+    presubmits: tuple[Presubmit, ...]
+    bot_login: str
+    commenter: trust.Verdict
+    pull: trust.Verdict
+    """Of the pull request. Equals `commenter` where that one is trusted: then nobody asked."""
+    labels: tuple[str, ...]
+    pr: PullRequest | None = None
+    base_sha: str = ""
+    statuses: tuple[Status, ...] = ()
+    files: tuple[str, ...] = ()
+    comments: tuple[Comment, ...] = ()
+
+
+def concerns(comment: GenericComment, presubmits: tuple[Presubmit, ...]) -> bool:
+    """True for a new comment on an open pull request that holds a command, or a job's own trigger."""
+    if comment.action != "created" or not comment.is_pr or comment.issue_state != "open":
+        return False
+    return commands.concerns(commands.without_code(comment.body), presubmits)
+
+
+def course(facts: CommentFacts) -> Course:
+    """Return which way the comment goes, from trust alone."""
+    if not facts.commenter.trusted and not facts.pull.trusted:
+        return "refuse"
+    if commands.says(commands.OK_TO_TEST_CANCEL, commands.without_code(facts.comment.body)):
+        return "cancel"
+    return "run"
+
+
+def request(facts: CommentFacts) -> filters.Request:
+    """Read what the comment asks for."""
+    failed = frozenset(status.context for status in facts.statuses if status.state in {"failure", "error"})
+    seen = frozenset(status.context for status in facts.statuses)
+    return commands.request_of(facts.comment.body, not facts.origin.settings.ignore_ok_to_test, failed, seen)
+
+
+def wants_files(facts: CommentFacts) -> bool:
+    """True when changed files decide which jobs run, or what a help reply has to list."""
+    branch = _branch(facts)
+    asked = request(facts)
+    if filters.wants_files(asked, facts.presubmits, branch):
+        return True
+    chosen = sum(choice.runs for choice in filters.choose(asked, facts.presubmits, branch, ()))
+    if commands.help_note(facts.comment.body, chosen) is None:
+        return False
+    return filters.wants_files(filters.Request(test_all=True), facts.presubmits, branch)
+
+
+def wants_comments(facts: CommentFacts) -> bool:
+    """True when earlier help replies are to be taken away, unless this comment earns one itself."""
+    return commands.says(commands.ANY_TEST, facts.comment.body)
+
+
+def decide(facts: CommentFacts) -> Decision:
+    """Return labels, then a reply, or the clean-up and the ProwJobs to create."""
+    where = f"comment by {facts.comment.user.login} on {facts.origin.full_repo}#{facts.comment.number}"
+    match course(facts):
+        case "refuse":
+            reply = _reply(facts, trigger_texts.untrusted(facts.origin), facts.pull.why)
+            return Decision((reply,), f"{where}\nstarts nothing: {facts.commenter.why}; {facts.pull.why}")
+        case "cancel":
+            return _cancel(facts, where)
+        case "run":
+            return _run(facts, where)
+
+
+def _cancel(facts: CommentFacts, where: str) -> Decision:
+    if not facts.commenter.trusted:
+        reply = _reply(facts, trigger_texts.untrusted_cancel(), facts.commenter.why)
+        return Decision((reply,), f"{where}\nrevokes nothing: {facts.commenter.why}")
+    origin, number, why = facts.origin, facts.comment.number, f"{facts.comment.user.login} revoked it"
+    actions: list[Action] = []
+    if trust.has_label(facts.labels, trust.OK_TO_TEST):
+        actions.append(trigger_jobs.remove_label(origin, number, trust.OK_TO_TEST, why))
+    if not trust.has_label(facts.labels, trust.NEEDS_OK_TO_TEST):
+        actions.append(trigger_jobs.add_label(origin, number, trust.NEEDS_OK_TO_TEST, why))
+    return Decision(tuple(actions), f"{where}\n{why}; running jobs go on")
+
+
+def _run(facts: CommentFacts, where: str) -> Decision:
+    body, branch, labels = facts.comment.body, _branch(facts), _labels(facts)
+    choices = filters.choose(request(facts), facts.presubmits, branch, facts.files)
+    note = commands.help_note(body, sum(choice.runs for choice in choices))
+    if note is not None:
+        offered = commands.offer(facts.presubmits, branch, facts.files)
+        text = commands.help_text(note, offered, facts.origin.full_repo, branch)
+        return Decision((*labels, _reply(facts, text, "help")), f"{where}\nstarts nothing: {note or 'help asked for'}")
+    old_help = tuple(
+        DeleteComment(
+            org=facts.origin.org,
+            repo=facts.origin.repo.name,
+            comment_id=old.id,
+            why="an earlier help reply is out of date",
+        )
+        for old in facts.comments
+        if commands.HELP_MARKER in (old.body or "") and replies.wrote(old.user.login, facts.bot_login)
+    )
+    if facts.pr is None or facts.pr.mergeable is False:
+        why = "the pull request cannot be merged (GitHub says mergeable: false)"
+        return Decision((*labels, *old_help), f"{where}\nstarts nothing: {why}")
+    refs = newjob.pull_refs(facts.origin.repo, facts.pr, facts.base_sha)
+    extra = {names.RETEST_LABEL: "true"} if commands.wants_statuses(body) else {}
+    creates = trigger_jobs.create_presubmits(facts.origin, refs, choices, extra)
+    return Decision((*labels, *old_help, *creates), f"{where}\n{filters.explain(choices)}")
+
+
+def _labels(facts: CommentFacts) -> tuple[Action, ...]:
+    """Let `/ok-to-test` leave its label, and take away the one that asks for it."""
+    text, present = commands.without_code(facts.comment.body), facts.labels
+    given = not facts.origin.settings.ignore_ok_to_test and commands.says(commands.OK_TO_TEST, text)
+    had = trust.has_label(present, trust.OK_TO_TEST)
+    origin, number = facts.origin, facts.comment.number
+    actions: list[Action] = []
+    if given and not had:
+        why = f"{facts.comment.user.login} vouches for it"
+        actions.append(trigger_jobs.add_label(origin, number, trust.OK_TO_TEST, why))
+    if (given or had) and trust.has_label(present, trust.NEEDS_OK_TO_TEST):
+        actions.append(trigger_jobs.remove_label(origin, number, trust.NEEDS_OK_TO_TEST, "somebody vouched for it"))
+    return tuple(actions)
+
+
+def _branch(facts: CommentFacts) -> str:
+    return facts.pr.base.ref if facts.pr else ""
+
+
+def _reply(facts: CommentFacts, text: str, why: str) -> Action:
+    comment = facts.comment
+    body = replies.reply(comment.user.login, text, comment.body, comment.html_url)
+    return trigger_jobs.comment(facts.origin, comment.number, body, why)

@@ -1,0 +1,234 @@
+"""From a webhook's JSON to typed events, and to the one shape of everything that carries commands.
+
+GitHub's payloads are read leniently: unknown fields are passed over, null stands for the zero value, as in Go.
+Source: upstream pkg/hook/server.go demuxEvent, pkg/hook/events.go, pkg/github/helpers.go GeneralizeComment.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from prow_async.api import github
+from prow_async.api.errors import UserMistake
+
+Event = github.PullRequestEvent | github.IssueCommentEvent | github.PushEvent | github.GenericComment
+GenericAction = Literal["created", "edited", "deleted"]
+T = TypeVar("T")
+
+_ACTIONS: dict[str, GenericAction] = {
+    "created": "created",
+    "opened": "created",
+    "submitted": "created",
+    "edited": "edited",
+    "deleted": "deleted",
+    "dismissed": "deleted",
+}
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """What a delivery is about.
+
+    `org` and `repo` are those plugins are looked up with: for pull requests the base repository's. The
+    `repository` ones are those --github-enabled-org and its kin are checked with. Both may be empty.
+    """
+
+    org: str = ""
+    repo: str = ""
+    repository_org: str = ""
+    repository_name: str = ""
+    events: tuple[tuple[str, Event], ...] = ()
+    """(kind, event), native events before the generic comment; empty for kinds no plugin handles."""
+
+
+class _IssuesEvent(msgspec.Struct, frozen=True):
+    action: str = ""
+    issue: github.Issue = github.Issue()
+    repository: github.Repo = github.Repo()
+
+
+class _Review(msgspec.Struct, frozen=True):
+    body: str | None = None
+    user: github.User = github.User()
+    html_url: str = ""
+
+
+class _ReviewEvent(msgspec.Struct, frozen=True):
+    action: str = ""
+    pull_request: github.PullRequest = github.PullRequest()
+    repository: github.Repo = github.Repo()
+    review: _Review = _Review()
+
+
+class _ReviewCommentEvent(msgspec.Struct, frozen=True):
+    action: str = ""
+    pull_request: github.PullRequest = github.PullRequest()
+    repository: github.Repo = github.Repo()
+    comment: github.Comment = github.Comment()
+
+
+_Talk = github.PullRequestEvent | github.IssueCommentEvent | _IssuesEvent | _ReviewEvent | _ReviewCommentEvent
+_Thing = github.Issue | github.PullRequest
+_Text = github.Issue | github.PullRequest | github.Comment | _Review
+
+
+class _AnyEvent(msgspec.Struct, frozen=True):
+    repository: github.Repo = github.Repo()
+
+
+class _Number(msgspec.Struct, frozen=True, gc=False):
+    number: int | None = None
+
+
+class _FullName(msgspec.Struct, frozen=True, gc=False):
+    full_name: str | None = None
+
+
+class _Lane(msgspec.Struct, frozen=True, gc=False):
+    repository: _FullName | None = None
+    pull_request: _Number | None = None
+    issue: _Number | None = None
+    ref: str | None = None
+
+
+_lane = msgspec.json.Decoder(_Lane)
+
+
+def decode(event: str, body: bytes, guid: str) -> Parsed:
+    """Decode a delivery.
+
+    Args:
+        event: the `X-GitHub-Event` header.
+
+    Raises:
+        UserMistake: the body is no JSON, or not of its event's shape; the text names the delivery.
+    """
+    reader = _READERS.get(event, _read_other)
+    try:
+        return reader(body, guid)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserMistake(f"delivery {guid}: {event} event cannot be read: {error}") from error
+
+
+def lane(event: str, body: bytes) -> str:
+    """Name what a delivery must keep its order with: a pull request or issue, or a branch. Empty when it names none.
+
+    Never raises: what cannot be read has an order of its own.
+    """
+    try:
+        names = _lane.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    full_name = (names.repository.full_name if names.repository else None) or ""
+    if not full_name:
+        return ""
+    if event == "push":
+        return f"{full_name}@{names.ref}" if names.ref else ""
+    thing = names.pull_request or names.issue
+    return f"{full_name}#{thing.number}" if thing is not None and thing.number is not None else ""
+
+
+def _read(body: bytes, kind: type[T]) -> T:
+    """Decode; when something is null that we hold to be there, once more with every null left out."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError:
+        return msgspec.json.decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(body))), type=kind)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value if item is not None]
+    return value
+
+
+def _parsed(repository: github.Repo, home: github.Repo, *events: tuple[str, Event] | None) -> Parsed:
+    return Parsed(
+        home.owner.login,
+        home.name,
+        repository.owner.login,
+        repository.name,
+        tuple(event for event in events if event is not None),
+    )
+
+
+def _read_other(body: bytes, guid: str) -> Parsed:
+    repository = _read(body, _AnyEvent).repository
+    return _parsed(repository, repository)
+
+
+def _read_pull_request(body: bytes, guid: str) -> Parsed:
+    event = _read(body, github.PullRequestEvent)
+    pull = event.pull_request
+    said = _said(event, pull, pull, guid)
+    return _parsed(event.repository, _base(pull), ("pull_request", event), said)
+
+
+def _read_issues(body: bytes, guid: str) -> Parsed:
+    event = _read(body, _IssuesEvent)
+    return _parsed(event.repository, event.repository, _said(event, event.issue, event.issue, guid))
+
+
+def _read_issue_comment(body: bytes, guid: str) -> Parsed:
+    event = _read(body, github.IssueCommentEvent)
+    said = _said(event, event.issue, event.comment, guid)
+    return _parsed(event.repository, event.repository, ("issue_comment", event), said)
+
+
+def _read_review(body: bytes, guid: str) -> Parsed:
+    event = _read(body, _ReviewEvent)
+    said = _said(event, event.pull_request, event.review, guid)
+    return _parsed(event.repository, _base(event.pull_request), said)
+
+
+def _read_review_comment(body: bytes, guid: str) -> Parsed:
+    event = _read(body, _ReviewCommentEvent)
+    said = _said(event, event.pull_request, event.comment, guid)
+    return _parsed(event.repository, _base(event.pull_request), said)
+
+
+def _read_push(body: bytes, guid: str) -> Parsed:
+    """Plugins are looked up by the owner's `name`, which only push events have, else by its login."""
+    event = _read(body, github.PushEvent)
+    owner = event.repository.owner
+    return Parsed(
+        owner.name or owner.login, event.repository.name, owner.login, event.repository.name, (("push", event),)
+    )
+
+
+def _base(pull: github.PullRequest) -> github.Repo:
+    return pull.base.repo or github.Repo()
+
+
+def _said(event: _Talk, thing: _Thing, text: _Text, guid: str) -> tuple[str, Event] | None:
+    """Make the generic comment of an event: `text` was said on `thing`. None when the action is none of a comment's."""
+    action = _ACTIONS.get(event.action)
+    if action is None:
+        return None
+    return "generic_comment", github.GenericComment(
+        action=action,
+        is_pr=isinstance(thing, github.PullRequest) or thing.pull_request is not None,
+        number=thing.number,
+        body=text.body or "",
+        html_url=text.html_url,
+        user=text.user,
+        repo=event.repository,
+        issue_author=thing.user,
+        issue_state=thing.state,
+        issue_title=thing.title,
+        issue_html_url=thing.html_url,
+        comment_id=text.id if isinstance(text, github.Comment) else None,
+        guid=guid,
+    )
+
+
+_READERS: dict[str, Callable[[bytes, str], Parsed]] = {
+    "pull_request": _read_pull_request,
+    "issues": _read_issues,
+    "issue_comment": _read_issue_comment,
+    "pull_request_review": _read_review,
+    "pull_request_review_comment": _read_review_comment,
+    "push": _read_push,
+}

@@ -1,0 +1,1 @@
+"""One file per plugin: its help, its gathering half, its pure decide."""

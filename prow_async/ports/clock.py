@@ -1,0 +1,16 @@
+"""Wall-clock time and fresh identifiers. Waiting is anyio's business (anyio.sleep), so that tests can bend time."""
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the Unix epoch, UTC."""
+
+
+class Ids(Protocol):
+    def uuid4(self) -> str:
+        """A random UUID in its 36-character form."""
+
+    def build_id(self) -> str:
+        """A decimal string greater than every one before it (upstream's snowflake layout)."""

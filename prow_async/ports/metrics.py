@@ -1,0 +1,14 @@
+"""Counting, by name. The table of names, labels and buckets is adapters/metrics; an unknown name is a KeyError."""
+
+from typing import Protocol
+
+
+class Metrics(Protocol):
+    def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
+        """Add to a counter."""
+
+    def gauge(self, name: str, value: float, /, **labels: str) -> None:
+        """Set a gauge."""
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        """Put a value into a histogram."""

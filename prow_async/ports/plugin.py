@@ -1,0 +1,68 @@
+"""What a plugin is: help, a gathering half that reads, a deciding half that is pure.
+
+`apps` registers plugins explicitly; there is no import side effect. A plugin never writes: it returns actions.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from prow_async.api.actions import Decision
+from prow_async.api.github import GenericComment, IssueCommentEvent, PullRequestEvent, PushEvent
+from prow_async.ports.clock import Clock
+from prow_async.ports.config import Snapshot
+from prow_async.ports.github import GitHub
+
+Event = PullRequestEvent | IssueCommentEvent | PushEvent | GenericComment
+
+
+class Command(msgspec.Struct, frozen=True):
+    """One command line for people, as `/plugin-help` lists it."""
+
+    usage: str
+    description: str
+    who_can_use: str
+    examples: tuple[str, ...] = ()
+    featured: bool = False
+
+
+class Help(msgspec.Struct, frozen=True):
+    description: str
+    commands: tuple[Command, ...] = ()
+
+
+class JobsOf(msgspec.Struct, frozen=True):
+    """Names and resource versions of unfinished ProwJobs, read from the reflector's store."""
+
+    name: str
+    namespace: str
+    resource_version: str
+    job: str
+
+
+class Reads(msgspec.Struct, frozen=True):
+    """What a plugin may read while it gathers. No port here can write."""
+
+    github: GitHub
+    snapshot: Snapshot
+    clock: Clock
+    unfinished_presubmits: Callable[[str, str, int], Awaitable[list[JobsOf]]]
+    """Unfinished presubmit ProwJobs of (org, repo, pull number)."""
+    installation: str
+    """First part of every derived name (core/identity)."""
+
+
+class Plugin(msgspec.Struct, frozen=True):
+    """One plugin.
+
+    `gather(reads, event, guid)` returns the facts, or None when the event is none of its business.
+    `decide(facts)` is pure and synchronous.
+    """
+
+    name: str
+    help: Help
+    events: frozenset[str]
+    """Of `pull_request`, `issue_comment`, `push`, `generic_comment`."""
+    gather: Callable[[Reads, Event, str], Awaitable[Any]]
+    decide: Callable[[Any], Decision]

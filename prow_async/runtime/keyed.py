@@ -1,0 +1,163 @@
+"""Keyed actors: one owner, one mailbox and never two turns at once per key; a task runs only while there is mail.
+
+A turn is told its key and its mail, looks at durable facts, acts, and says when it wants to be woken again. A turn
+that raises is a failure: it is reported with its story, and the key is woken again after a growing wait.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import anyio
+import anyio.abc
+
+from prow_async.runtime.backoff import Backoff
+from prow_async.runtime.mailbox import Mailbox
+from prow_async.runtime.timers import Timers
+
+K = TypeVar("K", bound=Hashable)
+M = TypeVar("M")
+
+Turn = Callable[[K, list[M]], Awaitable[float | None]]
+"""Returns seconds until the key wants its next turn even without mail; None: only when mail comes."""
+Failed = Callable[[K, Exception, int], None]
+"""Told the key, the exception and how many times in a row it has failed. Drops what state it keeps for the key."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a family of actors.
+
+    `concurrency`: the most turns at once, over all keys. `mailbox`: distinct kinds of mail one key may hold.
+    """
+
+    concurrency: int = 256
+    mailbox: int = 16
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class KeyedActors(Generic[K, M]):
+    """A family of actors.
+
+    Args:
+        name: for metrics and logs.
+        turn: runs one turn of one key.
+        failed: told of every turn that raised.
+        wake: mail delivered when a timer or a failure's backoff wakes a key.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        turn: Turn[K, M],
+        failed: Failed[K],
+        wake: M,
+        limits: Limits | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self.name = name
+        self._turn = turn
+        self._failed = failed
+        self._wake = wake
+        self._concurrency = limits.concurrency
+        self._mailbox_limit = limits.mailbox
+        self._backoff = limits.backoff
+        self._boxes: dict[K, Mailbox[M]] = {}
+        self._running: set[K] = set()
+        self._failures: dict[K, int] = {}
+        self._ready: deque[K] = deque()
+        self._idle: list[anyio.Event] = []
+        self._workers = 0
+        self._timers = Timers()
+        self._group: anyio.abc.TaskGroup | None = None
+        self._turns = 0
+        self._dropped = 0
+
+    def post(self, key: K, mail: M, kind: object = None) -> None:
+        """Wake a key. Never blocks; mail of the same kind (by default the mail itself) is coalesced."""
+        box = self._boxes.get(key)
+        if box is None:
+            box = self._boxes[key] = Mailbox(self._mailbox_limit)
+            if key not in self._running:
+                self._ready.append(key)
+                self._rouse()
+        before = box.dropped
+        box.put(mail if kind is None else kind, mail)
+        self._dropped += box.dropped - before
+
+    def forget(self, key: K) -> None:
+        """Drop a key's timer and failure count; its mail, if any, still gets its turn."""
+        self._timers.cancel(key)
+        self._failures.pop(key, None)
+
+    def statistics(self) -> dict[str, int]:
+        """Return mails waiting, keys ready, turns under way, timers set, turns so far, mails dropped."""
+        return {
+            "depth": sum(len(box) for box in self._boxes.values()),
+            "ready": len(self._ready),
+            "running": len(self._running),
+            "timers": len(self._timers),
+            "turns": self._turns,
+            "dropped": self._dropped,
+        }
+
+    @property
+    def busy(self) -> bool:
+        """True while any key has mail or a turn under way."""
+        return bool(self._boxes or self._running)
+
+    async def run(self) -> None:
+        """Give turns until cancelled. Everything posted before the start is served too."""
+        async with anyio.create_task_group() as group:
+            self._group = group
+            group.start_soon(self._timers.run)
+            try:
+                for _ in range(len(self._ready)):
+                    self._rouse()
+                await anyio.sleep_forever()
+            finally:
+                self._group = None
+                self._workers = 0
+                self._idle.clear()
+                self._ready.extend(self._running)
+                self._running.clear()
+
+    def _rouse(self) -> None:
+        if self._idle:
+            self._idle.pop().set()
+        elif self._group is not None and self._workers < self._concurrency:
+            self._workers += 1
+            self._group.start_soon(self._work)
+
+    async def _work(self) -> None:
+        while True:
+            if not self._ready:
+                if len(self._idle) >= 8:
+                    self._workers -= 1
+                    return
+                bell = anyio.Event()
+                self._idle.append(bell)
+                await bell.wait()
+                continue
+            await self._one_turn(self._ready.popleft())
+
+    async def _one_turn(self, key: K) -> None:
+        box = self._boxes.pop(key, None)
+        mails = box.take_all() if box is not None else [self._wake]
+        self._running.add(key)
+        self._timers.cancel(key)
+        self._turns += 1
+        again_s: float | None
+        try:
+            again_s = await self._turn(key, mails)
+            self._failures.pop(key, None)
+        except Exception as error:  # the one place where a turn's failure is met; told to `failed`, never swallowed
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            again_s = self._backoff.wait_s(failures)
+            self._failed(key, error, failures)
+        self._running.discard(key)
+        if key in self._boxes:
+            self._ready.append(key)
+        elif again_s is not None:
+            self._timers.after(key, again_s, lambda: self.post(key, self._wake))

@@ -1,0 +1,128 @@
+"""Repositories, branches, refs, commits."""
+
+from prow_async.api.github import ChangedFile
+from prow_async.sandbox.github import shapes
+from prow_async.sandbox.github.call import Call, Content, Route
+from prow_async.sandbox.github.records import Repository
+from prow_async.sandbox.github.refusal import Refusal, forbidden, invalid, missing
+
+
+def one_repo(call: Call) -> Content:
+    return Content(200, shapes.repository(call.world, call.repo))
+
+
+def repos_of_org(call: Call) -> Content:
+    call.world.org(call.org)
+    own = [repo for repo in call.world.repositories.values() if repo.org.lower() == call.org.lower()]
+    return call.page(own, lambda repo: shapes.repository(call.world, repo))
+
+
+def branches(call: Call) -> Content:
+    names = sorted(ref.removeprefix("heads/") for ref in call.repo.refs if ref.startswith("heads/"))
+    return call.page(names, lambda name: _branch(call.repo, name))
+
+
+def branch(call: Call) -> Content:
+    if f"heads/{call.params['branch']}" not in call.repo.refs:
+        raise Refusal(404, "Branch not found")
+    return Content(200, _branch(call.repo, call.params["branch"]))
+
+
+def commit(call: Call) -> Content:
+    try:
+        sha = call.world.commit_of(call.repo, call.params["ref"])
+    except Refusal:
+        raise Refusal(422, f"No commit found for SHA: {call.params['ref']}") from None
+    return Content(200, shapes.commit(call.world, call.repo, call.repo.commits[sha]))
+
+
+def ref(call: Call) -> Content:
+    """Read exactly one ref."""
+    if call.params["ref"] not in call.repo.refs:
+        raise missing()
+    return Content(200, shapes.git_ref(call.world, call.repo, call.params["ref"]))
+
+
+def ref_or_prefix(call: Call) -> Content:
+    """Read one ref, or as GitHub's older form does, a list of those that begin so."""
+    if call.params["ref"] in call.repo.refs:
+        return ref(call)
+    found = _beginning(call)
+    if not found:
+        raise missing()
+    return call.page(found, lambda name: shapes.git_ref(call.world, call.repo, name))
+
+
+def matching_refs(call: Call) -> Content:
+    return call.page(_beginning(call), lambda name: shapes.git_ref(call.world, call.repo, name))
+
+
+def put_file(call: Call) -> Content:
+    """Commit one file to a branch. Its content is not kept: only names matter here."""
+    _require_push(call)
+    if not call.text("message") or "content" not in call.content:
+        raise invalid("Request", "content", "missing_field")
+    branch = call.text("branch", call.repo.default_branch)
+    changed = ChangedFile(call.params["path"], "modified" if call.has("sha") else "added")
+    message = call.text("message")
+    sha = call.world.push_commit(call.repo, branch, (message, (changed,)), by=call.login, now_s=call.now_s)
+    return Content(201, {"content": {"path": call.params["path"]}, "commit": {"sha": sha, "message": message}})
+
+
+def create_ref(call: Call) -> Content:
+    _require_push(call)
+    name = call.text("ref")
+    if not name.startswith("refs/") or name.count("/") < 2:
+        raise Refusal(422, "Reference name must start with 'refs/' and have at least two slashes.")
+    if name.removeprefix("refs/") in call.repo.refs:
+        raise Refusal(422, "Reference already exists")
+    return _set_ref(call, name.removeprefix("refs/"), 201)
+
+
+def update_ref(call: Call) -> Content:
+    _require_push(call)
+    if call.params["ref"] not in call.repo.refs:
+        raise Refusal(422, "Reference does not exist")
+    return _set_ref(call, call.params["ref"], 200)
+
+
+def delete_ref(call: Call) -> Content:
+    _require_push(call)
+    call.world.set_ref(call.org, call.repo_name, call.params["ref"], "", by=call.login, now_s=call.now_s)
+    return Content(204)
+
+
+def _set_ref(call: Call, name: str, status: int) -> Content:
+    if not call.text("sha"):
+        raise Refusal(422, "Object does not exist")
+    call.world.set_ref(call.org, call.repo_name, name, call.text("sha"), by=call.login, now_s=call.now_s)
+    return Content(status, shapes.git_ref(call.world, call.repo, name))
+
+
+def _require_push(call: Call) -> None:
+    if not call.world.may_push(call.repo, call.login):
+        raise forbidden()
+
+
+def _beginning(call: Call) -> list[str]:
+    return sorted(name for name in call.repo.refs if name.startswith(call.params["ref"]))
+
+
+def _branch(repo: Repository, name: str) -> shapes.Json:
+    return {"name": name, "commit": {"sha": repo.refs[f"heads/{name}"]}, "protected": False}
+
+
+ROUTES = (
+    Route("GET", "/repos/{org}/{repo}", one_repo),
+    Route("GET", "/orgs/{org}/repos", repos_of_org),
+    Route("GET", "/repos/{org}/{repo}/branches", branches),
+    Route("GET", "/repos/{org}/{repo}/branches/{branch:path}", branch),
+    Route("GET", "/repos/{org}/{repo}/git/ref/{ref:path}", ref),
+    Route("GET", "/repos/{org}/{repo}/git/refs/{ref:path}", ref_or_prefix),
+    Route("GET", "/repos/{org}/{repo}/git/matching-refs/{ref:path}", matching_refs),
+    Route("POST", "/repos/{org}/{repo}/git/refs", create_ref),
+    Route("PATCH", "/repos/{org}/{repo}/git/refs/{ref:path}", update_ref),
+    Route("DELETE", "/repos/{org}/{repo}/git/refs/{ref:path}", delete_ref),
+    Route("GET", "/repos/{org}/{repo}/commits/{ref}", commit),
+    Route("PUT", "/repos/{org}/{repo}/contents/{path:path}", put_file),
+)

@@ -1,0 +1,96 @@
+"""Webhooks of repositories and organizations, and their deliveries."""
+
+from typing import Any
+
+from prow_async.sandbox.github import shapes
+from prow_async.sandbox.github.call import Call, Content, Handler, Route
+from prow_async.sandbox.github.outbox import Delivery
+from prow_async.sandbox.github.records import Hook
+from prow_async.sandbox.github.refusal import invalid, missing
+
+
+def listed(call: Call) -> Content:
+    hooks = call.repo.hooks if _repo_name(call) else call.world.org(call.org).hooks
+    return call.page(hooks, lambda hook: shapes.hook(call.world, hook))
+
+
+def create(call: Call) -> Content:
+    config = call.content.get("config") if isinstance(call.content, dict) else None
+    url, secret = (config.get("url"), config.get("secret", "")) if isinstance(config, dict) else (None, "")
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")) or not isinstance(secret, str):
+        raise invalid("Hook", "url", "custom", "url is not a valid URL")
+    events = call.texts("events") if call.has("events") else ["push"]
+    hook = call.world.add_hook(call.org, _repo_name(call), url, secret.encode(), events, now_s=call.now_s)
+    return Content(201, shapes.hook(call.world, hook))
+
+
+def remove(call: Call) -> Content:
+    call.world.remove_hook(call.org, _repo_name(call), _hook(call).id)
+    return Content(204)
+
+
+def deliveries(call: Call) -> Content:
+    """List what has been sent to a hook, newest first."""
+    return call.page(call.world.outbox.log(_hook(call).id)[::-1], _delivery)
+
+
+def redeliver(call: Call) -> Content:
+    wanted = int(call.params["delivery_id"])
+    for delivery in call.world.outbox.log(_hook(call).id):
+        if delivery.id == wanted:
+            call.world.redeliver(delivery.guid, call.now_s)
+            return Content(202, {})
+    raise missing()
+
+
+def _guarded(handler: Handler) -> Handler:
+    """Let only those who administer the repository or organization through; others are told it is not there."""
+
+    def guarded(call: Call) -> Content:
+        name = _repo_name(call)
+        if name:
+            allowed = call.world.permission(call.repo, call.login) == "admin"
+        else:
+            owners = call.world.org(call.org).owners
+            allowed = call.login.lower() in owners or call.world.account(call.login).everywhere
+        if not allowed:
+            raise missing()
+        return handler(call)
+
+    return guarded
+
+
+def _repo_name(call: Call) -> str:
+    return call.params.get("repo", "")
+
+
+def _hook(call: Call) -> Hook:
+    return call.world.hook(call.org, _repo_name(call), int(call.params["hook_id"]))
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    outcome = delivery.outcome
+    return {
+        "id": delivery.id,
+        "guid": delivery.guid,
+        "delivered_at": shapes.instant(outcome.at_s) if outcome else None,
+        "redelivery": delivery.redelivery,
+        "event": delivery.event,
+        "action": delivery.action or None,
+        "status_code": outcome.status if outcome else 0,
+        "status": ("OK" if outcome.ok else outcome.error or "Invalid HTTP Response") if outcome else "",
+    }
+
+
+def _routes(owner: str) -> tuple[Route, ...]:
+    one = owner + "/hooks/{hook_id:int}"
+    return (
+        Route("GET", owner + "/hooks", _guarded(listed)),
+        Route("POST", owner + "/hooks", _guarded(create)),
+        Route("DELETE", one, _guarded(remove)),
+        Route("GET", one + "/deliveries", _guarded(deliveries)),
+        Route("POST", one + "/deliveries/{delivery_id:int}/attempts", _guarded(redeliver)),
+    )
+
+
+ROUTES = (*_routes("/repos/{org}/{repo}"), *_routes("/orgs/{org}"))

@@ -1,0 +1,60 @@
+"""Who is told about what: webhooks of repositories and organizations."""
+
+from collections.abc import Callable, Sequence
+
+from prow_async.sandbox.github import payloads
+from prow_async.sandbox.github.records import Hook, Repository
+from prow_async.sandbox.github.refusal import missing
+from prow_async.sandbox.github.registry import Registry
+from prow_async.sandbox.github.shapes import Json
+
+
+class Hooks(Registry):
+    """A registry whose changes are told to the hooks that asked for them."""
+
+    def add_hook(
+        self, org: str, repo: str, url: str, secret: bytes, events: Sequence[str] = ("*",), *, now_s: float = 0.0
+    ) -> Hook:
+        """Register a webhook on a repository, or with an empty `repo` on the whole organization.
+
+        As on GitHub it is sent a `ping` at once.
+        """
+        owner = self.org(org)
+        if repo:
+            target = self.repo(org, repo)
+            hook = Hook(self.next_id(), target.org, target.name, target.id, url, secret, tuple(events))
+            target.hooks.append(hook)
+        else:
+            account = owner.account
+            hook = Hook(self.next_id(), account.login, "", account.id, url, secret, tuple(events))
+            owner.hooks.append(hook)
+        self.outbox.add(hook, "ping", "", payloads.encode(payloads.ping(self, hook)), now_s)
+        return hook
+
+    def hook(self, org: str, repo: str, hook_id: int) -> Hook:
+        """Find a hook of a repository, or with an empty `repo` of an organization. Raises Refusal (404)."""
+        hooks = self.repo(org, repo).hooks if repo else self.org(org).hooks
+        for hook in hooks:
+            if hook.id == hook_id:
+                return hook
+        raise missing()
+
+    def remove_hook(self, org: str, repo: str, hook_id: int) -> None:
+        """Unregister; what is queued is still sent."""
+        hook = self.hook(org, repo, hook_id)
+        (self.repo(org, repo).hooks if repo else self.org(org).hooks).remove(hook)
+
+    def redeliver(self, guid: str, now_s: float) -> None:
+        """Send a delivery of the log once more, under its old GUID. Raises Refusal (404)."""
+        self.outbox.redeliver(guid, now_s)
+
+    def tell(self, repo: Repository, event: str, render: Callable[[], Json], now_s: float) -> None:
+        """Queue an event for every hook that listens; it is rendered once, as things stand now."""
+        hooks = [*repo.hooks, *self.org(repo.org).hooks]
+        listening = [h for h in hooks if h.active and (event in h.events or "*" in h.events)]
+        if not listening:
+            return
+        payload = render()
+        body = payloads.encode(payload)
+        for hook in listening:
+            self.outbox.add(hook, event, str(payload.get("action", "")), body, now_s)

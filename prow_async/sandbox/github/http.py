@@ -1,0 +1,108 @@
+"""The door over HTTP, on loopback alone: REST for programs, a page per pull request for people, webhooks going out."""
+
+import io
+import ipaddress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp import web
+
+from prow_async.api.errors import CannotStart, Retry
+from prow_async.ports.clock import Clock
+from prow_async.sandbox.github import rest
+from prow_async.sandbox.github.call import Answer, Request
+from prow_async.sandbox.github.deliver import Send
+from prow_async.sandbox.github.refusal import Refusal
+from prow_async.sandbox.github.world import World
+
+BODY_LIMIT_BYTES = 8 * 1024 * 1024
+
+
+@asynccontextmanager
+async def serve(world: World, clock: Clock, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve the world and yield its address (`http://127.0.0.1:PORT`); links in payloads lead there from now on.
+
+    REST requests need a token the world knows. A Host header of another name, or a foreign Origin, is refused (403),
+    so that no web page in a browser on this machine can reach in.
+    Raises CannotStart when the port is taken or the host is not a loopback address.
+    """
+    _require_loopback(host)
+    names: set[str] = set()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return _response(await _handle(world, clock, names, request))
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise CannotStart(f"the small GitHub cannot listen on {host}:{port}: {error.strerror or error}") from error
+        bound = runner.addresses[0][1]
+        shown = f"[{host}]" if ":" in host else host
+        names.update(f"{name}:{bound}" for name in (shown, "127.0.0.1", "localhost", "[::1]"))
+        world.address = f"http://{shown}:{bound}"
+        yield world.address
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def posting(timeout_s: float = 10.0) -> AsyncIterator[Send]:
+    """Yield a function that posts deliveries over HTTP, for `deliver.run`."""
+    timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=5)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+
+        async def send(url: str, headers: Mapping[str, str], body: bytes) -> int:
+            try:
+                async with session.post(url, headers=headers, data=io.BytesIO(body), allow_redirects=False) as reply:
+                    await reply.read()
+                    return reply.status
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                raise Retry(f"{url} cannot be reached: {error}") from error
+
+        yield send
+
+
+async def _handle(world: World, clock: Clock, names: set[str], request: web.BaseRequest) -> Answer:
+    origin = request.headers.get("Origin")
+    if request.headers.get("Host", "") not in names:
+        return _refuse(403, "This server answers to its own loopback address only.")
+    if origin is not None and origin.removeprefix("http://") not in names:
+        return _refuse(403, "Requests from other web sites are refused.")
+    body = await _read(request)
+    if body is None:
+        return _refuse(413, "The body is too large.")
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return rest.handle(world, Request(request.method, request.raw_path, headers, body), clock.now())
+
+
+async def _read(request: web.BaseRequest) -> bytes | None:
+    """Read the body; None when it is over the limit. It is read to its end all the same, so that the sender hears."""
+    pieces = bytearray()
+    size_bytes = 0
+    async for piece in request.content.iter_any():
+        size_bytes += len(piece)
+        if size_bytes <= BODY_LIMIT_BYTES:
+            pieces += piece
+    return bytes(pieces) if size_bytes <= BODY_LIMIT_BYTES else None
+
+
+def _refuse(status: int, message: str) -> Answer:
+    return Answer(status, {"content-type": "application/json; charset=utf-8"}, Refusal(status, message).body())
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+
+def _require_loopback(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise CannotStart(f"the small GitHub listens on loopback only, and {host} is not a loopback address")

@@ -1,0 +1,59 @@
+"""The hourly budget of each account, as the headers of every answer show it.
+
+Source: docs.github.com, rate limits for the REST API (primary limits; secondary ones come by faults only).
+"""
+
+import msgspec
+
+WINDOW_S = 3600.0
+
+
+class Bucket(msgspec.Struct):
+    """One account's hour. It begins with the first request and ends at `reset_s`, when all is forgiven."""
+
+    limit: int
+    used: int
+    reset_s: float
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.limit - self.used)
+
+    @property
+    def exhausted(self) -> bool:
+        return self.used >= self.limit
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "x-ratelimit-limit": str(self.limit),
+            "x-ratelimit-remaining": str(self.remaining),
+            "x-ratelimit-used": str(self.used),
+            "x-ratelimit-reset": str(int(self.reset_s)),
+            "x-ratelimit-resource": "core",
+        }
+
+    def shape(self) -> dict[str, int | str]:
+        """Render one resource of `/rate_limit`."""
+        return {
+            "limit": self.limit,
+            "used": self.used,
+            "remaining": self.remaining,
+            "reset": int(self.reset_s),
+            "resource": "core",
+        }
+
+
+class Limits:
+    """All accounts' buckets. `limit` may be changed at any time; it holds from the next request on."""
+
+    def __init__(self, limit: int = 5000) -> None:
+        self.limit = limit
+        self._buckets: dict[str, Bucket] = {}
+
+    def bucket(self, login: str, now_s: float) -> Bucket:
+        """Return the account's current hour, beginning a new one where the last has ended."""
+        bucket = self._buckets.get(login)
+        if bucket is None or now_s >= bucket.reset_s:
+            bucket = self._buckets[login] = Bucket(self.limit, 0, float(int(now_s)) + WINDOW_S)
+        bucket.limit = self.limit
+        return bucket

@@ -1,0 +1,138 @@
+"""What the small GitHub remembers. Data only; times are seconds since the Unix epoch."""
+
+import msgspec
+
+from prow_async.api.github import ChangedFile, StatusState
+
+Permission = str
+"""One of PERMISSIONS."""
+
+PERMISSIONS = ("pull", "triage", "push", "maintain", "admin")
+"""What a collaborator may do, least first."""
+
+
+class Account(msgspec.Struct):
+    """A user, a bot or an organization. Logins are unique whatever their case."""
+
+    id: int
+    login: str
+    kind: str = "User"
+    """`User`, `Bot` or `Organization`, as GitHub's field `type`."""
+    name: str = ""
+    everywhere: bool = False
+    """May write to every repository: the account an installation of Prow acts as."""
+
+
+class Hook(msgspec.Struct):
+    """A registered webhook of a repository (`repo` set) or of a whole organization."""
+
+    id: int
+    org: str
+    repo: str
+    target_id: int
+    url: str
+    secret: bytes
+    events: tuple[str, ...]
+    """Event names; `*` stands for all."""
+    active: bool = True
+
+
+class Organization(msgspec.Struct):
+    account: Account
+    members: dict[str, Account] = {}
+    """Lower-case login -> account. Owners are members."""
+    owners: set[str] = msgspec.field(default_factory=set)
+    """Lower-case logins."""
+    hooks: list[Hook] = []
+
+
+class Commit(msgspec.Struct, frozen=True):
+    sha: str
+    message: str
+    author: str
+    parent: str
+    created_s: float
+    files: tuple[ChangedFile, ...] = ()
+
+
+class StatusRecord(msgspec.Struct, frozen=True):
+    """One commit status as posted. Never changed: a newer one of the same context outdoes it."""
+
+    id: int
+    state: StatusState
+    context: str
+    creator: str
+    created_s: float
+    target_url: str | None = None
+    description: str | None = None
+
+
+class CommentRecord(msgspec.Struct):
+    id: int
+    number: int
+    author: str
+    body: str
+    created_s: float
+    updated_s: float
+
+
+class PullPart(msgspec.Struct):
+    """What a pull request has beyond an issue."""
+
+    head_ref: str
+    head_sha: str
+    base_ref: str
+    base_sha: str
+    files: dict[str, ChangedFile]
+    within: bool = False
+    """The head is a branch of the repository itself, not of the author's fork."""
+    draft: bool = False
+    merged: bool = False
+    mergeable: bool | None = True
+    merge_sha: str = ""
+
+
+class IssueRecord(msgspec.Struct):
+    """An issue, and with `pull` a pull request: both share one row of numbers."""
+
+    id: int
+    number: int
+    author: str
+    title: str
+    body: str
+    created_s: float
+    updated_s: float
+    closed_s: float | None = None
+    labels: list[str] = []
+    comments: list[CommentRecord] = []
+    pull: PullPart | None = None
+
+    @property
+    def state(self) -> str:
+        return "open" if self.closed_s is None else "closed"
+
+
+class Repository(msgspec.Struct):
+    id: int
+    org: str
+    name: str
+    default_branch: str
+    created_s: float
+    private: bool = False
+    refs: dict[str, str] = {}
+    """Full ref without `refs/` (`heads/main`, `pull/7/head`) -> commit."""
+    commits: dict[str, Commit] = {}
+    collaborators: dict[str, Permission] = {}
+    """Lower-case login -> permission."""
+    issues: dict[int, IssueRecord] = {}
+    labels: dict[str, str] = {}
+    """Lower-case name -> name."""
+    statuses: dict[str, list[StatusRecord]] = {}
+    """Commit -> statuses, oldest first."""
+    hooks: list[Hook] = []
+    comments: dict[int, tuple[IssueRecord, CommentRecord]] = {}
+    """Comment id -> where it stands."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.org}/{self.name}"

@@ -1,0 +1,146 @@
+"""The people, organizations and repositories of the small GitHub: making them, finding them, and who may do what."""
+
+import hashlib
+from collections.abc import Sequence
+
+from prow_async.ports.clock import Ids
+from prow_async.sandbox.github.limits import Limits
+from prow_async.sandbox.github.outbox import Outbox
+from prow_async.sandbox.github.records import PERMISSIONS, Account, Commit, Organization, Permission, Repository
+from prow_async.sandbox.github.refusal import invalid, missing
+
+
+class Registry:
+    """What `World` stands on. Names are compared without regard to case, as GitHub does.
+
+    Args:
+        ids: gives the GUIDs of deliveries.
+        address: what links in payloads and answers begin with; the HTTP door sets its own.
+        log_limit: so many tried deliveries are remembered.
+    """
+
+    def __init__(self, ids: Ids, address: str = "http://github.invalid", log_limit: int = 10_000) -> None:
+        self.address = address
+        self.outbox = Outbox(ids, log_limit)
+        self.limits = Limits()
+        self.accounts: dict[str, Account] = {}
+        self.organizations: dict[str, Organization] = {}
+        self.repositories: dict[tuple[str, str], Repository] = {}
+        self._tokens: dict[bytes, str] = {}
+        self._counter = 0
+
+    def next_id(self) -> int:
+        self._counter += 1
+        return self._counter
+
+    def next_sha(self, repo: Repository, seed: str) -> str:
+        """Make a new commit's name: 40 hex digits, the same for the same history."""
+        return hashlib.sha1(f"{repo.full_name}\0{self.next_id()}\0{seed}".encode(), usedforsecurity=False).hexdigest()
+
+    def add_user(self, login: str, token: str = "", name: str = "", kind: str = "User") -> Account:
+        """Add an account, or give a known one another token. A token is optional: most people only push buttons."""
+        account = self.accounts.get(login.lower())
+        if account is None:
+            account = Account(self.next_id(), login, kind, name)
+            self.accounts[login.lower()] = account
+        if token:
+            self._tokens[_digest(token)] = account.login
+        return account
+
+    def add_bot(self, login: str, token: str) -> Account:
+        """Add the account an installation acts as; it may write to every repository and see every membership."""
+        account = self.add_user(login, token)
+        account.everywhere = True
+        return account
+
+    def add_org(self, name: str, members: Sequence[str] = (), owners: Sequence[str] = ()) -> Organization:
+        """Add an organization, or further members to a known one. Owners are members."""
+        org = self.organizations.get(name.lower())
+        if org is None:
+            account = self.add_user(name, kind="Organization")
+            org = self.organizations[name.lower()] = Organization(account)
+        for login in (*members, *owners):
+            org.members[login.lower()] = self.add_user(login)
+        org.owners.update(login.lower() for login in owners)
+        return org
+
+    def add_repo(
+        self, org: str, name: str, default_branch: str = "main", private: bool = False, now_s: float = 0.0
+    ) -> Repository:
+        """Add a repository with one commit on its default branch; its owner is made an organization if unknown.
+
+        Raises Refusal (422) when it exists.
+        """
+        owner = self.add_org(org).account.login
+        if (org.lower(), name.lower()) in self.repositories:
+            raise invalid("Repository", "name", "custom", "name already exists on this account")
+        repo = Repository(self.next_id(), owner, name, default_branch, now_s, private)
+        first = Commit(self.next_sha(repo, "first"), "Initial commit", owner, "", now_s)
+        repo.commits[first.sha] = first
+        repo.refs[f"heads/{default_branch}"] = first.sha
+        self.repositories[(org.lower(), name.lower())] = repo
+        return repo
+
+    def add_collaborator(self, org: str, repo: str, login: str, permission: Permission = "push") -> None:
+        """Let a person in. `permission` is one of pull, triage, push, maintain, admin."""
+        if permission not in PERMISSIONS:
+            raise invalid("Collaborator", "permission", "invalid")
+        self.repo(org, repo).collaborators[self.add_user(login).login.lower()] = permission
+
+    def org(self, name: str) -> Organization:
+        """Find an organization. Raises Refusal (404)."""
+        try:
+            return self.organizations[name.lower()]
+        except KeyError:
+            raise missing() from None
+
+    def repo(self, org: str, name: str) -> Repository:
+        """Find a repository. Raises Refusal (404)."""
+        try:
+            return self.repositories[(org.lower(), name.lower())]
+        except KeyError:
+            raise missing() from None
+
+    def account(self, login: str) -> Account:
+        """Find an account. Raises Refusal (404)."""
+        try:
+            return self.accounts[login.lower()]
+        except KeyError:
+            raise missing() from None
+
+    def login_of(self, token: str) -> str | None:
+        """Say whose token this is. Tokens are kept and compared as digests, so timing tells nothing."""
+        return self._tokens.get(_digest(token))
+
+    def is_member(self, org: str, login: str) -> bool:
+        found = self.organizations.get(org.lower())
+        return found is not None and login.lower() in found.members
+
+    def permission(self, repo: Repository, login: str) -> Permission | None:
+        """Return what a person may do; None for a stranger. Members of the organization may at least pull."""
+        account = self.accounts.get(login.lower())
+        if account is None:
+            return None
+        if account.everywhere or login.lower() in self.org(repo.org).owners or repo.org.lower() == login.lower():
+            return "admin"
+        direct = repo.collaborators.get(login.lower())
+        return direct or ("pull" if self.is_member(repo.org, login) else None)
+
+    def may_push(self, repo: Repository, login: str) -> bool:
+        return self.permission(repo, login) in ("push", "maintain", "admin")
+
+    def may_triage(self, repo: Repository, login: str) -> bool:
+        return self.permission(repo, login) in ("triage", "push", "maintain", "admin")
+
+    def commit_of(self, repo: Repository, ref: str) -> str:
+        """Resolve a commit, branch, tag or full ref to a commit. Raises Refusal (404)."""
+        if ref in repo.commits:
+            return ref
+        for candidate in (ref.removeprefix("refs/"), f"heads/{ref}", f"tags/{ref}"):
+            if candidate in repo.refs:
+                return repo.refs[candidate]
+        raise missing()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,128 @@
+"""The REST side of the world: one request in, one answer out, with GitHub's rules around every route.
+
+In order: who asks (401), the hourly budget (403), the route (404), the body (400), the handler, then ETag and 304.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from prow_async.sandbox.github import pages
+from prow_async.sandbox.github.areas import issues, people, pulls, repos, statuses, webhooks
+from prow_async.sandbox.github.call import Answer, Call, Content, Request, Route
+from prow_async.sandbox.github.limits import Bucket
+from prow_async.sandbox.github.refusal import Refusal, missing
+from prow_async.sandbox.github.world import World
+
+ROUTES: tuple[Route, ...] = (
+    *people.ROUTES,
+    *repos.ROUTES,
+    *statuses.ROUTES,
+    *issues.ROUTES,
+    *pulls.ROUTES,
+    *webhooks.ROUTES,
+)
+_BY_METHOD: dict[str, list[Route]] = {}
+for _route in ROUTES:
+    _BY_METHOD.setdefault(_route.method, []).append(_route)
+
+_AUTHORIZATION = re.compile(r"(?:bearer|token) +(\S+)", re.IGNORECASE)
+_FREE_PATHS = ("/rate_limit",)
+"""Paths that cost nothing."""
+
+
+def handle(world: World, request: Request, now_s: float) -> Answer:
+    """Answer one request. Never raises: what is wrong becomes a status, as on GitHub."""
+    path, _, query = request.path.partition("?")
+    page = pages.find(world, request.method, path)
+    if page is not None:
+        return page
+    login = _asker(world, request.headers.get("authorization", ""))
+    if isinstance(login, Refusal):
+        return _refused(login, {})
+    bucket = world.limits.bucket(login, now_s)
+    if path not in _FREE_PATHS:
+        if bucket.exhausted:
+            asker = world.account(login)
+            return _refused(Refusal(403, f"API rate limit exceeded for user ID {asker.id}."), bucket.headers())
+        bucket.used += 1
+    try:
+        content = _perform(world, request, login, now_s, (path, dict(parse_qsl(query, keep_blank_values=True))))
+    except Refusal as refusal:
+        return _refused(refusal, bucket.headers())
+    return _answer(request, content, bucket)
+
+
+def _perform(
+    world: World, request: Request, login: str, now_s: float, target: tuple[str, Mapping[str, str]]
+) -> Content:
+    path = target[0]
+    for route in _BY_METHOD.get(request.method, ()):
+        params = route.match(path)
+        if params is not None:
+            call = Call(world, login, now_s, params, target)
+            if request.method != "GET":
+                call.content = _decode(request.body)
+            return route.handler(call)
+    raise missing()
+
+
+def _asker(world: World, authorization: str) -> str | Refusal:
+    if not authorization:
+        return Refusal(401, "Requires authentication")
+    found = _AUTHORIZATION.fullmatch(authorization.strip())
+    login = world.login_of(found.group(1)) if found else None
+    return login if login is not None else Refusal(401, "Bad credentials")
+
+
+def _decode(body: bytes) -> Any:
+    if not body.strip():
+        return None
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refusal(400, "Problems parsing JSON") from None
+    if not isinstance(content, dict | list):
+        raise Refusal(400, "Body should be a JSON object")
+    return content
+
+
+def _answer(request: Request, content: Content, bucket: Bucket) -> Answer:
+    body = b"" if content.content is None else msgspec.json.encode(content.content)
+    headers = _usual_headers(body) | content.headers
+    if request.method == "GET" and content.status == 200 and body:
+        etag = f'W/"{hashlib.sha256(body).hexdigest()}"'
+        headers |= {"etag": etag, "cache-control": "private, max-age=60, s-maxage=60"}
+        if _matches(request.headers.get("if-none-match", ""), etag):
+            if request.path.partition("?")[0] not in _FREE_PATHS:
+                bucket.used -= 1
+            return Answer(304, headers | bucket.headers(), b"")
+    return Answer(content.status, headers | bucket.headers(), body)
+
+
+def _matches(wanted: str, etag: str) -> bool:
+    """Compare weakly, as RFC 9110 section 13.1.2 has it for If-None-Match."""
+    known = {tag.strip().removeprefix("W/") for tag in wanted.split(",")}
+    return etag.removeprefix("W/") in known
+
+
+def _refused(refusal: Refusal, headers: Mapping[str, str]) -> Answer:
+    body = refusal.body()
+    return Answer(refusal.status, _usual_headers(body) | dict(headers), body)
+
+
+def _usual_headers(body: bytes) -> dict[str, str]:
+    headers = {
+        "x-github-media-type": "github.v3; format=json",
+        "x-github-api-version-selected": "2022-11-28",
+        "x-oauth-scopes": "admin:org_hook, admin:repo_hook, repo",
+        "vary": "Accept, Authorization",
+        "x-content-type-options": "nosniff",
+    }
+    if body:
+        headers["content-type"] = "application/json; charset=utf-8"
+    return headers

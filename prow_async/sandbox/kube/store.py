@@ -1,0 +1,242 @@
+"""The objects, one row of changing versions, and a bounded memory of what changed.
+
+An object is encoded once, when it is written; lists and watches share these bytes.
+"""
+
+import bisect
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+Json = dict[str, Any]
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Json).decode
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One stored state of one object; `raw` is its JSON."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    labels: dict[str, str]
+    fields: dict[str, str]
+    """What field selectors may ask for."""
+    raw: bytes
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+Admits = Callable[[Entry], bool]
+
+
+class Event(msgspec.Struct):
+    """One change. A deletion's `new` is the last state under the version of the deletion."""
+
+    type: EventType
+    version: int
+    old: Entry | None
+    new: Entry
+    _lines: dict[str, bytes] = {}
+
+    def line(self, kind: EventType) -> bytes:
+        """Return the watch line that tells `entry` as an event of this kind; encoded once for all watchers."""
+        line = self._lines.get(kind)
+        if line is None:
+            line = self._lines[kind] = watch_line(kind, self.seen(kind).raw)
+        return line
+
+    def seen(self, kind: EventType) -> Entry:
+        """Return the state a watcher is told: an object that left a selection is told as it was."""
+        if kind != "DELETED" or self.type == "DELETED" or self.old is None:
+            return self.new
+        return reversion(self.old, self.version)
+
+
+def watch_line(kind: str, raw: bytes) -> bytes:
+    return b'{"type":"%b","object":%b}\n' % (kind.encode(), raw)
+
+
+def reversion(entry: Entry, version: int) -> Entry:
+    """Return the same state under another version."""
+    content = decode(entry.raw)
+    content["metadata"]["resourceVersion"] = str(version)
+    return msgspec.structs.replace(entry, version=version, raw=encode(content))
+
+
+class Watcher(Protocol):
+    def offer(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TooOld(Exception):
+    """The memory does not reach back to `version`; its oldest is `floor`."""
+
+    def __init__(self, version: int, floor: int) -> None:
+        super().__init__(f"too old resource version: {version} ({floor})")
+        self.version = version
+        self.floor = floor
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Part of a list. `next_start` is empty on the last page; `remaining` counts what follows, filtered or not."""
+
+    entries: list[Entry]
+    next_start: str
+    remaining: int
+
+
+class Table:
+    """The objects of one resource, in the order of their keys `namespace/name`."""
+
+    def __init__(self, plural: str, group: str, floor: int, history_limit: int) -> None:
+        self.plural = plural
+        self.group = group
+        self.entries: dict[str, Entry] = {}
+        self.watchers: dict[Watcher, None] = {}
+        self._order: list[str] = []
+        self._history: deque[Event] = deque()
+        self._limit = history_limit
+        self.floor = floor
+        """Changes up to this version are forgotten."""
+
+    def record(self, event: Event) -> None:
+        """Take a change in and tell the watchers."""
+        key = event.new.key
+        if event.type == "DELETED":
+            del self.entries[key]
+            self._order.pop(bisect.bisect_left(self._order, key))
+        else:
+            if key not in self.entries:
+                bisect.insort(self._order, key)
+            self.entries[key] = event.new
+        self._history.append(event)
+        if len(self._history) > self._limit:
+            self.floor = self._history.popleft().version
+        for watcher in list(self.watchers):
+            watcher.offer(event)
+
+    def forget(self, version: int) -> None:
+        self._history.clear()
+        self.floor = version
+
+    def since(self, version: int) -> list[Event]:
+        """Return the changes after `version`, oldest first. Raises TooOld."""
+        if version < self.floor:
+            raise TooOld(version, self.floor)
+        newer: list[Event] = []
+        for event in reversed(self._history):
+            if event.version <= version:
+                break
+            newer.append(event)
+        newer.reverse()
+        return newer
+
+    def all(self, namespace: str = "") -> Iterator[Entry]:
+        """Iterate in order over a namespace, or over everything."""
+        low, high = self._span(namespace)
+        for key in self._order[low:high]:
+            yield self.entries[key]
+
+    def _span(self, namespace: str) -> tuple[int, int]:
+        if not namespace:
+            return 0, len(self._order)
+        return bisect.bisect_left(self._order, f"{namespace}/"), bisect.bisect_left(self._order, f"{namespace}0")
+
+    def page(self, namespace: str, version: int, start: str, limit: int, admits: Admits | None) -> Page:
+        """Read a page of the state as of `version`. Raises TooOld.
+
+        Args:
+            start: the first key that may be part of the page; empty for all.
+            limit: 0 is no limit.
+        """
+        undone = {event.new.key: event.old for event in reversed(self.since(version))}
+        low, high = self._span(namespace)
+        if start:
+            low = max(low, bisect.bisect_left(self._order, start))
+        keys = self._order[low:high]
+        if undone:
+            prefix = f"{namespace}/" if namespace else ""
+            back = {key for key in undone if key >= start and key.startswith(prefix)}
+            keys = sorted(back.union(keys))
+        found: list[Entry] = []
+        for index, key in enumerate(keys):
+            entry = undone[key] if key in undone else self.entries[key]
+            if entry is None or (admits is not None and not admits(entry)):
+                continue
+            if limit and len(found) == limit:
+                remaining = sum(1 for left in keys[index:] if left not in undone or undone[left] is not None)
+                return Page(found, found[-1].key + "\0", remaining)
+            found.append(entry)
+        return Page(found, "", 0)
+
+
+class Store:
+    """All tables of a world under one version counter."""
+
+    def __init__(self, history_limit: int) -> None:
+        self.version = 0
+        self._limit = history_limit
+        self._floor = 0
+        self._tables: dict[str, Table] = {}
+
+    def table(self, plural: str, group: str) -> Table:
+        """Return a resource's table, made on first use."""
+        key = f"{plural}.{group}"
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = Table(plural, group, self._floor, self._limit)
+        return table
+
+    def tables(self) -> list[Table]:
+        return list(self._tables.values())
+
+    def write(self, table: Table, content: Json, fields: dict[str, str]) -> Entry:
+        """Store a new state under the next version; the version is written into `content`."""
+        entry = self._entry(content, fields)
+        old = table.entries.get(entry.key)
+        table.record(Event("MODIFIED" if old else "ADDED", entry.version, old, entry, {}))
+        return entry
+
+    def remove(self, table: Table, content: Json, fields: dict[str, str]) -> Entry:
+        """Delete an object whose last state is `content`; the version is written into it."""
+        entry = self._entry(content, fields)
+        table.record(Event("DELETED", entry.version, table.entries[entry.key], entry, {}))
+        return entry
+
+    def _entry(self, content: Json, fields: dict[str, str]) -> Entry:
+        metadata = content["metadata"]
+        metadata["resourceVersion"] = str(self.version + 1)
+        raw = encode(content)
+        self.version += 1
+        return Entry(
+            metadata.get("namespace", ""),
+            metadata["name"],
+            metadata["uid"],
+            self.version,
+            metadata.get("labels") or {},
+            fields,
+            raw,
+        )
+
+    def drop(self, table: Table) -> None:
+        """Delete a whole table and end the watches on it."""
+        for entry in list(table.all()):
+            self.remove(table, decode(entry.raw), entry.fields)
+        for watcher in list(table.watchers):
+            watcher.close()
+        del self._tables[f"{table.plural}.{table.group}"]
+
+    def compact(self) -> None:
+        """Forget all history."""
+        self._floor = self.version
+        for table in self.tables():
+            table.forget(self.version)

@@ -1,0 +1,302 @@
+"""The small Kubernetes API server, a synchronous state machine: a request in; an answer, watch or log request out.
+
+Time comes in with each request, identifiers come from `Ids`; there is no I/O here. The doors are direct and http.
+"""
+
+from typing import Any
+
+import msgspec
+
+from prow_async.api import errors
+from prow_async.ports import clock
+from prow_async.sandbox.kube import (
+    bodies,
+    definitions,
+    discovery,
+    exchange,
+    lists,
+    metadata,
+    namespaces,
+    podlogs,
+    resources,
+    status,
+    store,
+    watches,
+    writes,
+)
+
+Json = dict[str, Any]
+Outcome = exchange.Answer | watches.Watch | exchange.LogRequest
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+class World:
+    """All objects of one server.
+
+    Args:
+        ids: makes UIDs and the random part of generated names.
+        history_limit: changes remembered per resource; watches and pages that start further back get 410.
+    """
+
+    def __init__(self, ids: clock.Ids, history_limit: int = 10_000) -> None:
+        self._now_s = 0.0
+        self._store = store.Store(history_limit)
+        self._writer = writes.Writer(self._store, ids)
+        self._reader = lists.Reader(self._store, lambda: self._now_s)
+        self._namespaces = namespaces.Namespaces(self._store, self._writer)
+        self._served: dict[tuple[str, str, str], resources.Resource] = {}
+        self._serve([])
+        self._begun = False
+
+    @property
+    def version(self) -> int:
+        """The newest resourceVersion."""
+        return self._store.version
+
+    @property
+    def open_watches(self) -> int:
+        """How many watches are open: none is left when all askers have gone."""
+        return sum(len(table.watchers) for table in self._store.tables())
+
+    def compact(self) -> None:
+        """Forget history: older watches, pages and exact lists get 410 when they are next asked for."""
+        self._store.compact()
+
+    def objects(self, plural: str, namespace: str | None = None) -> list[Json]:
+        """Return all objects of a resource as they stand, in the order of a list. Changing them changes nothing."""
+        for table in self._store.tables():
+            if table.plural == plural:
+                return [store.decode(entry.raw) for entry in table.all(namespace or "")]
+        return []
+
+    def install(self, definition: Json, now_s: float) -> None:
+        """Serve a custom resource, as an operator's `kubectl create -f` would.
+
+        Raises:
+            CannotStart: the definition is refused; the text says why.
+        """
+        path = f"/apis/{definitions.GROUP}/v1/{definitions.PLURAL}"
+        headers = {"content-type": exchange.JSON}
+        outcome = self.handle(exchange.Request("POST", path, {}, headers, store.encode(definition)), now_s)
+        if not isinstance(outcome, exchange.Answer) or outcome.code != 201:
+            why = outcome.body.decode() if isinstance(outcome, exchange.Answer) else "no answer"
+            raise errors.CannotStart(f"the custom resource definition is refused: {why}")
+
+    def handle(self, request: exchange.Request, now_s: float) -> Outcome:
+        """Do what a request asks. Never raises for anything a request may hold.
+
+        Args:
+            now_s: wall-clock time, seconds since the epoch.
+        """
+        self._now_s = now_s
+        if not self._begun:
+            self._begun = True
+            self._namespaces.begin(now_s)
+        try:
+            return self._route(request)
+        except status.Refusal as refusal:
+            return exchange.Answer.no(refusal)
+        except RecursionError:
+            return exchange.Answer.no(status.bad_request("the body is nested too deeply"))
+
+    def _route(self, request: exchange.Request) -> Outcome:
+        if request.path in discovery.HEALTH:
+            return exchange.Answer(200, b"ok", _TEXT)
+        if request.method == "GET":
+            found = discovery.answer(request.path, self._served.values())
+            if found is not None:
+                return exchange.Answer.of(200, found)
+        target = exchange.target_of(request.path)
+        if target is None:
+            return exchange.Answer(404, b"404 page not found\n", _TEXT)
+        if target.plural == discovery.REVIEW and request.method == "POST":
+            return _review(request)
+        resource = self._served.get((target.group, target.version, target.plural))
+        if resource is None:
+            return self._unknown(target)
+        if (target.namespace and not resource.namespaced) or (
+            target.name and resource.namespaced and not target.namespace
+        ):
+            raise status.no_such_resource()
+        if not target.name:
+            return self._on_collection(resource, target, request)
+        if target.subresource:
+            return self._on_subresource(resource, target, request)
+        return self._on_object(resource, target, request)
+
+    def _unknown(self, target: exchange.Target) -> exchange.Answer:
+        versions = {(group, version) for group, version, _ in self._served}
+        if (target.group, target.version) in versions:
+            raise status.no_such_resource()
+        return exchange.Answer(404, b"404 page not found\n", _TEXT)
+
+    def _on_collection(
+        self, resource: resources.Resource, target: exchange.Target, request: exchange.Request
+    ) -> Outcome:
+        if request.method == "GET":
+            options = exchange.ListOptions.read(request.query)
+            if options.watch:
+                return self._reader.watch(resource, target.namespace, options, request)
+            return self._reader.list(resource, target.namespace, options, request)
+        if resource.namespaced and not target.namespace:
+            raise status.method_not_allowed()
+        if request.method == "POST":
+            return self._create(resource, target.namespace, bodies.read(resource, request), request)
+        if request.method == "DELETE":
+            return self._delete_all(resource, target, request)
+        raise status.method_not_allowed()
+
+    def _on_object(
+        self, resource: resources.Resource, target: exchange.Target, request: exchange.Request
+    ) -> exchange.Answer:
+        entry = self._find(resource, target)
+        if request.method == "PUT" and entry is None and resource.creates_on_update:
+            return self._create_by_update(resource, target, request)
+        if request.method not in {"GET", "PUT", "PATCH", "DELETE"}:
+            raise status.method_not_allowed()
+        if entry is None:
+            raise status.not_found(resource, target.name)
+        if request.method == "GET":
+            return self._reader.get(resource, entry, request)
+        if request.method == "DELETE":
+            options = exchange.DeleteOptions.read(request)
+            if resource.plural == namespaces.PLURAL:
+                content = self._namespaces.delete(resource, entry, options, self._now_s, self._stored_resources())
+            else:
+                content = self._writer.delete(resource, entry, options, self._now_s)
+            self._settle(resource)
+            return exchange.Answer.of(200, content)
+        return self._change(resource, entry, request, "")
+
+    def _on_subresource(
+        self, resource: resources.Resource, target: exchange.Target, request: exchange.Request
+    ) -> Outcome:
+        entry = self._find(resource, target)
+        if entry is None:
+            raise status.not_found(resource, target.name)
+        is_pod = resource.plural == "pods" and not resource.group
+        if is_pod and target.subresource == "log" and request.method == "GET":
+            return podlogs.read(entry, request)
+        if is_pod and target.subresource == "binding" and request.method == "POST":
+            node = podlogs.node_of(bodies.read(resource, request, "Binding"))
+            self._writer.bind(resource, entry, node, self._now_s)
+            return exchange.Answer.of(
+                201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+            )
+        if target.subresource != "status" or not resource.has_status:
+            raise status.not_found(resource, target.name) if resource.custom else status.no_such_resource()
+        if request.method == "GET":
+            return self._reader.get(resource, entry, request)
+        if request.method in {"PUT", "PATCH"}:
+            return self._change(resource, entry, request, "status")
+        raise status.method_not_allowed()
+
+    def _find(self, resource: resources.Resource, target: exchange.Target) -> store.Entry | None:
+        return self._writer.table(resource).entries.get(f"{target.namespace}/{target.name}")
+
+    def _call(self, request: exchange.Request) -> writes.Call:
+        call = writes.Call(
+            self._now_s, dry_run=request.query.get("dryRun") == "All", is_patch=request.method == "PATCH"
+        )
+        match request.query.get("fieldValidation"):
+            case "Strict":
+                call.strict = "Strict"
+            case "Ignore":
+                call.strict = "Ignore"
+            case _:
+                call.strict = "Warn"
+        return call
+
+    def _create(
+        self, resource: resources.Resource, namespace: str, content: Json, request: exchange.Request
+    ) -> exchange.Answer:
+        if resource.stored is not None:
+            content = resource.stored(content)
+        self._namespaces.check_open(resource, namespace, content)
+        call = self._call(request)
+        raw = self._writer.create(resource.base, namespace, content, call)
+        self._settle(resource)
+        return _written(201, resource, raw, call)
+
+    def _create_by_update(
+        self, resource: resources.Resource, target: exchange.Target, request: exchange.Request
+    ) -> exchange.Answer:
+        content = bodies.read(resource, request)
+        meta = content.setdefault("metadata", {})
+        if isinstance(meta, dict):
+            if meta.setdefault("name", target.name) != target.name:
+                why = f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
+                raise status.bad_request(why)
+            meta.pop("resourceVersion", None)
+        return self._create(resource, target.namespace, content, request)
+
+    def _change(
+        self, resource: resources.Resource, entry: store.Entry, request: exchange.Request, subresource: str
+    ) -> exchange.Answer:
+        if request.method == "PUT":
+            content = bodies.read(resource, request)
+        else:
+            content = bodies.patched(resource, entry, request)
+        if resource.stored is not None:
+            content = resource.stored(content)
+        call = self._call(request)
+        try:
+            raw = self._writer.update(resource.base, entry, content, subresource, call)
+        except metadata.Unreadable as error:
+            raise (error.of_patch() if call.is_patch else error) from error
+        self._settle(resource)
+        return _written(200, resource, raw, call)
+
+    def _delete_all(
+        self, resource: resources.Resource, target: exchange.Target, request: exchange.Request
+    ) -> exchange.Answer:
+        """Delete what a selector finds; answer with what was found."""
+        delete_options = exchange.DeleteOptions.read(request)
+        options = exchange.ListOptions.read(request.query)
+        admits = lists.selection(resource, options, "")
+        table = self._writer.table(resource)
+        page = table.page(target.namespace, self._store.version, "", options.limit, admits)
+        for entry in page.entries:
+            self._writer.delete(resource.base, entry, delete_options, self._now_s)
+        self._settle(resource)
+        meta = {"resourceVersion": str(self._store.version)}
+        return exchange.Answer(200, lists.listed(resource, meta, [entry.raw for entry in page.entries]))
+
+    def _settle(self, resource: resources.Resource) -> None:
+        """After a write: serve what definitions now say; finish what waits for a namespace to be empty."""
+        if resource.plural == definitions.PLURAL and resource.group == definitions.GROUP:
+            self._reload()
+        self._namespaces.settle()
+
+    def _stored_resources(self) -> list[resources.Resource]:
+        return [one for one in self._served.values() if one.of is None]
+
+    def _serve(self, custom: list[resources.Resource]) -> None:
+        every = [*resources.built_in(), definitions.DEFINITIONS, *custom]
+        self._served = {(one.group, one.version, one.plural): one for one in every}
+
+    def _reload(self) -> None:
+        before = {(one.base.group, one.base.plural) for one in self._served.values() if one.custom}
+        custom: list[resources.Resource] = []
+        for entry in self._writer.table(definitions.DEFINITIONS).all():
+            custom.extend(definitions.serve(store.decode(entry.raw)))
+        self._serve(custom)
+        for group, plural in sorted(before - {(one.base.group, one.base.plural) for one in custom}):
+            self._store.drop(self._store.table(plural, group))
+
+
+def _written(code: int, resource: resources.Resource, raw: bytes, call: writes.Call) -> exchange.Answer:
+    headers = {}
+    if call.warnings:
+        told = ", ".join(f"299 - {msgspec.json.encode(text).decode()}" for text in call.warnings[:20])
+        headers["warning"] = "".join(letter if " " <= letter <= "~" else "?" for letter in told)
+    return exchange.Answer(code, lists.shown(resource, raw), headers=headers)
+
+
+def _review(request: exchange.Request) -> exchange.Answer:
+    """Allow everything to whoever holds the token. kubectl asks in protobuf: what it asks need not be read."""
+    asked: Json = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
+    if bodies.is_json(request):
+        asked = bodies.decode(request, "SelfSubjectAccessReview")
+    return exchange.Answer.of(201, asked | {"status": {"allowed": True}})

@@ -1,0 +1,263 @@
+"""One pod's life on this machine, from the moment it is seen until its last status is written.
+
+The one owner of the pod's facts: it asks the rules what comes next, does it, and asks again on every piece of news.
+"""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import msgspec
+import structlog
+
+from prow_async.api.errors import Missing, ProwError
+from prow_async.core import objects
+from prow_async.ports.clock import Clock
+from prow_async.ports.kube import Collection
+from prow_async.runtime.backoff import Backoff
+from prow_async.sandbox.kubelet import (
+    decide,
+    environment,
+    folders,
+    launch,
+    leftovers,
+    logs,
+    manifest,
+    process,
+    refusal,
+    report,
+    status,
+)
+
+log = structlog.get_logger()
+In = Callable[[str], Collection]
+LAST_WORD_S = 1.0
+"""How long a kubelet that is stopped tries to write a pod's last status."""
+START_ERROR_CODE = 128
+"""As containerd reports a command that could not be started."""
+
+
+class Access(msgspec.Struct, frozen=True):
+    """The collections of one namespace. Without `secrets` or `configmaps`, pods that need them fail with one line."""
+
+    pods: In
+    secrets: In | None = None
+    configmaps: In | None = None
+
+
+class Node(msgspec.Struct, frozen=True):
+    """What all pods of one kubelet share."""
+
+    mark: str
+    """Identifies this kubelet in the pods it takes."""
+    root: Path
+    access: Access
+    clock: Clock
+    logs: logs.Logs
+    path_variable: str
+    shutdown_grace_s: float
+    backoff: Backoff
+
+
+class Life:
+    """One pod. `run` is called once; the other methods bring news and may be called at any time."""
+
+    def __init__(self, node: Node, head: manifest.Head, raw: bytes) -> None:
+        self._node = node
+        self._news = anyio.Event()
+        self._groups: dict[str, process.Group] = {}
+        self._launches: dict[str, launch.Launch] = {}
+        self._report = report.Reporter(node.access.pods(head.namespace), head, node.backoff)
+        self._log = log.bind(pod=f"{head.namespace}/{head.name}")
+        self._facts = decide.Facts(start_s=0.0, taken_by=node.mark)
+        try:
+            self.pod = manifest.read(raw)
+            self._facts.refused = refusal.find(self.pod)
+        except objects.Unreadable as error:
+            self.pod = manifest.bare(head)
+            self._facts.refused = refusal.Refusal(refusal.CANNOT, f"its spec does not read: {error.why}")
+        self.folder = folders.of_pod(head.namespace, head.name, head.uid)
+        """Name below the root; None when the pod's names cannot make one (it is refused then)."""
+        self.observe(head)
+
+    def observe(self, head: manifest.Head) -> None:
+        """Take in the pod as the server shows it now.
+
+        To a pod on no node the server gives no grace, whoever deletes it: there the pod's own word counts.
+        """
+        if head.deleting:
+            asked_s = head.metadata.deletion_grace_period_seconds if head.node_name else None
+            self._delete(self.pod.spec.termination_grace_period_seconds if asked_s is None else asked_s)
+
+    def vanish(self) -> None:
+        """The pod is not on the server any more: its processes get their grace period, nothing is written."""
+        self._report.lose()
+        self._delete(self.pod.spec.termination_grace_period_seconds)
+
+    def _delete(self, grace_s: float) -> None:
+        before = self._facts.delete_grace_s
+        self._facts.delete_grace_s = max(0.0, grace_s if before is None else min(grace_s, before))
+        self._news.set()
+
+    async def run(self) -> None:
+        """Take the pod, run it to its end, write its last status. Cancelling ends its processes first."""
+        self._facts.start_s = self._node.clock.now()
+        if self._facts.delete_grace_s is not None:
+            return await self._report.release()
+        if not await self._report.take(status.of(self.pod, self._facts), self._node.mark):
+            return None
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._report.run)
+                await self._prepare()
+                await self._live(tasks)
+                await self._report.flush()
+                tasks.cancel_scope.cancel()
+        except Exception:
+            raise
+        except BaseException:
+            await self._last_word()
+            raise
+        self._log.info("pod ended", phase=status.of(self.pod, self._facts)["phase"])
+        if self._facts.delete_grace_s is not None:
+            await self._report.release()
+        return None
+
+    async def _last_word(self) -> None:
+        """The kubelet is being stopped: say so, once, without waiting long. The next kubelet would say it is lost."""
+        with anyio.move_on_after(LAST_WORD_S, shield=True):
+            now_s = self._node.clock.now()
+            if not isinstance(decide.next_step(self.pod, self._facts, now_s), decide.Settled):
+                self._facts.stopping = decide.Stopping("shutdown", now_s)
+            if not self._report.gone:
+                await self._report.once(status.of(self.pod, self._facts))
+
+    async def _prepare(self) -> None:
+        """Make folders and launches; what cannot be made refuses the pod."""
+        if self._facts.refused is not None or self.folder is None:
+            return
+        try:
+            data = await self._gather()
+            if self._facts.delete_grace_s is not None:
+                return
+            folder = self._node.root / self.folder
+            self._launches = launch.plan(
+                self.pod, str(folder), self._node.path_variable, data, lambda path: Path(path).is_dir()
+            )
+            make_folders(folder, self._launches)
+            self._node.logs.begin(self.folder)
+        except refusal.Unfit as unfit:
+            self._facts.refused = unfit.refusal
+        except OSError as error:
+            why = f"its folders cannot be made below {self._node.root}: {error.strerror}"
+            self._facts.refused = refusal.Refusal(refusal.CANNOT, why)
+
+    async def _gather(self) -> environment.Data:
+        """Read the secrets and config maps the environments need. Raises Unfit."""
+        found: dict[environment.Source, dict[str, str] | None] = {}
+        failures = 0
+        wanted = environment.sources(self.pod)
+        while len(found) < len(wanted) and self._facts.delete_grace_s is None:
+            source = wanted[len(found)]
+            access = self._node.access.secrets if source.kind == "secret" else self._node.access.configmaps
+            if access is None:
+                raise refusal.Unfit(f"it needs {source.kind} {source.name!r}: this kubelet may not read any")
+            try:
+                raw = await access(self.pod.metadata.namespace).get(source.name)
+                found[source] = environment.decode(source.kind, raw)
+            except Missing:
+                found[source] = None
+            except ProwError as error:
+                failures += 1
+                wait_s = self._node.backoff.wait_s(failures)
+                self._log.warning("not read", kind=source.kind, name=source.name, why=str(error))
+                await self._wait(wait_s)
+        return found
+
+    async def _wait(self, wait_s: float | None) -> None:
+        """Wait for news, at most `wait_s`."""
+        with anyio.move_on_after(float("inf") if wait_s is None else max(0.0, wait_s)):
+            await self._news.wait()
+        self._news = anyio.Event()
+
+    async def _live(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Do what the rules say until the pod is settled."""
+        while True:
+            self._report.tell(status.of(self.pod, self._facts))
+            now_s = self._node.clock.now()
+            match decide.next_step(self.pod, self._facts, now_s):
+                case decide.Settled():
+                    return
+                case decide.Start(names):
+                    for name in names:
+                        await self._start(name, tasks)
+                case decide.Stop(cause, why):
+                    self._log.info("ending containers", why=why)
+                    self._facts.stopping = decide.Stopping(cause, now_s)
+                    self._signal(signal.SIGTERM)
+                case decide.Kill():
+                    stopping = self._facts.stopping
+                    assert stopping is not None
+                    self._facts.stopping = decide.Stopping(stopping.cause, stopping.at_s, killed=True)
+                    self._signal(signal.SIGKILL)
+                case decide.Wait(until_s):
+                    await self._wait(None if until_s is None else until_s - now_s)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for group in self._groups.values():
+            group.send(number)
+
+    async def _start(self, name: str, tasks: anyio.abc.TaskGroup) -> None:
+        assert self.folder is not None
+        wanted = self._launches[name]
+        marks = self._node.root / self.folder / leftovers.FOLDER / name
+        try:
+            written = self._node.logs.open(self.folder, name)
+            logs.make_empty(Path(wanted.message_file))
+            group = await process.start(wanted, written, str(marks))
+        except (process.CannotStart, OSError) as error:
+            self._node.logs.close(self.folder, name)
+            now_s = self._node.clock.now()
+            self._facts.ran[name] = decide.Ran(None, now_s, START_ERROR_CODE, "StartError", str(error))
+            return
+        self._facts.ran[name] = decide.Ran(self._node.clock.now())
+        self._groups[name] = group
+        self._log.info("container started", container=name, pid=group.pid)
+        tasks.start_soon(self._attend, name, group)
+
+    async def _attend(self, name: str, group: process.Group) -> None:
+        """Wait for a container's end and write it into the facts."""
+        try:
+            code = await group.wait()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                if self._facts.stopping is None:
+                    self._facts.stopping = decide.Stopping("shutdown", self._node.clock.now())
+                self._ended(name, await group.end(self._node.shutdown_grace_s))
+            raise
+        self._ended(name, code)
+
+    def _ended(self, name: str, code: int) -> None:
+        assert self.folder is not None
+        del self._groups[name]
+        self._node.logs.close(self.folder, name)
+        container = next(c for c in self.pod.all_containers if c.name == name)
+        message = logs.left_message(Path(self._launches[name].message_file))
+        if not message and code and container.termination_message_policy == "FallbackToLogsOnError":
+            message = logs.tail(self._node.logs.path(self.folder, name))
+        reason = "Error" if code else "Completed"
+        started_s = self._facts.ran[name].started_s
+        self._facts.ran[name] = decide.Ran(started_s, self._node.clock.now(), code, reason, message)
+        self._log.info("container ended", container=name, exit_code=code)
+        self._news.set()
+
+
+def make_folders(folder: Path, launches: dict[str, launch.Launch]) -> None:
+    """Make a pod's folders, readable by this user alone. Raises OSError."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / leftovers.FOLDER).mkdir(exist_ok=True)
+    for wanted in launches.values():
+        for path in wanted.folders:
+            Path(path).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,140 @@
+"""ports/github, as the client provides it on the small GitHub, through both of its doors."""
+
+import pytest
+
+from prow_async.api.errors import Missing, Refused, Retry
+from prow_async.api.github import ChangedFile, Status
+from prow_async.sandbox.github.world import World
+from tests.contract.github_doors import DOORS, Door, client_of
+from tests.unit.sandbox_github import sample
+from tests.unit.sandbox_github.sample import NOW_S
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("door", DOORS)]
+
+APP = ("acme", "app")
+
+
+@pytest.fixture
+def world() -> World:
+    world = sample.make()
+    sample.open_pull(world, body="please")
+    return world
+
+
+async def test_trust(world: World, door: Door) -> None:
+    """Members and collaborators are known, strangers are not, and what may not be seen counts as no."""
+    async with client_of(world, door) as github:
+        assert (await github.bot_user()).login == "prow-bot"
+        assert await github.is_member("acme", "alice")
+        assert not await github.is_member("acme", "mallory")
+        assert await github.is_member("carol", "Carol")
+        assert await github.is_collaborator(*APP, "carol")
+        assert not await github.is_collaborator(*APP, "mallory")
+    async with client_of(world, door, sample.STRANGER_TOKEN) as github:
+        assert not await github.is_member("acme", "alice")
+        with pytest.raises(Refused) as caught:
+            await github.is_collaborator(*APP, "carol")
+        assert caught.value.reason.startswith("Must have push access")
+
+
+async def test_a_pull_request(world: World, door: Door) -> None:
+    """A pull request is read as it stands; another number is Missing."""
+    async with client_of(world, door) as github:
+        pull = await github.pull(*APP, 1)
+        assert pull == world.pull(*APP, 1)
+        assert (pull.title, pull.user.login, pull.body, pull.mergeable) == ("Add a thing", "alice", "please", True)
+        with pytest.raises(Missing):
+            await github.pull(*APP, 2)
+
+
+async def test_lists_are_read_to_the_end(world: World, door: Door) -> None:
+    """Files, comments, labels and statuses come complete and in order, however many pages they take."""
+    files = [ChangedFile(f"dir/file {i}.go", "added") for i in range(205)]
+    number = sample.open_pull(world, files=files)
+    sha = world.pull(*APP, number).head.sha
+    for i in range(101):
+        world.comment(*APP, number, "bob", f"comment {i}", now_s=NOW_S)
+        world.post_status(*APP, sha, Status("success", context=f"c{i}"), by="prow-bot", now_s=NOW_S)
+    async with client_of(world, door) as github:
+        assert await github.changed_files(*APP, number) == tuple(f.filename for f in files)
+        assert [c.body for c in await github.comments(*APP, number)] == [f"comment {i}" for i in range(101)]
+        assert [s.context for s in await github.combined_status(*APP, sha)] == [f"c{i}" for i in range(101)]
+
+
+@pytest.mark.parametrize("branch", ["main", "release/1.2", "odd#name%2F+&é"])
+async def test_branches(world: World, door: Door, branch: str) -> None:
+    """A branch of any name points at its newest commit; one that is not there is Missing."""
+    sha = world.push_branch(*APP, branch, by="olga", now_s=NOW_S)
+    async with client_of(world, door) as github:
+        assert await github.branch_sha(*APP, branch) == sha
+        with pytest.raises(Missing):
+            await github.branch_sha(*APP, "ma")
+
+
+async def test_statuses(world: World, door: Door) -> None:
+    """A posted status is the newest of its context; one that GitHub refuses says why."""
+    sha = world.pull(*APP, 1).head.sha
+    async with client_of(world, door) as github:
+        await github.post_status(*APP, sha, Status("pending", "http://x.invalid/é?a=b", "waits", "unit"))
+        await github.post_status(*APP, sha, Status("success", None, "päst ✓", "unit"))
+        expected = (Status("success", None, "päst ✓", "unit"),)
+        assert await github.combined_status(*APP, sha) == expected == world.statuses(*APP, sha)
+        with pytest.raises(Refused) as caught:
+            await github.post_status(*APP, sha, Status("success", description="x" * 141))
+        assert caught.value.status == 422
+        assert "description is too long (maximum is 140 characters)" in caught.value.why
+        with pytest.raises(Refused, match="No commit found"):
+            await github.post_status(*APP, "0" * 40, Status("success"))
+
+
+async def test_comments(world: World, door: Door) -> None:
+    """Comments are written, changed and deleted; deleting twice is fine, changing a deleted one is not."""
+    async with client_of(world, door) as github:
+        await github.create_comment(*APP, 1, "one\r\n<b>two</b> ✓")
+        [said] = await github.comments(*APP, 1)
+        assert (said.user.login, said.body) == ("prow-bot", "one\r\n<b>two</b> ✓")
+        await github.edit_comment(*APP, said.id, "changed")
+        assert [c.body for c in world.comments(*APP, 1)] == ["changed"]
+        await github.delete_comment(*APP, said.id)
+        await github.delete_comment(*APP, said.id)
+        assert await github.comments(*APP, 1) == ()
+        with pytest.raises(Missing):
+            await github.edit_comment(*APP, said.id, "x")
+        with pytest.raises(Missing):
+            await github.create_comment(*APP, 99, "x")
+
+
+async def test_labels(world: World, door: Door) -> None:
+    """Labels of any spelling are put on and taken off; taking off twice is fine, a missing issue is not."""
+    async with client_of(world, door) as github:
+        for label in ("kind/bug", "needs ok?", "größe/XL"):
+            await github.add_label(*APP, 1, label)
+        assert await github.labels(*APP, 1) == ("kind/bug", "needs ok?", "größe/XL")
+        await github.remove_label(*APP, 1, "kind/bug")
+        await github.remove_label(*APP, 1, "kind/bug")
+        assert await github.labels(*APP, 1) == ("needs ok?", "größe/XL")
+        with pytest.raises(Missing):
+            await github.remove_label(*APP, 99, "kind/bug")
+
+
+async def test_a_wrong_token(world: World, door: Door) -> None:
+    """It is refused for good, and the error does not repeat it."""
+    async with client_of(world, door, "wrong-token") as github:
+        with pytest.raises(Refused) as caught:
+            await github.pull(*APP, 1)
+        assert (caught.value.status, caught.value.reason) == (401, "Bad credentials")
+        assert "wrong-token" not in str(caught.value)
+
+
+async def test_the_hourly_budget(world: World, door: Door) -> None:
+    """When it is used up the error says when it begins anew; unchanged answers cost nothing before."""
+    world.limits.limit = 2
+    async with client_of(world, door) as github:
+        await github.pull(*APP, 1)
+        for _ in range(5):
+            await github.pull(*APP, 1)
+        assert world.limits.bucket("prow-bot", NOW_S).remaining == 1
+        await github.comments(*APP, 1)
+        with pytest.raises(Retry) as caught:
+            await github.labels(*APP, 1)
+        assert caught.value.after_s == pytest.approx(3601)

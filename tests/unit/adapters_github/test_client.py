@@ -1,0 +1,299 @@
+"""The client on a scripted transport and virtual time: retries, limits, sharing, ETags, and what it tells."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from prow_async.adapters.github.client import Client
+from prow_async.api.errors import Missing, ProwError, Refused, Retry
+from prow_async.api.github import Status
+from tests import virtual
+from tests.unit.adapters_github.script import TOKEN, Play, Script, Seen, client
+from tests.unit.sandbox_github.sample import NOW_S, FixedClock
+
+PULL = {"number": 7, "title": "T", "state": "open", "user": {"login": "alice"}}
+LIMITED = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(NOW_S) + 30), "x-ratelimit-resource": "core"}
+
+
+def outcome_of(call: Callable[[], Awaitable[Any]]) -> tuple[Any, float]:
+    """Run on virtual time; return the result or the error, and how long it took."""
+
+    async def body() -> tuple[Any, float]:
+        began = anyio.current_time()
+        try:
+            result = await call()
+        except ProwError as error:
+            result = error
+        return result, anyio.current_time() - began
+
+    found: tuple[Any, float] = virtual.run(body)
+    return found
+
+
+def read(script: Script, **options: Any) -> tuple[Any, float]:
+    github = client(script, **options)
+    return outcome_of(lambda: github.pull("o", "r", 7))
+
+
+def test_headers_of_a_request() -> None:
+    """Version, kind of answer and component are named; the token is the transport's business."""
+    script = Script(Play(content=PULL))
+    read(script, component="hook.trigger", version="1.2")
+    [sent] = script.sent
+    assert sent.headers == {
+        "user-agent": "hook.trigger/1.2",
+        "accept": "application/vnd.github.v3+json",
+        "x-github-api-version": "2022-11-28",
+    }
+    assert (sent.method, sent.path) == ("GET", "/repos/o/r/pulls/7")
+
+
+READS: list[tuple[str, list[Play], dict[str, Any], str, int, float]] = [
+    ("fine", [Play(content=PULL)], {}, "PullRequest", 1, 0),
+    ("one 502", [Play(502), Play(content=PULL)], {}, "PullRequest", 2, 2),
+    ("two breaks", [Play(broken=True), Play(broken=True), Play(content=PULL)], {}, "PullRequest", 3, 6),
+    ("for ever 500", [Play(500)], {}, "Retry", 3, 6),
+    ("secondary limit", [Play(403, headers={"retry-after": "9"}), Play(content=PULL)], {}, "PullRequest", 2, 10),
+    ("limit beyond patience", [Play(429, headers={"retry-after": "900"})], {}, "Retry", 1, 0),
+    ("missing", [Play(404)], {}, "Missing", 1, 0),
+    ("missing at first", [Play(404), Play(content=PULL)], {"missing_retries": 2}, "PullRequest", 2, 2),
+    ("refused", [Play(401)], {}, "Refused", 1, 0),
+    ("slow", [Play(after_s=500)], {"timeout_s": 10.0}, "Retry", 3, 36),
+    ("not a pull", [Play(content=[])], {}, "Retry", 1, 0),
+    ("wrong type", [Play(content={"number": "x"})], {}, "Retry", 1, 0),
+    ("cut JSON", [Play(raw=b'{"number": ')], {}, "Retry", 1, 0),
+    ("odd charset", [Play(headers={"content-type": "application/json; charset=x"})], {}, "Retry", 1, 0),
+    ("HTML", [Play(raw=b"<html>", headers={"content-type": "text/html"})], {}, "Retry", 1, 0),
+    ("not UTF-8", [Play(raw=b'{"title": "\xff"}')], {}, "Retry", 1, 0),
+    (
+        "renamed",
+        [Play(301, headers={"location": "https://x.invalid/moved"}), Play(content=PULL)],
+        {},
+        "PullRequest",
+        2,
+        0,
+    ),
+    ("in circles", [Play(307, headers={"location": "/repos/o/r/pulls/7"})], {}, "Refused", 3, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("plays", "options", "kind", "sent", "took_s"), [r[1:] for r in READS], ids=[r[0] for r in READS]
+)
+def test_reads(plays: list[Play], options: dict[str, Any], kind: str, sent: int, took_s: float) -> None:
+    """A read repeats itself within its budget and ends in a value or a named error."""
+    script = Script(*plays)
+    result, took = read(script, **options)
+    assert (type(result).__name__, len(script.sent)) == (kind, sent)
+    assert took == pytest.approx(took_s)
+
+
+WRITES: list[Callable[[Client], Awaitable[None]]] = [
+    lambda c: c.post_status("o", "r", "abc", Status("success", context="unit")),
+    lambda c: c.create_comment("o", "r", 7, "hi"),
+    lambda c: c.edit_comment("o", "r", 1, "hi"),
+    lambda c: c.delete_comment("o", "r", 1),
+    lambda c: c.add_label("o", "r", 7, "lgtm"),
+    lambda c: c.remove_label("o", "r", 7, "lgtm"),
+]
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("play", [Play(502), Play(broken=True), Play(403, headers={"retry-after": "3"})])
+def test_writes_are_sent_once(write: Callable[[Client], Awaitable[None]], play: Play) -> None:
+    """A write in trouble comes back at once: it may have been done, and only its owner can find out."""
+    script = Script(play)
+    github = client(script)
+    result, took = outcome_of(lambda: write(github))
+    assert isinstance(result, Retry)
+    assert (len(script.sent), took) == (1, 0)
+
+
+def test_the_body_of_a_status() -> None:
+    """Absent fields are not sent at all."""
+    script = Script(Play(201))
+    github = client(script)
+    outcome_of(lambda: github.post_status("o", "r", "abc", Status("success", None, "fine", "unit")))
+    assert msgspec.json.decode(script.sent[0].body) == {"state": "success", "description": "fine", "context": "unit"}
+
+
+@pytest.mark.parametrize(
+    ("play", "kind"),
+    [
+        (Play(404, {"message": "Label does not exist"}), "NoneType"),
+        (Play(404, {"message": "Not Found"}), "Missing"),
+        (Play(200, []), "NoneType"),
+        (Play(403, {"message": "no"}), "Refused"),
+    ],
+)
+def test_removing_a_label(play: Play, kind: str) -> None:
+    """A label that is not on counts as removed; an issue that is not there does not."""
+    github = client(Script(play))
+    result, _ = outcome_of(lambda: github.remove_label("o", "r", 7, "x"))
+    assert type(result).__name__ == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(204, True), (404, False), (302, False), (301, Refused), (403, Refused), (500, Retry)]
+)
+def test_membership(status: int, expected: Any) -> None:
+    """204 is yes; 404 and a redirect to the public list are no; the rest is an error."""
+    github = client(Script(Play(status)))
+    result, _ = outcome_of(lambda: github.is_member("org", "login"))
+    assert result is expected or type(result) is expected
+
+
+def test_one_is_member_of_oneself() -> None:
+    """A user's own repositories have that user as org: no request is needed."""
+    script = Script(Play(404))
+    github = client(script)
+    assert outcome_of(lambda: github.is_member("Alice", "alice"))[0] is True
+    assert script.sent == []
+
+
+def test_a_used_up_budget_is_respected() -> None:
+    """After the limit nothing more is sent with that token until its reset."""
+    script = Script(Play(403, headers=LIMITED), Play(content=PULL))
+    clock = FixedClock()
+    github = client(script, clock, read_retries=0)
+    first, _ = outcome_of(lambda: github.pull("o", "r", 7))
+    again, _ = outcome_of(lambda: github.create_comment("o", "r", 7, "x"))
+    assert [first.after_s, again.after_s] == [31.0, 31.0]
+    assert len(script.sent) == 1
+    clock.now_s += 31.0
+    assert outcome_of(lambda: github.pull("o", "r", 7))[0].number == 7
+
+
+def test_the_token_is_in_no_error() -> None:
+    """Should GitHub repeat the token, it is starred out."""
+    for play in (
+        Play(422, {"message": f"bad {TOKEN}"}),
+        Play(502, {"message": TOKEN}),
+        Play(content={"number": TOKEN}),
+    ):
+        result, _ = read(Script(play), read_retries=0)
+        assert isinstance(result, ProwError)
+        assert TOKEN not in str(result)
+
+
+@pytest.mark.parametrize("play", [Play(content=PULL, after_s=1), Play(404, after_s=1)], ids=["answer", "error"])
+def test_identical_reads_are_sent_once(play: Play) -> None:
+    """Ten at once for the same thing cost one request; errors are shared as well, each as an error of its own."""
+    script = Script(play)
+    github = client(script)
+    results: list[Any] = []
+
+    async def ask() -> None:
+        try:
+            results.append((await github.pull("o", "r", 7)).number)
+        except Missing as missing:
+            results.append(missing)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(ask)
+
+    virtual.run(body)
+    assert len(script.sent) == 1
+    assert results == [7] * 10 or len({id(error) for error in results}) == 10
+
+
+def test_a_cancelled_reader_takes_nobody_along() -> None:
+    """When the one whose request is shared goes away, another one asks in its place."""
+    script = Script(Play(content=PULL, after_s=5))
+    github = client(script)
+    got: list[int] = []
+
+    async def leave() -> None:
+        with anyio.move_on_after(1):
+            await github.pull("o", "r", 7)
+
+    async def stay() -> None:
+        got.append((await github.pull("o", "r", 7)).number)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(leave)
+            await anyio.sleep(0.5)
+            for _ in range(3):
+                tasks.start_soon(stay)
+
+    virtual.run(body)
+    assert (got, len(script.sent)) == ([7, 7, 7], 2)
+
+
+def test_a_read_after_a_write_is_not_shared_with_one_before_it() -> None:
+    """Who has written sees at least what it wrote."""
+    script = Script(Play(content=PULL, after_s=5), Play(201), Play(content=PULL))
+    github = client(script)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(github.pull, "o", "r", 7)
+            await anyio.sleep(1)
+            await github.create_comment("o", "r", 7, "x")
+            await github.pull("o", "r", 7)
+
+    virtual.run(body)
+    assert [sent.method for sent in script.sent] == ["GET", "POST", "GET"]
+
+
+def test_unchanged_answers_come_from_memory() -> None:
+    """The second read carries the ETag, and 304 gives the first answer again; one that does not read is forgotten."""
+    script = Script(
+        Play(content=PULL, headers={"etag": 'W/"1"'}), Play(304), Play(content=[], headers={"etag": "2"}), Play()
+    )
+    github = client(script)
+
+    async def body() -> list[Any]:
+        found: list[Any] = [await github.pull("o", "r", 7), await github.pull("o", "r", 7)]
+        with pytest.raises(Retry):
+            await github.pull("o", "r", 7)
+        await github.pull("o", "r", 7)
+        return found
+
+    first, second = virtual.run(body)
+    assert first == second
+    assert [sent.headers.get("if-none-match") for sent in script.sent] == [None, 'W/"1"', 'W/"1"', None]
+
+
+def test_nulls_count_as_absent() -> None:
+    """GitHub sends null for the account of a deleted user, a deleted fork, an empty body."""
+    github = client(Script(Play(content=PULL | {"user": None, "head": {"ref": "x", "repo": None, "user": None}})))
+    pull, _ = outcome_of(lambda: github.pull("o", "r", 7))
+    assert (pull.user.login, pull.head.ref, pull.head.repo) == ("", "x", None)
+
+
+def test_the_bot_is_asked_for_once() -> None:
+    """The account is remembered."""
+    script = Script(Play(content={"login": "prow-bot"}))
+    github = client(script)
+
+    async def body() -> list[str]:
+        return [(await github.bot_user()).login for _ in range(3)]
+
+    assert virtual.run(body) == ["prow-bot"] * 3
+    assert len(script.sent) == 1
+
+
+def test_metrics() -> None:
+    """Each exchange is timed under its shape, and the token's budget is shown in upstream's units."""
+    seen = Seen()
+    headers = {
+        "x-ratelimit-remaining": "4999",
+        "x-ratelimit-reset": str(int(NOW_S) + 60),
+        "x-ratelimit-resource": "core",
+    }
+    github = client(Script(Play(content=PULL, headers=headers, after_s=0.5)), seen=seen, component="crier")
+    outcome_of(lambda: github.pull("o", "r", 7))
+    [(_, took, labels), usage, reset] = seen.values
+    assert took == pytest.approx(0.5)
+    token_hash = labels.pop("token_hash")
+    assert TOKEN not in token_hash
+    assert labels == {"path": "/repos/:owner/:repo/pulls/:pullId", "status": "200", "user_agent": "crier"}
+    budget = {"token_hash": token_hash, "api_version": "v3", "ratelimit_resource": "core"}
+    assert [usage, reset] == [("github_token_usage", 4999.0, budget), ("github_token_reset", 60e9, budget)]

@@ -1,0 +1,59 @@
+"""Whether what stands under our name is ours: each case of the rule."""
+
+from typing import Any
+
+import pytest
+
+from prow_async.api.views import PodView
+from prow_async.core import adoption
+from tests.unit.core.test_plank import NOW, job, pod
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "adopt"),
+        ({"owner_uid": "another"}, "foreign"),
+        ({"owner_uid": "another", "deleting": True}, "foreign"),
+        ({"deleting": True}, "wait"),
+        ({"attempt": 0}, "wait"),
+        ({"attempt": None}, "wait"),
+        ({"attempt": 2}, "foreign"),
+        ({"digest": "other"}, "foreign"),
+        ({"digest": ""}, "foreign"),
+        ({"owner_uid": "", "attempt": None}, "adopt"),
+        ({"owner_uid": "", "attempt": None, "digest": "whatever"}, "adopt"),
+        ({"owner_uid": "", "attempt": None, "job_name": "k"}, "foreign"),
+        ({"owner_uid": "", "attempt": None, "job_name": ""}, "foreign"),
+        ({"owner_uid": "", "attempt": None, "created_s": NOW - 101}, "foreign"),
+        ({"owner_uid": "", "attempt": None, "deleting": True}, "wait"),
+        ({"owner_uid": "", "attempt": 1}, "foreign"),
+    ],
+)
+def test_pod_verdicts(change: dict[str, Any], verdict: str) -> None:
+    """The job is at attempt 1 and would send digest `d`."""
+    base = {"attempt": 1, "digest": "d"}
+    found: PodView = pod(**{**base, **change})
+    said, why = adoption.judge_pod(job(), 1, "d", found)
+    assert said == verdict
+    assert why
+
+
+@pytest.mark.parametrize(
+    ("change", "ours"),
+    [
+        ({}, True),
+        ({"owner_uid": "another"}, False),
+        ({"owner_uid": ""}, True),
+        ({"owner_uid": "", "job_name": "k"}, False),
+        ({"owner_uid": "", "created_s": NOW - 101}, False),
+    ],
+)
+def test_ownership(change: dict[str, Any], ours: bool) -> None:
+    assert adoption.owns(job(), pod(**change)) is ours
+
+
+def test_jobs_are_the_same_only_on_equal_known_digests() -> None:
+    assert adoption.same_job("a", "a")
+    assert not adoption.same_job("a", "b")
+    assert not adoption.same_job("", "")

@@ -1,0 +1,188 @@
+"""Keyed actors, on virtual time."""
+
+import anyio
+import pytest
+
+from prow_async.runtime.backoff import Backoff
+from prow_async.runtime.keyed import KeyedActors, Limits
+from tests import virtual
+
+
+class Recorder:
+    """A turn that writes down what it was given and how it overlapped."""
+
+    def __init__(self, takes_s: float = 1.0) -> None:
+        self.turns: list[tuple[str, tuple[str, ...], float]] = []
+        self.now: set[str] = set()
+        self.most = 0
+        self.takes_s = takes_s
+        self.fail: dict[str, int] = {}
+        self.again: dict[str, list[float | None]] = {}
+        self.failures: list[tuple[str, str, int]] = []
+
+    async def turn(self, key: str, mails: list[str]) -> float | None:
+        assert key not in self.now, "two turns of one key at once"
+        self.now.add(key)
+        self.most = max(self.most, len(self.now))
+        self.turns.append((key, tuple(mails), anyio.current_time()))
+        try:
+            await anyio.sleep(self.takes_s)
+        finally:
+            self.now.discard(key)
+        if self.fail.get(key, 0) > 0:
+            self.fail[key] -= 1
+            raise RuntimeError("as told")
+        plan = self.again.get(key)
+        return plan.pop(0) if plan else None
+
+    def failed(self, key: str, error: Exception, failures: int) -> None:
+        self.failures.append((key, str(error), failures))
+
+
+def run_family(recorder: Recorder, drive, limits: Limits | None = None) -> KeyedActors[str, str]:
+    made: list[KeyedActors[str, str]] = []
+
+    async def body() -> None:
+        family: KeyedActors[str, str] = KeyedActors("t", recorder.turn, recorder.failed, "wake", limits)
+        made.append(family)
+        async with anyio.create_task_group() as group:
+            group.start_soon(family.run)
+            await drive(family)
+            group.cancel_scope.cancel()
+
+    virtual.run(body)
+    return made[0]
+
+
+def test_mail_during_a_turn_waits_for_the_next_and_coalesces() -> None:
+    """Never two turns of a key at once; what arrives meanwhile is one later turn, one mail a kind."""
+    r = Recorder()
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        family.post("a", "x")
+        await anyio.sleep(0.5)
+        for mail in ("y", "z", "y"):
+            family.post("a", mail)
+        await anyio.sleep(5)
+
+    run_family(r, drive)
+    assert [(k, m) for k, m, _ in r.turns] == [("a", ("x",)), ("a", ("y", "z"))]
+
+
+def test_different_keys_run_side_by_side_up_to_the_limit() -> None:
+    r = Recorder()
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        for i in range(10):
+            family.post(f"k{i}", "m")
+        await anyio.sleep(20)
+
+    family = run_family(r, drive, Limits(concurrency=4))
+    assert len(r.turns) == 10
+    assert r.most == 4
+    assert family.statistics()["turns"] == 10
+    assert not family.busy
+
+
+def test_a_failed_turn_is_told_and_tried_again_later() -> None:
+    """The wait grows with failures in a row and starts anew after a success."""
+    r = Recorder(takes_s=0)
+    r.fail["a"] = 3
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        family.post("a", "m")
+        await anyio.sleep(100)
+
+    run_family(r, drive, Limits(backoff=Backoff(1.0, 60.0, rng=lambda: 1.0)))
+    assert [f for _, _, f in r.failures] == [1, 2, 3]
+    assert [t for _, _, t in r.turns] == [0.0, 1.0, 3.0, 7.0]
+    assert r.turns[1][1] == ("wake",)
+
+
+def test_a_turn_asks_to_be_woken_again() -> None:
+    r = Recorder(takes_s=0)
+    r.again["a"] = [10.0, None]
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        family.post("a", "m")
+        await anyio.sleep(100)
+
+    run_family(r, drive)
+    assert [t for _, _, t in r.turns] == [0.0, 10.0]
+
+
+def test_news_before_the_deadline_replaces_the_timer() -> None:
+    r = Recorder(takes_s=0)
+    r.again["a"] = [10.0, None]
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        family.post("a", "m")
+        await anyio.sleep(4)
+        family.post("a", "news")
+        await anyio.sleep(100)
+
+    run_family(r, drive)
+    assert [t for _, _, t in r.turns] == [0.0, 4.0]
+
+
+def test_forget_drops_the_timer() -> None:
+    r = Recorder(takes_s=0)
+    r.again["a"] = [10.0]
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        family.post("a", "m")
+        await anyio.sleep(4)
+        family.forget("a")
+        await anyio.sleep(100)
+
+    run_family(r, drive)
+    assert len(r.turns) == 1
+
+
+def test_a_full_mailbox_drops_its_oldest_mail_and_still_wakes() -> None:
+    r = Recorder()
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        family.post("a", "first")
+        await anyio.sleep(0.1)
+        for i in range(5):
+            family.post("a", f"m{i}")
+        await anyio.sleep(10)
+
+    family = run_family(r, drive, Limits(mailbox=3))
+    assert r.turns[1][1] == ("m2", "m3", "m4")
+    assert family.statistics()["dropped"] == 2
+
+
+def test_mail_posted_before_and_between_runs_is_served() -> None:
+    """A family that is cancelled in a turn and run again serves that key anew: its supervisor restarts it so."""
+    r = Recorder()
+
+    async def body() -> None:
+        family: KeyedActors[str, str] = KeyedActors("t", r.turn, r.failed, "wake")
+        family.post("a", "early")
+        with anyio.move_on_after(0.5):
+            await family.run()
+        r.now.clear()
+        family.post("b", "between")
+        with anyio.move_on_after(10):
+            await family.run()
+
+    virtual.run(body)
+    assert [k for k, _, _ in r.turns] == ["a", "a", "b"] or [k for k, _, _ in r.turns] == ["a", "b", "a"]
+
+
+@pytest.mark.anyio
+async def test_on_the_shipped_loop() -> None:
+    """The same kernel on asyncio: a thousand keys, each served."""
+    r = Recorder(takes_s=0)
+    family: KeyedActors[int, str] = KeyedActors("t", r.turn, r.failed, "wake")  # type: ignore[arg-type]
+    async with anyio.create_task_group() as group:
+        group.start_soon(family.run)
+        for i in range(1000):
+            family.post(i, "m")
+        with anyio.fail_after(10):
+            while family.busy:
+                await anyio.sleep(0)
+        group.cancel_scope.cancel()
+    assert len(r.turns) == 1000
