@@ -3,7 +3,7 @@
 It watches ProwJobs and Pods; for a new ProwJob it posts the pod and merge-patches the state to pending; for a
 succeeded pod it merge-patches success and the completion time.
 
-Run as its own process: `python -m bench.bare URL TOKEN`.
+Run as its own process: `python -m bench.bare URL TOKEN`; it prints `ready` once its watches are open.
 """
 
 import asyncio
@@ -21,28 +21,28 @@ async def start(client: aiohttp.ClientSession, job: dict[str, Any]) -> None:
     name = job["metadata"]["name"]
     labels = {"created-by-prow": "true", "prow.k8s.io/id": name}
     pod = {"metadata": {"name": name, "labels": labels}, "spec": job["spec"]["pod_spec"]}
-    async with client.post(wire.PODS, data=msgspec.json.encode(pod), headers={"Content-Type": "application/json"}) as r:
-        await r.read()
+    async with client.post(wire.PODS, data=msgspec.json.encode(pod), headers=wire.JSON) as reply:
+        await reply.read()
     status = {"status": {"state": "pending", "pod_name": name, "pendingTime": "2026-01-01T00:00:00Z"}}
-    async with client.patch(f"{wire.JOBS}/{name}", data=msgspec.json.encode(status), headers=wire.MERGE) as r:
-        await r.read()
+    async with client.patch(f"{wire.JOBS}/{name}", data=msgspec.json.encode(status), headers=wire.MERGE) as reply:
+        await reply.read()
 
 
 async def finish(client: aiohttp.ClientSession, name: str) -> None:
     status = {"status": {"state": "success", "completionTime": "2026-01-01T00:00:00Z"}}
-    async with client.patch(f"{wire.JOBS}/{name}", data=msgspec.json.encode(status), headers=wire.MERGE) as r:
-        await r.read()
+    async with client.patch(f"{wire.JOBS}/{name}", data=msgspec.json.encode(status), headers=wire.MERGE) as reply:
+        await reply.read()
 
 
-async def jobs(client: aiohttp.ClientSession, group: asyncio.TaskGroup) -> None:
-    async for event in wire.watch(client, wire.JOBS):
+async def jobs(client: aiohttp.ClientSession, group: asyncio.TaskGroup, opened: asyncio.Event) -> None:
+    async for event in wire.watch(client, wire.JOBS, opened):
         if event["type"] == "ADDED":
             group.create_task(start(client, event["object"]))
 
 
-async def pods(client: aiohttp.ClientSession, group: asyncio.TaskGroup) -> None:
+async def pods(client: aiohttp.ClientSession, group: asyncio.TaskGroup, opened: asyncio.Event) -> None:
     done: set[str] = set()
-    async for event in wire.watch(client, wire.PODS):
+    async for event in wire.watch(client, wire.PODS, opened):
         pod = event["object"]
         name = pod["metadata"]["name"]
         if pod.get("status", {}).get("phase") == "Succeeded" and name not in done:
@@ -52,8 +52,11 @@ async def pods(client: aiohttp.ClientSession, group: asyncio.TaskGroup) -> None:
 
 async def main(url: str, token: str) -> None:
     async with wire.session(url, token, 66) as client, asyncio.TaskGroup() as group:
-        group.create_task(jobs(client, group))
-        group.create_task(pods(client, group))
+        both = asyncio.Event(), asyncio.Event()
+        group.create_task(jobs(client, group, both[0]))
+        group.create_task(pods(client, group, both[1]))
+        for opened in both:
+            await opened.wait()
         print("ready", flush=True)
 
 

@@ -1,5 +1,6 @@
-"""The few lines of HTTP that the load and the bare loop share: a session, a watch, JSON lines."""
+"""The few lines of HTTP that the load, the bare loops and the orchestration share: a session, a watch, JSON lines."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,8 +9,10 @@ from typing import Any
 import aiohttp
 import msgspec
 
-JOBS = "/apis/prow.k8s.io/v1/namespaces/bench/prowjobs"
-PODS = "/api/v1/namespaces/bench/pods"
+NAMESPACE = "bench"
+JOBS = f"/apis/prow.k8s.io/v1/namespaces/{NAMESPACE}/prowjobs"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+JSON = {"Content-Type": "application/json"}
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -21,18 +24,21 @@ async def session(url: str, token: str, connections: int) -> AsyncIterator[aioht
     context.verify_mode = ssl.CERT_NONE
     connector = aiohttp.TCPConnector(limit=connections, ssl=context)
     headers = {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession(url, connector=connector, headers=headers) as made:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=30)
+    async with aiohttp.ClientSession(url, connector=connector, headers=headers, timeout=timeout) as made:
         yield made
 
 
-async def watch(client: aiohttp.ClientSession, path: str) -> AsyncIterator[dict[str, Any]]:
-    """Yield the events of everything new in a collection, until cancelled."""
+async def watch(client: aiohttp.ClientSession, path: str, opened: asyncio.Event) -> AsyncIterator[dict[str, Any]]:
+    """Yield the events of everything new in a collection, until cancelled. `opened` is set once nothing can be missed."""
     async with client.get(path, params={"limit": "1"}) as reply:
-        version = (await reply.json())["metadata"]["resourceVersion"]
+        reply.raise_for_status()
+        version = msgspec.json.decode(await reply.read())["metadata"]["resourceVersion"]
     while True:
         params = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"}
-        timeout = aiohttp.ClientTimeout(total=None)
-        async with client.get(path, params=params, timeout=timeout) as reply:
+        async with client.get(path, params=params) as reply:
+            reply.raise_for_status()
+            opened.set()
             rest = b""
             async for chunk in reply.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")

@@ -13,13 +13,16 @@ import structlog
 from prow_async.actors.executor import Executor
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.store import Change, Store
+from prow_async.api import names
 from prow_async.api.actions import Decision
+from prow_async.api.config import Config
 from prow_async.api.errors import Missing, ProwError, Refused, Retry
 from prow_async.api.views import JobView
-from prow_async.core import crier
+from prow_async.core import crier, gotemplate, jobview, objects
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.github import GitHub
+from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
 from prow_async.runtime.backoff import Backoff
 from prow_async.runtime.keyed import KeyedActors, Limits
@@ -34,6 +37,8 @@ class Env(msgspec.Struct, frozen=True):
     config: ConfigSource
     clock: Clock
     metrics: Metrics
+    source: Collection
+    """ProwJobs: the whole object is read where a report template is to be executed on it."""
     agent: str = ""
     """Report only jobs of this agent; empty means all."""
 
@@ -52,7 +57,7 @@ class Crier:
         self._told: dict[str, str] = {}
         """What was recorded, until the watch shows it: name -> state."""
         self.actors: KeyedActors[str, Wake] = KeyedActors(
-            "crier", self._turn, self._failed, "job", Limits(backoff=Backoff(1.0, 300.0))
+            "crier", self._turn, self._failed, "job", Limits(backoff=Backoff(1.0, 300.0), waited=self._waited)
         )
         jobs.subscribe(self._changed)
 
@@ -73,6 +78,9 @@ class Crier:
         if crier.silence(self._facts(job)) is None:
             self.actors.post(job.name, "job")
 
+    def _waited(self, seconds: float) -> None:
+        self._env.metrics.observe("prow_async_event_age_seconds", seconds, actor="crier")
+
     def _forget(self, name: str) -> None:
         self.actors.forget(name)
         self._refusals.pop(name, None)
@@ -91,10 +99,16 @@ class Crier:
 
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
         job = self._jobs.get(name)
-        if job is None:
+        if job is None or self._told.get(name) == job.state or crier.silence(self._facts(job)) is not None:
             return None
-        if self._told.get(name) == job.state or crier.silence(self._facts(job)) is not None:
-            return None
+        guid = {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
+        with structlog.contextvars.bound_contextvars(prowjob=name, **guid):
+            await self._in_turn(job)
+        return None
+
+    async def _in_turn(self, job: JobView) -> None:
+        """Report, one job of a pull request at a time."""
+        name = job.name
         if job.type == "presubmit" and len(job.pulls) == 1:
             key = (job.org, job.repo, job.pulls[0].number)
             lock = self._locks.setdefault(key, anyio.Lock())
@@ -104,9 +118,8 @@ class Crier:
             finally:
                 if not lock.statistics().tasks_waiting and not lock.locked():
                     self._locks.pop(key, None)
-            return None
+            return
         await self._report(name)
-        return None
 
     async def _report(self, name: str) -> None:
         """Gather, decide, act; the job may have moved on while its pull request was busy."""
@@ -122,7 +135,7 @@ class Crier:
         except Retry:
             raise
         except Missing as error:
-            log.info("nothing there to report to", prowjob=name, why=error.why)
+            log.info("nothing there to report to", why=error.why)
             await self._act(job, Decision((crier.record(job),), error.why))
         except Refused as error:
             await self._refused(facts, error)
@@ -140,8 +153,20 @@ class Crier:
         if crier.wants_comments(facts):
             bot = await self._github.bot_user()
             comments = await self._github.comments(job.org, job.repo, job.pulls[0].number)
-            facts = msgspec.structs.replace(facts, comments=comments, bot_login=bot.login)
+            extra = await self._template(job)
+            facts = msgspec.structs.replace(facts, comments=comments, bot_login=bot.login, extra=extra)
         return facts
+
+    async def _template(self, job: JobView) -> str:
+        """Execute the report template on the whole job; one that does not execute is told in its place."""
+        template = _template_for(self._env.config.current().config, job)
+        if not template:
+            return ""
+        try:
+            full = jobview.read_full(await self._env.source.get(job.name))
+            return gotemplate.parse(template).execute(full)
+        except (gotemplate.TemplateError, objects.Unreadable) as error:
+            return f"(the report template does not execute: {error})"
 
     def _superseded(self, job: JobView) -> bool:
         """True when a newer run of the same context on the same commit exists."""
@@ -168,7 +193,12 @@ class Crier:
                 raise
         if decision.actions:
             self._told[job.name] = job.state
-            log.info("reported", prowjob=job.name, job=job.job, state=job.state, why=decision.why)
+            log.info(
+                "would be reported" if self._executor.dry_run else "reported",
+                job=job.job,
+                state=job.state,
+                why=decision.why,
+            )
 
     async def _refused(self, facts: crier.Facts, error: Refused) -> None:
         """GitHub said no. Hopeless: recorded as told. Otherwise tried a few times, then left until the next state."""
@@ -178,11 +208,15 @@ class Crier:
         if given_up is None and refusals < PARKED_AFTER:
             raise error
         if given_up is not None:
-            log.warning("report given up", prowjob=name, why=given_up.why)
+            log.warning("report given up", why=given_up.why)
             await self._act(facts.job, given_up)
             return
         self._env.metrics.count("crier_reporting_results", reporter=crier.REPORTER, result="ERROR")
-        log.error("report parked: GitHub keeps refusing it", prowjob=name, why=error.why, tries=refusals)
+        log.error("report parked: GitHub keeps refusing it", why=error.why, tries=refusals)
+
+
+def _template_for(config: Config, job: JobView) -> str:
+    return config.scoped(config.plank.report_templates, job.org, job.repo, config.plank.report_template)
 
 
 def _age(job: JobView) -> tuple[float, float, str]:

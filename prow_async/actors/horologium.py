@@ -38,6 +38,8 @@ class Horologium:
         self._runs: dict[str, set[str]] = {}
         self._ticked: dict[str, float] = {}
         """When each periodic was last looked at with success: a slot that could not be started stays due."""
+        self._pretended: set[str] = set()
+        """Names that a dry run would have created: told once."""
         jobs.subscribe(self._changed)
 
     def _changed(self, change: Change[JobView]) -> None:
@@ -76,7 +78,7 @@ class Horologium:
         name = identity.name_for(
             installation, "horologium", "", "periodic", periodic.name, decided.key, retry=decided.retry
         )
-        if self._jobs.get(name) is not None:
+        if self._jobs.get(name) is not None or name in self._pretended:
             return True
         namespace = self._env.config.current().config.prowjob_namespace
         labels = {**periodic.labels}
@@ -93,5 +95,9 @@ class Horologium:
         except ProwError as error:
             log.warning("periodic will be started on a later tick", job=periodic.name, why=str(error))
             return False
+        if self._executor.dry_run:
+            self._pretended.add(name)
+            log.info("periodic would be started", job=periodic.name, why=decided.why)
+            return True
         log.info("periodic started", job=periodic.name, prowjob=name, why=decided.why)
         return True

@@ -22,7 +22,7 @@ from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
-from prow_async.runtime.keyed import KeyedActors
+from prow_async.runtime.keyed import KeyedActors, Limits
 from prow_async.runtime.story import Stories
 
 log = structlog.get_logger()
@@ -61,7 +61,9 @@ class JobActors:
         self._jobs = Overlay(jobs)
         self._pods = {alias: Overlay(cluster.store) for alias, cluster in clusters.items()}
         self._uids: dict[str, str] = {}
-        self.actors: KeyedActors[str, Wake] = KeyedActors("job", self._turn, self._failed, "again")
+        self.actors: KeyedActors[str, Wake] = KeyedActors(
+            "job", self._turn, self._failed, "again", Limits(waited=_waited(env.metrics))
+        )
         jobs.subscribe(self._job_changed)
         for alias, cluster in clusters.items():
             cluster.store.on_synced(self._waker(jobs, alias))
@@ -114,6 +116,11 @@ class JobActors:
         if job is None or job.complete or job.agent != "kubernetes":
             self._forget(name)
             return None
+        with structlog.contextvars.bound_contextvars(prowjob=name, **_guid(job)):
+            return await self._look(job)
+
+    async def _look(self, job: JobView) -> float | None:
+        name = job.name
         cluster = self._clusters.get(job.cluster)
         if cluster is None:
             why = f"cluster {job.cluster!r} is none of the build clusters ({', '.join(sorted(self._clusters))})"
@@ -146,7 +153,7 @@ class JobActors:
     async def _take(self, job: JobView, pod: PodView | None, step: plank.Step) -> float | None:
         self._env.stories.add(job.name, step.why)
         if self._executor.dry_run and isinstance(step, plank.Start | plank.Patch):
-            log.info("dry run: step not taken", prowjob=job.name, step=type(step).__name__, why=step.why)
+            log.info("dry run: step not taken", step=type(step).__name__, why=step.why)
             return None
         match step:
             case plank.Start():
@@ -177,6 +184,7 @@ class JobActors:
         patched = await self._patch_status(job, step.status, step.why)
         if patched is None:
             return GONE_CHECK_S
+        log.info("job moved", job=job.job, state=patched.state, complete=patched.complete, why=step.why)
         if not step.delete_first:
             await self._delete_pod(job, pod, step)
         return None if patched.complete else 0.0
@@ -270,7 +278,7 @@ class JobActors:
         if patched is None:
             return GONE_CHECK_S
         self._env.stories.add(job.name, f"pod {view.namespace}/{view.name} created in cluster {job.cluster}")
-        log.info("pod created", prowjob=job.name, job=job.job, cluster=job.cluster, **_guid(job))
+        log.info("pod created", job=job.job, cluster=job.cluster)
         return None
 
     async def _full(self, job: JobView) -> ProwJob | None:
@@ -338,6 +346,10 @@ class JobActors:
         status = msgspec.structs.replace(full.status, build_id=build_id, pod_name=full.metadata.name)
         plank_config = self._env.config.current().config.plank
         return joburl.render(msgspec.structs.replace(full, status=status), plank_config, self._env.job_pages)
+
+
+def _waited(metrics: Metrics) -> Callable[[float], None]:
+    return lambda seconds: metrics.observe("prow_async_event_age_seconds", seconds, actor="job")
 
 
 def _guid(job: JobView) -> dict[str, str]:

@@ -56,7 +56,11 @@ class Router:
         self._in_flight = 0
         self._room = anyio.Event()
         self.actors: KeyedActors[str, Wake] = KeyedActors(
-            "router", self._turn, self._failed, "delivery", Limits(concurrency=64, backoff=Backoff(0.5, 60.0))
+            "router",
+            self._turn,
+            self._failed,
+            "delivery",
+            Limits(concurrency=64, backoff=Backoff(0.5, 60.0), waited=self._waited),
         )
 
     async def run(self) -> None:
@@ -82,6 +86,9 @@ class Router:
                 self._room = anyio.Event()
                 await self._room.wait()
             await self._inbox.wait_new(last)
+
+    def _waited(self, seconds: float) -> None:
+        self._metrics.observe("prow_async_event_age_seconds", seconds, actor="router")
 
     def _failed(self, lane: str, error: Exception, failures: int) -> None:
         delivery = self._lanes[lane][0] if self._lanes.get(lane) else None
@@ -138,7 +145,7 @@ class Router:
         labels = work.labels()
         took_action = "false"
         try:
-            with anyio.fail_after(PLUGIN_DEADLINE_S):
+            with anyio.fail_after(PLUGIN_DEADLINE_S), structlog.contextvars.bound_contextvars(**work.guid()):
                 decision = await self._run_plugin(work, reads)
             took_action = "true" if decision.actions else "false"
             notes.append(f"{work.plugin.name}: {decision.why}")
@@ -156,14 +163,14 @@ class Router:
         entry = work.entry
         if entry is None:
             decision = await self._decide(work, reads)
-            log.info("decided", plugin=work.plugin.name, why=decision.why, actions=len(decision.actions), **work.guid())
+            log.info("decided", plugin=work.plugin.name, why=decision.why, actions=len(decision.actions))
             if not decision.actions:
                 return decision
             states: list[ActionState] = ["sent"] * len(decision.actions)
             await self._inbox.decide(work.delivery.seq, work.plugin.name, decision, tuple(states))
             await self._act(work, decision, states, fresh=True)
             return decision
-        log.info("continuing a recorded decision", plugin=work.plugin.name, **work.guid())
+        log.info("continuing a recorded decision", plugin=work.plugin.name)
         await self._act(work, entry.decision, list(entry.states), fresh=False)
         return entry.decision
 
@@ -211,7 +218,7 @@ class Router:
             states[index] = "refused"
             self._metrics.count("prow_plugin_handle_errors", took_action="true", **work.labels())
             kind = type(action).__name__
-            log.error("action refused", action=kind, why=str(error), plugin=work.plugin.name, **work.guid())
+            log.error("action refused", action=kind, why=str(error), plugin=work.plugin.name)
 
 
 class Env(msgspec.Struct, frozen=True):

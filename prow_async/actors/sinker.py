@@ -113,7 +113,9 @@ class Sinker:
                 failed[kind, type(error).__name__] += 1
                 log.warning("not swept away", kind=kind, name=step.action.name, why=str(error))
                 return
-        if not isinstance(step.action, actions.PatchPod):
+        if self._executor.dry_run:
+            log.info("would be swept away", kind=kind, name=step.action.name, why=step.action.why)
+        elif not isinstance(step.action, actions.PatchPod):
             removed[kind, step.action.reason] += 1
             log.info("swept away", kind=kind, name=step.action.name, reason=step.action.reason, why=step.action.why)
 

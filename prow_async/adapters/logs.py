@@ -88,6 +88,7 @@ def set_up(component: str, censor: Censor, level: str = "info", out: BinaryIO | 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(threshold, logging.INFO))
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of every change anywhere near our files
     logging.captureWarnings(True)
 
 

@@ -31,6 +31,8 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Label is-optional; None when it is not there."""
     rerun: int = 0
     """Label re-run: how many retries of a periodic came before this one."""
+    retest: bool = False
+    """Label retest: asked for by /retest or /retest-required."""
     gerrit: bool = False
     digest: str = ""
 

@@ -88,8 +88,11 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         place = embedded.Place(folder, shell.clock, shell.ids, values["kube-port"], values["github-port"])
         kube, cluster = await _kube(shell, config, place, stack)
         github, forge = await _github(shell, place, stack)
+        if values["github-endpoint"] and not values["hmac-secret-file"]:
+            raise CannotStart("--github-endpoint needs --hmac-secret-file: the secret that GitHub signs webhooks with")
         tokens, secret = _tokens(values["hmac-secret-file"], shell)
         inbox = await stack.enter_async_context(durable.opened(folder / "inbox", shell.clock))
+        shell.metrics.before_scrape(lambda: inbox.report(shell.metrics))
         found: list[Engine] = []
         node = _node(shell, place, kube, (github, cluster))
         site = web_hook.hook_site(tokens, inbox, shell.metrics)

@@ -14,6 +14,7 @@ import structlog
 from prow_async.actors import crier, horologium, router, sinker
 from prow_async.actors.executor import Executor, Targets
 from prow_async.actors.job import Cluster, Env, JobActors
+from prow_async.actors.job_counts import JobCounts
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.reflector import Reflector
 from prow_async.actors.router import Router
@@ -85,6 +86,7 @@ class Engine:
                 self._reflectors[f"watch pods of {alias}"] = Reflector(
                     "pods", source, podview.read, self.pods[alias], parts.metrics, self._set_pod_aside
                 )
+        self._counts = JobCounts(self.jobs, parts.metrics) if "plank" in parts.components else None
         self.job_actors = self._plank() if "plank" in parts.components else None
         self.router = self._hook() if "hook" in parts.components else None
         self.crier = self._crier() if "crier" in parts.components else None
@@ -106,7 +108,7 @@ class Engine:
     def _crier(self) -> crier.Crier:
         p = self.parts
         assert p.github is not None, "crier needs a GitHub"
-        env = crier.Env(p.config, p.clock, p.metrics, p.report_agent)
+        env = crier.Env(p.config, p.clock, p.metrics, p.jobs, p.report_agent)
         return crier.Crier(self.jobs, self.pulls, p.github, self.executor, env)
 
     def _horologium(self) -> horologium.Horologium:
@@ -216,6 +218,8 @@ class Engine:
                 if actor is not None:
                     stats = actor.actors.statistics()
                     metrics.gauge("prow_async_mailbox_depth", stats["depth"], actor=actor.actors.name)
+            if self._counts is not None:
+                self._counts.update()
             await anyio.sleep(GAUGES_EVERY_S)
 
     def describe(self, name: str) -> str | None:

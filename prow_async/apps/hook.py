@@ -80,6 +80,7 @@ async def run(shell: process.Shell) -> None:
         kube = await stack.enter_async_context(process.connect_clusters(shell, config))
         github = await stack.enter_async_context(process.connect_github(shell))
         inbox = await stack.enter_async_context(durable.opened(Path(flags["inbox-dir"]), shell.clock))
+        shell.metrics.before_scrape(lambda: inbox.report(shell.metrics))
         parts = Parts(
             components=frozenset({"hook"}),
             jobs=kube.jobs,

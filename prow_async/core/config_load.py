@@ -118,8 +118,8 @@ class Loader:
         context = self._context_for(self._parsed[self._main], presets)
         problems += self._main_problems[0]
         completed = [self._complete(file, context) for file in files]
-        for done in completed:
-            problems += done.problems
+        if self._parsed[self._main].main is not None:  # else each job would miss what the unread main file says
+            problems += [problem for done in completed for problem in done.problems]
         presubmits, more = self._by_repo("presubmit", [pair for done in completed for pair in done.presubmits])
         problems += more
         postsubmits, more = self._by_repo("postsubmit", [pair for done in completed for pair in done.postsubmits])

@@ -210,7 +210,7 @@ class _Reading:
             report = Report(at)
             built = _CONVERTER.convert({} if item is None else item, struct, report)
             self.add(report)
-            if built is not None:
+            if built is not None and not report.errors:
                 yield built, at
 
     def jobs(self, value: Any, path: Path, repo: str, struct: type[J]) -> Iterator[Parsed[J]]:

@@ -110,7 +110,7 @@ def load(data: bytes, file: str) -> Document:
         value = None if root is None else builder.build(root)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = 0 if mark is None else mark.line + 1
+        line = 0 if mark is None else min(mark.line, data.rstrip().count(b"\n")) + 1
         text = " ".join(part for part in (error.context, error.problem) if part)
         raise ConfigErrors([Problem(file, line, f"not readable as YAML: {text}")]) from error
     except _TooDeep as error:

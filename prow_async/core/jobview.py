@@ -13,6 +13,7 @@ from prow_async.core import durations, objects
 
 class _Labels(msgspec.Struct, frozen=True, gc=False):
     optional: str = msgspec.field(default="", name=names.IS_OPTIONAL_LABEL)
+    retest: str = msgspec.field(default="", name=names.RETEST_LABEL)
     rerun: str = msgspec.field(default="", name=names.RERUN_LABEL)
     guid: str = msgspec.field(default="", name=names.EVENT_GUID)
     gerrit: str | None = msgspec.field(default=None, name=names.GERRIT_REPORT_LABEL)
@@ -140,6 +141,7 @@ def _view(job: _Job) -> JobView:
         event_guid=labels.guid,
         optional=labels.optional == "true" if labels.optional else None,
         rerun=int(labels.rerun) if labels.rerun.isdecimal() else 0,
+        retest=labels.retest == "true",
         gerrit=labels.gerrit is not None,
         digest=annotations.digest,
         type=spec.type,

@@ -1,5 +1,6 @@
 """Counting, by name. The table of names, labels and buckets is adapters/metrics; an unknown name is a KeyError."""
 
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 
@@ -9,6 +10,9 @@ class Metrics(Protocol):
 
     def gauge(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge."""
+
+    def replace(self, name: str, rows: Iterable[tuple[Mapping[str, str], float]]) -> None:
+        """Set every row of a gauge; rows that are not named go away."""
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Put a value into a histogram."""

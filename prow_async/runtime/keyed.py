@@ -27,14 +27,16 @@ Failed = Callable[[K, Exception, int], None]
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a family of actors.
+    """Bounds of a family of actors, and who is told how long mail waits.
 
     `concurrency`: the most turns at once, over all keys. `mailbox`: distinct kinds of mail one key may hold.
+    `waited`: told, at the begin of a turn, how many seconds its oldest mail has waited.
     """
 
     concurrency: int = 256
     mailbox: int = 16
     backoff: Backoff = field(default_factory=Backoff)
+    waited: Callable[[float], None] = field(default=lambda _: None)
 
 
 class KeyedActors(Generic[K, M]):
@@ -63,6 +65,7 @@ class KeyedActors(Generic[K, M]):
         self._concurrency = limits.concurrency
         self._mailbox_limit = limits.mailbox
         self._backoff = limits.backoff
+        self._waited = limits.waited
         self._boxes: dict[K, Mailbox[M]] = {}
         self._running: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -78,7 +81,7 @@ class KeyedActors(Generic[K, M]):
         """Wake a key. Never blocks; mail of the same kind (by default the mail itself) is coalesced."""
         box = self._boxes.get(key)
         if box is None:
-            box = self._boxes[key] = Mailbox(self._mailbox_limit)
+            box = self._boxes[key] = Mailbox(self._mailbox_limit, anyio.current_time() if self._group else 0.0)
             if key not in self._running:
                 self._ready.append(key)
                 self._rouse()
@@ -145,6 +148,8 @@ class KeyedActors(Generic[K, M]):
     async def _one_turn(self, key: K) -> None:
         box = self._boxes.pop(key, None)
         mails = box.take_all() if box is not None else [self._wake]
+        if box is not None and box.since:
+            self._waited(anyio.current_time() - box.since)
         self._running.add(key)
         self._timers.cancel(key)
         self._turns += 1

@@ -10,11 +10,12 @@ M = TypeVar("M")
 
 
 class Mailbox(Generic[M]):
-    """Mail of one owner, at most one per kind, in order of first arrival."""
+    """Mail of one owner, at most one per kind, in order of first arrival. `since`: when the first arrived."""
 
-    __slots__ = ("_box", "_limit", "dropped")
+    __slots__ = ("_box", "_limit", "dropped", "since")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, since: float = 0.0) -> None:
+        self.since = since
         self._box: dict[object, M] = {}
         self._limit = limit
         self.dropped = 0

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
+import anyio
+
 from prow_async.adapters.inbox import durable
 from prow_async.adapters.inbox.store import Settings
 
@@ -41,6 +43,18 @@ async def accept(box: durable.DurableInbox, number: int, size_bytes: int = 300) 
     found = await box.accept(guid(number), "push", HEADERS, body(number, size_bytes))
     assert found.new
     return found.seq
+
+
+async def pass_through(box: durable.DurableInbox, numbers: range, size_bytes: int) -> None:
+    """Accept and finish deliveries, many at a time."""
+
+    async def one(number: int) -> None:
+        await box.finish(await accept(box, number, size_bytes))
+
+    for first in numbers[::20]:
+        async with anyio.create_task_group() as group:
+            for number in range(first, min(first + 20, numbers.stop)):
+                group.start_soon(one, number)
 
 
 async def waiting(box: durable.DurableInbox) -> dict[str, bytes]:

@@ -13,7 +13,18 @@ from prow_async.api.actions import Decision
 from prow_async.api.errors import CannotStart, Refused, Retry
 from prow_async.api.github import Status
 from prow_async.api.prowjob import ObjectMeta, ProwJob, ProwJobSpec, Pull, Refs
-from tests.contract.inbox_parts import HEADERS, SMALL, SetClock, accept, body, guid, inbox, log_files, waiting
+from tests.contract.inbox_parts import (
+    HEADERS,
+    SMALL,
+    SetClock,
+    accept,
+    body,
+    guid,
+    inbox,
+    log_files,
+    pass_through,
+    waiting,
+)
 
 pytestmark = pytest.mark.anyio
 DAY_S = 86400.0
@@ -94,8 +105,7 @@ async def test_a_key_is_kept_for_fourteen_days_and_then_forgotten(tmp_path: Path
     clock = SetClock()
     async with inbox(tmp_path, clock=clock) as box:
         await box.finish(await accept(box, 1))
-        for number in range(100, 1100):  # enough to use every file of the log several times
-            await box.finish(await accept(box, number, 1000))
+        await pass_through(box, range(100, 1100), 1000)  # enough to use every file of the log several times
     clock.at_s += 14 * DAY_S - 60
     async with inbox(tmp_path, clock=clock) as box:
         assert not (await box.accept(guid(1), "push", {}, b"")).new
@@ -159,8 +169,7 @@ async def test_what_became_of_a_delivery_can_be_asked(tmp_path: Path) -> None:
 
 async def test_the_folder_stays_small_while_deliveries_come_and_go(tmp_path: Path) -> None:
     async with inbox(tmp_path) as box:
-        for number in range(600):
-            await box.finish(await accept(box, number, 2000))
+        await pass_through(box, range(600), 2000)
         assert len(log_files(tmp_path)) <= 5
 
 
@@ -170,8 +179,7 @@ async def test_one_that_stays_does_not_keep_the_others_files(tmp_path: Path) -> 
         stuck = await accept(box, 1, 3000)
         await box.decide(stuck, "trigger", DECISION, ("planned",) * 5)
         await box.mark(stuck, "trigger", ("done",) * 5)
-        for number in range(10, 410):
-            await box.finish(await accept(box, number, 2000))
+        await pass_through(box, range(10, 410), 2000)
         newest = await accept(box, 2)
         assert len(log_files(tmp_path)) <= 5
     async with inbox(tmp_path) as box:

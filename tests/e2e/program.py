@@ -42,6 +42,16 @@ def get(url: str, token: str = "", method: str = "GET", body: Any = None) -> tup
         return error.code, error.read()
 
 
+def post(url: str, headers: dict[str, str], body: bytes) -> int:
+    """Post a body; return the status."""
+    request = urllib.request.Request(url, data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 class Up:
     """A running `prow-async up`."""
 

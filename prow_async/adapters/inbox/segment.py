@@ -61,6 +61,8 @@ class Segment:
         self.end = FIRST_RECORD
         self.live_bytes = 0
         """Bytes of records that are still needed."""
+        self.torn = False
+        """True when a scan met a record of this segment that is not whole."""
         self._descriptor = descriptor
 
     @classmethod
@@ -106,6 +108,7 @@ class Segment:
                 return
             record = os.pread(self._descriptor, place.size_bytes, self.end)
             if len(record) != place.size_bytes or not records.intact(memoryview(record)):
+                self.torn = True
                 return
             start = records.HEADER.size
             description = records.read_description(kind, record[start : start + description_bytes])

@@ -123,6 +123,8 @@ class Store:
                         self._keys.note(seq, finished_s, note)
                     case _:
                         pass
+            if segment.torn:
+                log.warning("inbox segment cut: a record is not whole", file=str(segment.path), byte=segment.end)
         for key, (seq, received_s) in accepted.items():
             self._keys.add(key, seq, received_s)
         self._index.in_order()

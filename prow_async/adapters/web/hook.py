@@ -78,7 +78,7 @@ class HookDoor:
         try:
             accepted = await self._inbox.accept(verified.guid, verified.event, dict(request.headers), body)
         except ProwError as error:
-            log.error("webhook not stored", why=str(error), event=verified.event, **guid)
+            log.error("webhook not stored", why=str(error), event_type=verified.event, **guid)
             return self._answer(webhook.TRY_AGAIN)
         log.info(
             "webhook accepted" if accepted.new else "webhook accepted before",

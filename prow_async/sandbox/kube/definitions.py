@@ -78,7 +78,9 @@ def prepare(content: Json) -> None:
     spec.setdefault("conversion", {"strategy": "None"})
     since = metadata.get("creationTimestamp", "")
     listed = [("NamesAccepted", "NoConflicts"), ("Established", "InitialNamesAccepted")]
-    stored = [one.get("name") for one in spec.get("versions", ()) if isinstance(one, dict) and one.get("storage")]
+    versions = spec.get("versions")
+    listed_versions = versions if isinstance(versions, list) else []
+    stored = [one.get("name") for one in listed_versions if isinstance(one, dict) and one.get("storage")]
     content["status"] = {
         "conditions": [
             {"type": word, "status": "True", "lastTransitionTime": since, "reason": why, "message": ""}

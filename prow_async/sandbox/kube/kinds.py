@@ -42,6 +42,8 @@ BOOLEAN: Json = {"type": "boolean"}
 
 CONFIG_MAP = closed_object(data=map_of(TEXT), binaryData=map_of(TEXT), immutable=BOOLEAN)
 SECRET = closed_object(data=map_of(TEXT), stringData=map_of(TEXT), type=TEXT, immutable=BOOLEAN)
+NAMESPACE = closed_object(spec=open_object(), status=open_object(phase=TEXT))
+NODE = closed_object(spec=open_object(), status=open_object())
 LEASE = closed_object(
     spec=open_object(
         holderIdentity=TEXT,

@@ -21,6 +21,8 @@ SELECTABLE = (
     "status.nominatedNodeName",
 )
 
+MAX_GRACE_S = 2**31 - 1
+
 _CONTAINER = kinds.open_object(
     name=kinds.TEXT,
     image=kinds.TEXT,
@@ -30,7 +32,14 @@ _CONTAINER = kinds.open_object(
     env=kinds.list_of(kinds.open_object(name=kinds.TEXT, value=kinds.TEXT)),
     volumeMounts=kinds.list_of(kinds.open_object(name=kinds.TEXT, mountPath=kinds.TEXT)),
 )
-_STATUSES = kinds.list_of(kinds.open_object(name=kinds.TEXT, ready=kinds.BOOLEAN, restartCount=kinds.INTEGER))
+_STATE = kinds.open_object(
+    waiting=kinds.open_object(reason=kinds.TEXT),
+    running=kinds.open_object(),
+    terminated=kinds.open_object(exitCode=kinds.INTEGER, signal=kinds.INTEGER, reason=kinds.TEXT),
+)
+_STATUSES = kinds.list_of(
+    kinds.open_object(name=kinds.TEXT, ready=kinds.BOOLEAN, restartCount=kinds.INTEGER, state=_STATE)
+)
 SCHEMA = kinds.closed_object(
     spec=kinds.open_object(
         containers=kinds.list_of(_CONTAINER),
@@ -182,4 +191,4 @@ def grace_s(content: Json, asked: int | None) -> int:
     if not content["spec"].get("nodeName") or phase in {"Succeeded", "Failed"}:
         return 0
     given = content["spec"].get("terminationGracePeriodSeconds", 30) if asked is None else asked
-    return max(int(given), 1) if given < 0 else int(given)
+    return 1 if given < 0 else min(int(given), MAX_GRACE_S)

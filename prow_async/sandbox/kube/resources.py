@@ -150,6 +150,7 @@ _BUILT_IN: tuple[Resource, ...] = (
         short_names=("ns",),
         namespaced=False,
         has_status=True,
+        shape=schema.compile_schema(kinds.NAMESPACE),
         selectable=_paths("status.phase"),
         cells=columns.NAMESPACE,
         prepare=kinds.prepare_namespace,
@@ -168,6 +169,7 @@ _BUILT_IN: tuple[Resource, ...] = (
         short_names=("no",),
         namespaced=False,
         has_status=True,
+        shape=schema.compile_schema(kinds.NODE),
         selectable=_paths("spec.unschedulable"),
     ),
     Resource(

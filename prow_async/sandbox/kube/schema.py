@@ -9,7 +9,7 @@ Source: Kubernetes, "Extend the Kubernetes API with CustomResourceDefinitions".
 
 import copy
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,7 +20,7 @@ class BadSchema(Exception):
     """The schema cannot be used. Its text goes into a 422 answer for the definition."""
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class Bounds(msgspec.Struct, frozen=True, rename="camel"):
     """Numeric and length limits; None is no limit."""
 
     minimum: float | None = None
@@ -33,6 +33,31 @@ class Bounds(msgspec.Struct, frozen=True):
     max_items: int | None = None
     min_properties: int | None = None
     max_properties: int | None = None
+
+
+NO_BOUNDS = Bounds()
+
+
+class _Keywords(msgspec.Struct, rename="camel"):
+    """One schema object as written, its lower ones not yet read."""
+
+    type: Literal["", "object", "array", "string", "integer", "number", "boolean"] = ""
+    nullable: bool = False
+    properties: dict[str, Any] = {}
+    additional_properties: Any = None
+    items: Any = None
+    required: list[str] = []
+    enum: list[Any] | None = None
+    pattern: str | None = None
+    format: str = ""
+    any_of: list[Any] = []
+    one_of: list[Any] = []
+    all_of: list[Any] = []
+    none_of: Any = msgspec.field(default=None, name="not")
+    default: Any = msgspec.UNSET
+    preserve: bool = msgspec.field(default=False, name="x-kubernetes-preserve-unknown-fields")
+    int_or_string: bool = msgspec.field(default=False, name="x-kubernetes-int-or-string")
+    embedded: bool = msgspec.field(default=False, name="x-kubernetes-embedded-resource")
 
 
 class Node(msgspec.Struct):
@@ -56,88 +81,57 @@ class Node(msgspec.Struct):
     default: Any = msgspec.UNSET
     has_defaults: bool = False
     """Whether this node or any below it has a default."""
-    unsaid: bool = False
-    """x-kubernetes-int-or-string: an integer or a string."""
-
-
-_BOUNDS = {
-    "minimum": "minimum",
-    "maximum": "maximum",
-    "exclusiveMinimum": "exclusive_minimum",
-    "exclusiveMaximum": "exclusive_maximum",
-    "minLength": "min_length",
-    "maxLength": "max_length",
-    "minItems": "min_items",
-    "maxItems": "max_items",
-    "minProperties": "min_properties",
-    "maxProperties": "max_properties",
-}
-_TYPES = frozenset({"", "object", "array", "string", "integer", "number", "boolean"})
+    int_or_string: bool = False
 
 
 def compile_schema(source: Any, path: str = "openAPIV3Schema") -> Node:
     """Compile one schema object. Raises BadSchema, naming the place."""
-    if not isinstance(source, dict):
-        raise BadSchema(f"{path}: must be an object")
-    kind = source.get("type", "")
-    if kind not in _TYPES:
-        raise BadSchema(f'{path}.type: Unsupported value: "{kind}"')
+    try:
+        words = msgspec.convert(source, _Keywords)
+        bounds = msgspec.convert(source, Bounds)
+        pattern = re.compile(words.pattern) if words.pattern is not None else None
+    except (msgspec.ValidationError, re.error) as error:
+        raise BadSchema(f"{path}: {error}") from error
     node = Node(
-        type=kind,
-        nullable=bool(source.get("nullable")),
-        preserve=bool(source.get("x-kubernetes-preserve-unknown-fields")),
-        required=tuple(source.get("required", ())),
-        enum=tuple(source["enum"]) if "enum" in source else None,
-        format=source.get("format", ""),
-        unsaid=bool(source.get("x-kubernetes-int-or-string")),
-        default=source.get("default", msgspec.UNSET),
+        type=words.type,
+        nullable=words.nullable,
+        preserve=words.preserve or words.additional_properties is True,
+        required=tuple(words.required),
+        enum=None if words.enum is None else tuple(words.enum),
+        pattern=pattern,
+        format=words.format,
+        bounds=None if bounds == NO_BOUNDS else bounds,
+        default=words.default,
+        int_or_string=words.int_or_string,
     )
-    _parts(node, source, path)
-    limits = {ours: source[theirs] for theirs, ours in _BOUNDS.items() if theirs in source}
-    if limits:
-        try:
-            node.bounds = msgspec.convert(limits, Bounds)
-        except msgspec.ValidationError as error:
-            raise BadSchema(f"{path}: {error}") from error
-    if "pattern" in source:
-        try:
-            node.pattern = re.compile(source["pattern"])
-        except (re.error, TypeError) as error:
-            raise BadSchema(f"{path}.pattern: Invalid value: {error}") from error
+    _parts(node, words, path)
     below = [*node.properties.values(), *(child for child in (node.additional, node.items) if child)]
     node.has_defaults = node.default is not msgspec.UNSET or any(child.has_defaults for child in below)
     return node
 
 
-def _parts(node: Node, source: Json, path: str) -> None:
+def _parts(node: Node, words: _Keywords, path: str) -> None:
     """Compile what stands below a schema."""
-    properties = source.get("properties", {})
-    if not isinstance(properties, dict):
-        raise BadSchema(f"{path}.properties: must be an object")
-    node.properties = {name: compile_schema(below, f"{path}.properties[{name}]") for name, below in properties.items()}
-    additional = source.get("additionalProperties")
-    if additional is True:
-        node.preserve = True
-    elif isinstance(additional, dict):
-        node.additional = compile_schema(additional, f"{path}.additionalProperties")
-    if "items" in source:
-        node.items = compile_schema(source["items"], f"{path}.items")
-    node.any_of = _each(source, "anyOf", path)
-    node.one_of = _each(source, "oneOf", path)
-    node.all_of = _each(source, "allOf", path)
-    if "not" in source:
-        node.none_of = compile_schema(source["not"], f"{path}.not")
-    if source.get("x-kubernetes-embedded-resource"):
+    node.properties = {
+        name: compile_schema(below, f"{path}.properties[{name}]") for name, below in words.properties.items()
+    }
+    if words.additional_properties is not None and not isinstance(words.additional_properties, bool):
+        node.additional = compile_schema(words.additional_properties, f"{path}.additionalProperties")
+    if words.items is not None:
+        node.items = compile_schema(words.items, f"{path}.items")
+    node.any_of = _each(words.any_of, f"{path}.anyOf")
+    node.one_of = _each(words.one_of, f"{path}.oneOf")
+    node.all_of = _each(words.all_of, f"{path}.allOf")
+    if words.none_of is not None:
+        node.none_of = compile_schema(words.none_of, f"{path}.not")
+    if words.embedded:
         for name in ("apiVersion", "kind"):
             node.properties.setdefault(name, Node(type="string"))
         node.properties.setdefault("metadata", Node(type="object", preserve=True))
 
 
-def _each(source: Json, word: str, path: str) -> tuple[Node, ...]:
-    listed = source.get(word, [])
-    if not isinstance(listed, list):
-        raise BadSchema(f"{path}.{word}: must be a list")
-    return tuple(compile_schema(one, f"{path}.{word}[{index}]") for index, one in enumerate(listed))
+def _each(listed: list[Any], path: str) -> tuple[Node, ...]:
+    return tuple(compile_schema(one, f"{path}[{index}]") for index, one in enumerate(listed))
 
 
 def prune(node: Node, value: Any, path: str, dropped: list[str]) -> None:

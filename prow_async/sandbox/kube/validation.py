@@ -45,7 +45,7 @@ def _check(node: Node, value: Any, path: str, causes: Causes) -> None:
 
 
 def _fits(node: Node, value: Any) -> bool:
-    if node.unsaid:
+    if node.int_or_string:
         return isinstance(value, int | str) and not isinstance(value, bool)
     test = _TESTS.get(node.type)
     return test is None or test(value)

@@ -1,0 +1,1 @@
+"""Configuration: YAML, durations, patterns, cron, templates, and the loading of it all."""

@@ -1,0 +1,102 @@
+"""Child processes, and what the kernel knows of them."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+LOOK_S = 0.01
+END_S = 15.0
+
+
+class Broken(Exception):
+    """A measurement could not be made; the text says why."""
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time a process has used so far, its own and the kernel's for it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_bytes(pid: int) -> int:
+    """Return the largest resident size a process has had (VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise Broken(f"the kernel tells no VmHWM of process {pid}")
+
+
+class Child:
+    """A running program of ours; its output goes to a file."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+        self.started_s = time.monotonic()
+        self.process = process
+        self.pid = process.pid
+        self._output = output
+
+    def output(self) -> str:
+        return self._output.read_text(errors="replace")
+
+    def wait_until(self, true: Callable[[], bool], what: str, patience_s: float = 120.0) -> float:
+        """Return the seconds from the start until it is true. Raises Broken when it ends or takes too long."""
+        while True:
+            if true():
+                return time.monotonic() - self.started_s
+            if self.process.poll() is not None:
+                raise Broken(f"{what}: it ended with {self.process.returncode}\n{self.output()[-2000:]}")
+            if time.monotonic() - self.started_s > patience_s:
+                raise Broken(f"{what}: not within {patience_s:.0f} s\n{self.output()[-2000:]}")
+            time.sleep(LOOK_S)
+
+
+@contextlib.contextmanager
+def child(command: Sequence[str]) -> Iterator[Child]:
+    """Run a program beside us; end it with SIGTERM, and with SIGKILL where that does not help."""
+    with tempfile.TemporaryDirectory(prefix="prow-async-bench-") as folder:
+        output = Path(folder) / "output"
+        with output.open("wb") as out:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
+        try:
+            yield Child(process, output)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this package in the same Python."""
+    return [sys.executable, "-m", name, *arguments]
+
+
+def run(command: Sequence[str], patience_s: float) -> bytes:
+    """Run a program to its end; return what it printed. Raises Broken."""
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=patience_s, cwd=ROOT)
+    except subprocess.TimeoutExpired as error:
+        raise Broken(f"{' '.join(command[1:4])}: not done within {patience_s:.0f} s") from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace")[-2000:]
+        raise Broken(f"{' '.join(command[1:4])} ended with {done.returncode}\n{said}")
+    return done.stdout
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]

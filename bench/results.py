@@ -1,0 +1,92 @@
+"""What a run of the bench finds, as it stands in the JSON files."""
+
+from typing import Literal
+
+import msgspec
+
+SystemName = Literal["bare", "ours"]
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Milliseconds; None where nothing was seen."""
+
+    p50: float | None
+    p99: float | None
+
+
+class Life(msgspec.Struct, frozen=True):
+    """Job life at one rate with one system, all its runs together."""
+
+    created: int
+    done: int
+    posted_per_s: float
+    drain_s: float
+    """The longest wait from the last post of a run to its last job done."""
+    pod_seen_ms: Spread
+    done_ms: Spread
+    cpu_ms_per_job: float
+    writes_per_job: float
+    api_server_cpu_ms_per_job: float
+    """kube-apiserver and etcd together."""
+
+
+class Rate(msgspec.Struct, frozen=True):
+    rate: float
+    seconds: float
+    rounds: int
+    bare: Life
+    ours: Life
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """Edges of histogram buckets: it was at most so much. None: beyond the last edge, or nothing seen."""
+
+    rate: float
+    p99_ms: float | None
+    max_ms: float | None
+
+
+class Memory(msgspec.Struct, frozen=True):
+    prowjobs: int
+    served_bytes_per_prowjob: int
+    peak_mb: float
+    """VmHWM in units of 10^6 bytes, all components in the process, the worst of the rounds."""
+    resting_mb: float
+    """The same with no ProwJobs."""
+    ready_s: float
+    """From the start of the process to ready, the mean of the rounds."""
+    bare_list_s: float
+    """The mean of the rounds."""
+    rounds: int
+
+
+class Intake(msgspec.Struct, frozen=True):
+    """Webhooks accepted a second. `detail` is what bench.intake has written."""
+
+    bare_per_s: float
+    ours_per_s: float
+    detail: object = None
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing asked for. `passed` is None where this run cannot tell."""
+
+    what: str
+    asked: str
+    found: str
+    passed: bool | None
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    date: str
+    kind: str
+    """`full`, `quick`, and the part where only one was run."""
+    cpu: str
+    cpus: int
+    versions: dict[str, str]
+    jobs: list[Rate] = []
+    lag: Lag | None = None
+    memory: Memory | None = None
+    intake: Intake | None = None
+    notes: list[str] = []
+    checks: list[Check] = []

@@ -1,0 +1,38 @@
+"""How many ProwJobs there are in each state, and how many transitions were seen: upstream's two metrics.
+
+Source: upstream pkg/kube/metrics.go (first sight of a job counts as a transition).
+"""
+
+from collections import Counter
+
+from prow_async.actors.store import Change, Store
+from prow_async.api.views import JobView
+from prow_async.ports.metrics import Metrics
+
+LABELS = ("job_namespace", "job_name", "type", "state", "org", "repo", "base_ref", "cluster", "retest")
+
+
+class JobCounts:
+    """Counts ProwJobs of one store."""
+
+    def __init__(self, jobs: Store[JobView], metrics: Metrics) -> None:
+        self._jobs = jobs
+        self._metrics = metrics
+        jobs.subscribe(self._changed)
+
+    def _changed(self, change: Change[JobView]) -> None:
+        new, old = change.new, change.old
+        if new is not None and (old is None or (old.state, old.build_id) != (new.state, new.build_id)):
+            labels = dict(zip(LABELS, _values(new), strict=True))
+            self._metrics.count("prowjob_state_transitions", **labels)
+
+    def update(self) -> None:
+        """Set the gauge `prowjobs` anew."""
+        counts = Counter(_values(job) for job in self._jobs)
+        rows = ((dict(zip(LABELS, values, strict=True)), count) for values, count in counts.items())
+        self._metrics.replace("prowjobs", rows)
+
+
+def _values(job: JobView) -> tuple[str, ...]:
+    retest = "true" if job.retest else "false"
+    return (job.namespace, job.job, job.type, job.state, job.org, job.repo, job.base_ref, job.cluster, retest)
