@@ -67,9 +67,12 @@ def request(server: realkube.Server, method: str, path: str) -> bytes:
     context = ssl.create_default_context(cafile=str(server.ca))
     connection = http.client.HTTPSConnection(urlsplit(server.url).netloc, timeout=PATIENCE_S, context=context)
     with contextlib.closing(connection):
-        connection.request(method, path, headers={"Authorization": f"Bearer {server.token}"})
-        answer = connection.getresponse()
-        body = answer.read()
+        try:
+            connection.request(method, path, headers={"Authorization": f"Bearer {server.token}"})
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise processes.Broken(f"{method} {path}: {type(error).__name__}: {error}") from error
     if answer.status != 200:
         raise processes.Broken(f"{method} {path}: {answer.status} {body.decode(errors='replace')[:300]}")
     return body

@@ -2,9 +2,10 @@
 
     python -m bench.intake --seconds 5 --json FILE
 
-The bare server is aiohttp without routing that appends bodies to a log written once before, one fdatasync for all
-that came meanwhile; it looks at neither signature nor GUID. Both get the same load from this process, in turns, and
-both have their disk space ready. Only the ratio travels from one machine to another.
+The bare server is an aiohttp application with one route. It appends bodies to a preallocated log, one fdatasync for
+all that came meanwhile, and looks at neither signature nor GUID. Both run side by side and get the same load from
+this process, in turns of half a second, so that whatever else the machine does meets both alike. Only the ratio
+travels from one machine to another.
 """
 
 import argparse
@@ -24,9 +25,9 @@ from typing import Any, cast
 
 import anyio
 import msgspec
-import psutil
 from aiohttp import web
 
+from bench import processes
 from prow_async.adapters import clock, logs, metrics
 from prow_async.adapters.inbox import durable
 from prow_async.adapters.web import hook, server
@@ -35,11 +36,12 @@ from prow_async.core import webhook
 SECRET = b"a-secret-for-the-bench"
 LOG_BYTES = 1 << 30
 SERVERS = ("bare", "ours")
+TURN_S = 0.5
 GIVE_UP_S = 60.0
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """One server in one round."""
+    """One server, over all its turns."""
 
     server: str
     requests: int
@@ -52,13 +54,14 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """`ratio` is ours to bare in requests per second: the median of the rounds."""
+    """`ratio` is ours to bare in requests per second: the median over pairs of turns."""
 
     seconds: float
     connections: int
     body_bytes: int
     uvloop: bool
-    rounds: list[list[Figures]]
+    turns: int
+    servers: list[Figures]
     ratio: float
     bare_per_s: float
     ours_per_s: float
@@ -83,9 +86,7 @@ class BareLog:
 
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / "log", os.O_RDWR | os.O_CREAT)
-        zeros = bytes(1 << 20)
-        for offset in range(0, LOG_BYTES, len(zeros)):
-            os.pwrite(self._file, zeros, offset)
+        os.posix_fallocate(self._file, 0, LOG_BYTES)
         os.fsync(self._file)
         self._offset = 0
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
@@ -122,11 +123,13 @@ class BareLog:
 async def serve_bare(folder: Path) -> None:
     log = BareLog(folder)
 
-    async def receive(request: web.BaseRequest) -> web.StreamResponse:
+    async def receive(request: web.Request) -> web.StreamResponse:
         await log.append(await request.read())
         return web.Response(text="Event received. Have a nice day.")
 
-    runner = web.ServerRunner(web.Server(receive, access_log=None))
+    app = web.Application(client_max_size=webhook.MAX_BODY_BYTES)
+    app.router.add_post("/hook", receive)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     print(runner.addresses[0][1], flush=True)
@@ -240,64 +243,102 @@ def has_uvloop() -> bool:
 
 
 @contextlib.contextmanager
-def serving(name: str, folder: Path) -> Iterator[tuple[psutil.Process, int]]:
+def serving(name: str, folder: Path) -> Iterator[tuple[int, int]]:
     """Run a server in a process of its own, until the context ends."""
+    folder.mkdir()
     command = [sys.executable, "-m", "bench.intake", "--serve", name, "--folder", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield psutil.Process(process.pid), int(process.stdout.readline())
+            yield process.pid, int(process.stdout.readline())
         finally:
             process.kill()
 
 
-def measure(name: str, seconds: float, connections: int) -> Figures:
-    with tempfile.TemporaryDirectory(prefix="bench-intake-", dir=os.getcwd()) as folder:
-        with serving(name, Path(folder)) as (process, port):
-            run_loop(Load(0.5).run(port, connections))
-            load = Load(seconds)
-            before = process.cpu_times()
-            took_s = run_loop(load.run(port, connections))
-            after = process.cpu_times()
-        count = len(load.latencies_s)
+class Tally:
+    """What one server has shown so far."""
+
+    def __init__(self, name: str, pid: int, port: int) -> None:
+        self.name = name
+        self._pid = pid
+        self._port = port
+        self._cpu_s = 0.0
+        self._took_s = 0.0
+        self._latencies_s: list[float] = []
+        self._refused = 0
+
+    def turn(self, connections: int, count: bool) -> float:
+        """Load the server for a turn; return requests per second."""
+        load = Load(TURN_S)
+        before_s = processes.cpu_s(self._pid)
+        took_s: float = run_loop(load.run(self._port, connections))
         if load.refused:
-            print(f"{name} refused {load.refused} of {count}: {load.first_refusal[:200]!r}", file=sys.stderr)
-        cpu_s = after.user + after.system - before.user - before.system
-        ordered = sorted(load.latencies_s)
+            print(f"{self.name} refused {load.refused}: {load.first_refusal[:200]!r}", file=sys.stderr)
+        if count:
+            self._cpu_s += processes.cpu_s(self._pid) - before_s
+            self._took_s += took_s
+            self._latencies_s += load.latencies_s
+            self._refused += load.refused
+        return len(load.latencies_s) / took_s
+
+    def figures(self) -> Figures:
+        ordered, count = sorted(self._latencies_s), len(self._latencies_s)
         return Figures(
-            server=name,
+            server=self.name,
             requests=count,
-            per_s=round(count / took_s, 1),
+            per_s=round(count / self._took_s, 1),
             p50_ms=round(ordered[count // 2] * 1000, 2),
             p99_ms=round(ordered[count * 99 // 100] * 1000, 2),
-            cpu_us=round(cpu_s / count * 1e6, 1),
-            refused=load.refused,
+            cpu_us=round(self._cpu_s / count * 1e6, 1),
+            refused=self._refused,
         )
 
 
 def run(seconds: float, connections: int = 32, rounds: int = 3) -> Report:
-    """Measure both servers in turns; the one that goes first changes with each round."""
-    found: list[list[Figures]] = []
-    for number in range(rounds):
-        order = SERVERS if number % 2 == 0 else SERVERS[::-1]
-        by_name = {name: measure(name, seconds, connections) for name in order}
-        found.append([by_name[name] for name in SERVERS])
-        for figures in found[-1]:
-            print(
-                f"{figures.server:5} {figures.per_s:9.0f}/s  p50 {figures.p50_ms:6.2f} ms  p99 {figures.p99_ms:6.2f} ms"
-                f"  {figures.cpu_us:5.0f} us CPU a request",
-                flush=True,
-            )
-    bare = statistics.median(pair[0].per_s for pair in found)
-    ours = statistics.median(pair[1].per_s for pair in found)
-    ratio = statistics.median(pair[1].per_s / pair[0].per_s for pair in found)
-    print(f"ours / bare: {ratio:.2f}")
-    return Report(seconds, connections, len(webhook_body()), has_uvloop(), found, round(ratio, 3), bare, ours)
+    """Give both servers `rounds` times `seconds` of load, in turns; who goes first changes each time."""
+    turns = max(2, round(seconds * rounds / TURN_S))
+    ratios: list[float] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-intake-", dir=os.getcwd()) as folder,
+        contextlib.ExitStack() as stack,
+    ):
+        tallies = {name: Tally(name, *stack.enter_context(serving(name, Path(folder, name)))) for name in SERVERS}
+        for number in range(-2, turns):  # the first two warm up
+            order = SERVERS if number % 2 == 0 else SERVERS[::-1]
+            per_s = {name: tallies[name].turn(connections, number >= 0) for name in order}
+            if number >= 0:
+                ratios.append(per_s["ours"] / per_s["bare"])
+        found = [tallies[name].figures() for name in SERVERS]
+    for figures in found:
+        print(
+            f"{figures.server:5} {figures.per_s:9.0f}/s  p50 {figures.p50_ms:6.2f} ms  p99 {figures.p99_ms:6.2f} ms"
+            f"  {figures.cpu_us:5.0f} us CPU a request",
+            flush=True,
+        )
+    ratio = statistics.median(ratios)
+    print(f"ours / bare: {ratio:.2f} (middle half of {turns} pairs: {_middle(ratios)})")
+    bare, ours = found
+    return Report(
+        seconds=seconds,
+        connections=connections,
+        body_bytes=len(webhook_body()),
+        uvloop=has_uvloop(),
+        turns=turns,
+        servers=found,
+        ratio=round(ratio, 3),
+        bare_per_s=bare.per_s,
+        ours_per_s=ours.per_s,
+    )
+
+
+def _middle(ratios: list[float]) -> str:
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return f"{low:.2f} to {high:.2f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of one measurement")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of one round of load for each server")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the report here")

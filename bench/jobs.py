@@ -1,5 +1,6 @@
 """Job life: the same load on the bare loop and on ours in turn, at several rates."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -28,6 +29,8 @@ class Run(msgspec.Struct, frozen=True):
     report: load.Report
     cpu_s: float
     api_cpu_s: float
+    foreign_share: float
+    """Share of the machine's CPU that went to processes that have no part in this."""
     writes: int
     lag: exposition.Buckets
 
@@ -53,10 +56,10 @@ def one(server: realkube.Server, system: systems.System, plan: Plan) -> Run:
     """Load a system that is ready; count what that cost."""
     lag = exposition.buckets(system.metrics(), LAG)
     writes = cluster.writes(server)
-    cpu_s, api_cpu_s = processes.cpu_s(system.child.pid), sum(map(processes.cpu_s, server.pids))
+    before = _clocks(server, system)
     command = processes.module("bench.load", server.url, server.token, str(plan.rate), str(plan.seconds))
     said = processes.run(command, plan.seconds + load.DRAIN_S + 60.0)
-    cpu_s, api_cpu_s = processes.cpu_s(system.child.pid) - cpu_s, sum(map(processes.cpu_s, server.pids)) - api_cpu_s
+    took = {name: after - before[name] for name, after in _clocks(server, system).items()}
     lag = exposition.since(exposition.buckets(system.metrics(), LAG), lag)
     report = msgspec.json.decode(said, type=load.Report)
     if not report.done:
@@ -64,11 +67,23 @@ def one(server: realkube.Server, system: systems.System, plan: Plan) -> Run:
     time.sleep(SETTLE_S)  # what the load has seen may not be counted yet
     return Run(
         report=report,
-        cpu_s=cpu_s,
-        api_cpu_s=api_cpu_s,
+        cpu_s=took["controller"],
+        api_cpu_s=took["api"],
+        foreign_share=max(0.0, took["busy"] - took["controller"] - took["api"] - took["load"]) / took["all"],
         writes=cluster.writes(server) - writes - report.writes,
         lag=lag,
     )
+
+
+def _clocks(server: realkube.Server, system: systems.System) -> dict[str, float]:
+    """Return CPU seconds so far, by who has used them; `all` is what there was to use."""
+    return {
+        "controller": processes.cpu_s(system.child.pid),
+        "api": sum(map(processes.cpu_s, server.pids)),
+        "load": processes.children_s(),
+        "busy": processes.busy_s(),
+        "all": time.monotonic() * (os.cpu_count() or 1),
+    }
 
 
 def together(runs: Sequence[Run]) -> Life:
@@ -84,6 +99,7 @@ def together(runs: Sequence[Run]) -> Life:
         done_ms=spread([run.report.done_ms for run in runs]),
         cpu_ms_per_job=round(sum(run.cpu_s for run in runs) * 1e3 / jobs, 3),
         writes_per_job=round(sum(run.writes for run in runs) / jobs, 3),
+        foreign_share=round(max(run.foreign_share for run in runs), 3),
         api_server_cpu_ms_per_job=round(sum(run.api_cpu_s for run in runs) * 1e3 / jobs, 2),
     )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -22,17 +23,37 @@ class Broken(Exception):
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU time a process has used so far, its own and the kernel's for it."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """Return the CPU time a process has used so far, its own and the kernel's for it. Raises Broken."""
+    fields = _of(pid, "stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def busy_s() -> float:
+    """Return the CPU time all processes of this machine have used so far."""
+    fields = list(map(int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]))
+    idle, waiting = fields[3], fields[4]
+    return (sum(fields) - idle - waiting) / TICKS
+
+
+def children_s() -> float:
+    """Return the CPU time of all children of this process that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def peak_bytes(pid: int) -> int:
-    """Return the largest resident size a process has had (VmHWM)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+    """Return the largest resident size a process has had (VmHWM). Raises Broken."""
+    for line in _of(pid, "status").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise Broken(f"the kernel tells no VmHWM of process {pid}")
+
+
+def _of(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError as error:
+        raise Broken(f"process {pid} ended while it was measured") from error
 
 
 class Child:
@@ -65,7 +86,9 @@ def child(command: Sequence[str]) -> Iterator[Child]:
     with tempfile.TemporaryDirectory(prefix="prow-async-bench-") as folder:
         output = Path(folder) / "output"
         with output.open("wb") as out:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT
+            )
         try:
             yield Child(process, output)
         finally:

@@ -28,6 +28,8 @@ class Life(msgspec.Struct, frozen=True):
     writes_per_job: float
     api_server_cpu_ms_per_job: float
     """kube-apiserver and etcd together."""
+    foreign_share: float
+    """Share of the machine's CPU that strangers used, in the worst run: many such, and the figures say little."""
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -61,10 +63,11 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 class Intake(msgspec.Struct, frozen=True):
-    """Webhooks accepted a second. `detail` is what bench.intake has written."""
+    """Webhooks accepted a second, the medians of the rounds. `detail` is what bench.intake has written."""
 
     bare_per_s: float
     ours_per_s: float
+    ratio: float
     detail: object = None
 
 

@@ -1,4 +1,4 @@
-"""The two controllers that are measured, each as a child process: the bare loop, and prow-async's controller manager."""
+"""The controllers that are measured, each as a child process: the bare loop and prow-async."""
 
 import contextlib
 import urllib.error

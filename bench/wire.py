@@ -30,7 +30,7 @@ async def session(url: str, token: str, connections: int) -> AsyncIterator[aioht
 
 
 async def watch(client: aiohttp.ClientSession, path: str, opened: asyncio.Event) -> AsyncIterator[dict[str, Any]]:
-    """Yield the events of everything new in a collection, until cancelled. `opened` is set once nothing can be missed."""
+    """Yield the events of everything new in a collection, until cancelled. Sets `opened` once nothing can be missed."""
     async with client.get(path, params={"limit": "1"}) as reply:
         reply.raise_for_status()
         version = msgspec.json.decode(await reply.read())["metadata"]["resourceVersion"]

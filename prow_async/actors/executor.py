@@ -5,7 +5,8 @@ when its first try may or may not have had its effect is decided here too: names
 protect patches and deletes, a comment is looked for before it is written again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import anyio
 import msgspec
@@ -13,8 +14,7 @@ import structlog
 
 from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, ProwError, Refused, Retry, Stale
-from prow_async.api.views import JobView
-from prow_async.core import adoption, identity, instants, jobview
+from prow_async.core import adoption, identity, instants, jobview, objects
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.github import GitHub
 from prow_async.ports.kube import Collection
@@ -22,6 +22,7 @@ from prow_async.ports.metrics import Metrics
 from prow_async.runtime.backoff import Backoff
 
 log = structlog.get_logger()
+T = TypeVar("T")
 ABORT_TRIES = 5
 
 
@@ -143,7 +144,7 @@ class Executor:
             return await self._to.jobs.create(msgspec.json.encode(job))
         except Exists:
             raw = await self._to.jobs.get(job.metadata.name)
-        found = jobview.read_full(raw)
+        found = _readable(jobview.read_full, raw, job.metadata.name)
         theirs = found.metadata.annotations.get(names.DIGEST) or identity.spec_digest(found)
         if adoption.same_job(identity.spec_digest(job), theirs):
             return raw
@@ -157,7 +158,7 @@ class Executor:
     async def _abort(self, action: actions.AbortProwJob) -> bytes | None:
         for _ in range(ABORT_TRIES):
             try:
-                view: JobView = jobview.read(await self._to.jobs.get(action.name))
+                view = _readable(jobview.read, await self._to.jobs.get(action.name), action.name)
                 if view.complete or view.state == "aborted":
                     return None
                 status = {"state": "aborted", "description": action.description}
@@ -241,3 +242,11 @@ class Executor:
             if mine and instants.seconds(comment.created_at) >= int(since_s):
                 return True
         return False
+
+
+def _readable(read: Callable[[bytes], T], raw: bytes, name: str) -> T:
+    """Read a ProwJob that stands in the cluster. Raises Refused when it does not read: it is left alone."""
+    try:
+        return read(raw)
+    except objects.Unreadable as error:
+        raise Refused(f"ProwJob {name} does not read, so it is left alone: {error.why}", 422, "Malformed") from error

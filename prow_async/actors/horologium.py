@@ -56,7 +56,7 @@ class Horologium:
 
     def _last(self, name: str) -> JobView | None:
         found = [job for run in self._runs.get(name, ()) if (job := self._jobs.get(run)) is not None]
-        return max(found, key=lambda job: (job.start_s or job.created_s, job.created_s), default=None)
+        return max(found, key=lambda job: (job.start_s or job.created_s, job.created_s, job.name), default=None)
 
     async def run(self) -> None:
         """Tick until cancelled, at once and then every horologium.tick_interval."""

@@ -17,7 +17,7 @@ from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, Refused, Retry, Stale, UserMistake
 from prow_async.api.prowjob import Json, ProwJob
 from prow_async.api.views import JobView, PodView
-from prow_async.core import adoption, instants, joburl, jobview, plank, podspec, podview
+from prow_async.core import adoption, instants, joburl, jobview, objects, plank, podspec, podview
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.kube import Collection
@@ -130,6 +130,9 @@ class JobActors:
             return await self._deadline_without_cluster(job)
         pod = self._pods[job.cluster].get(name)
         step = plank.decide(job, pod, self._settings(), self._env.clock.now())
+        if job.state == "pending" and isinstance(step, plank.Patch) and cluster.store.get(name) is None:
+            # Only our own write speaks of this pod; it may be long gone. No job ends on that word alone.
+            step = plank.decide(job, None, self._settings(), self._env.clock.now())
         return await self._take(job, pod, step)
 
     async def _deadline_without_cluster(self, job: JobView) -> float | None:
@@ -139,9 +142,14 @@ class JobActors:
         limit_s = job.pod_pending_timeout_s or settings.pod_pending_timeout_s
         if job.state == "pending" and job.pod_name:
             limit_s = job.pod_running_timeout_s or settings.pod_running_timeout_s
-        if job.state in {"triggered", "pending"} and now_s >= since_s + limit_s:
+        if job.deleting or job.state not in {"triggered", "pending", "aborted"}:
+            return None
+        if now_s >= since_s + limit_s:
             text = f"Build cluster {job.cluster} could not be reached."
-            return await self._take(job, None, plank.Patch(plank.completed("error", text, now_s), text))
+            status = plank.completed("error", text, now_s)
+            if job.state == "aborted":
+                status = {"completionTime": status["completionTime"]}
+            return await self._take(job, None, plank.Patch(status, text))
         return since_s + limit_s - now_s
 
     def _settings(self) -> plank.Settings:
@@ -170,9 +178,9 @@ class JobActors:
     async def _confirm(self, job: JobView, step: plank.Confirm) -> float | None:
         """Nothing is concluded from a pod's absence in the store: read it."""
         try:
-            pod = podview.read(await self._clusters[job.cluster].pods.get(job.pod_name))
+            pod = podview.read(await self._clusters[job.cluster].pods.get(job.pod_name or job.name))
         except Missing:
-            return await self._patch(job, None, step.lost)
+            return await self._take(job, None, step.lost)
         again = plank.decide(job, pod, self._settings(), self._env.clock.now())
         if isinstance(again, plank.Confirm):
             return GONE_CHECK_S
@@ -251,7 +259,10 @@ class JobActors:
         return None
 
     async def _start(self, job: JobView, step: plank.Start) -> float | None:
-        full = await self._full(job)
+        try:
+            full = await self._full(job)
+        except objects.Unreadable as error:
+            return await self._refuse(job, None, UserMistake(f"the ProwJob does not read: {error.why}"))
         if full is None:
             return GONE_CHECK_S
         try:
@@ -318,14 +329,15 @@ class JobActors:
             return pod, None
         return expected, raw
 
-    async def _refuse(self, job: JobView, full: ProwJob, error: UserMistake | Refused) -> float | None:
+    async def _refuse(self, job: JobView, full: ProwJob | None, error: UserMistake | Refused) -> float | None:
         """No pod can be made for this job: say so on the job, and in an event where a stranger's pod is in the way."""
         if isinstance(error, Refused) and error.reason == "UnknownCluster":
             step = plank.terminal_error(error.why, self._env.clock.now())
         else:
             text = f"Pod can not be created: {error}"
             status = plank.completed("error", text, self._env.clock.now())
-            status["url"] = self._url(full, "")
+            if full is not None:
+                status["url"] = self._url(full, "")
             step = plank.Patch(status, text)
         if isinstance(error, Refused) and error.reason == "Foreign":
             event = actions.RecordEvent(
@@ -339,7 +351,10 @@ class JobActors:
                 warning=True,
                 why=error.why,
             )
-            await self._executor.perform(event, job.name)
+            try:
+                await self._executor.perform(event, job.name)
+            except Refused as refused:  # the job must end all the same
+                log.warning("no event written", prowjob=job.name, why=refused.why)
         return await self._take(job, None, step)
 
     def _url(self, full: ProwJob, build_id: str) -> str:

@@ -18,7 +18,7 @@ class PullIndex:
     def jobs_of(self, org: str, repo: str, number: int) -> list[JobView]:
         """Return presubmits and batches of the pull request, oldest first."""
         found = (self._jobs.get(name) for name in self._names.get((org, repo, number), ()))
-        return sorted((job for job in found if job is not None), key=lambda job: (job.created_s, job.start_s or 0.0))
+        return sorted((job for job in found if job is not None), key=lambda j: (j.created_s, j.start_s or 0.0, j.name))
 
     def _changed(self, change: Change[JobView]) -> None:
         if change.old is None and change.new is not None:

@@ -12,7 +12,7 @@ from prow_async.actors.store import Store
 from prow_async.api import actions
 from prow_async.api.errors import Missing, ProwError, Stale
 from prow_async.api.views import JobView, PodView
-from prow_async.core import jobview, sinker
+from prow_async.core import jobview, objects, sinker
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.kube import Collection
@@ -64,35 +64,35 @@ class Sinker:
         pods = {alias: list(store) for alias, store in self._pods.items() if store.synced}
         marked = {alias: [pod for pod in found if pod.created_by_prow] for alias, found in pods.items()}
         configured = frozenset(periodic.name for periodic in config.periodics)
-        steps = sinker.plan(list(self._jobs), marked, configured, config.sinker, self._env.clock.now())
+        jobs = list(self._jobs)
+        steps = sinker.plan(jobs, marked, configured, config.sinker, self._env.clock.now())
         removed: Counter[tuple[str, str]] = Counter()
         failed: Counter[tuple[str, str]] = Counter()
         room = anyio.CapacityLimiter(AT_ONCE)
         async with anyio.create_task_group() as group:
             for step in steps:
                 group.start_soon(self._guarded, step, room, (removed, failed))
-        self._measure(marked, removed, failed, anyio.current_time() - started)
+        self._measure(len(jobs), marked, (removed, failed), anyio.current_time() - started)
         return sum(removed.values())
 
     def _measure(
         self,
-        pods: Mapping[str, list[PodView]],
-        removed: Counter[tuple[str, str]],
-        failed: Counter[tuple[str, str]],
+        jobs: int,
+        marked: Mapping[str, list[PodView]],
+        counts: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]],
         seconds: float,
     ) -> None:
-        """Every gauge is set in every sweep: a reason that no longer occurs goes back to 0."""
-        metrics = self._env.metrics
-        metrics.gauge("sinker_pods_existing", sum(len(found) for found in pods.values()))
-        metrics.gauge("sinker_prow_jobs_existing", len(self._jobs))
+        """Every gauge is set in every sweep: a reason that no longer occurs goes back to 0, an error's goes away."""
+        metrics, (removed, failed) = self._env.metrics, counts
+        metrics.gauge("sinker_pods_existing", sum(len(found) for found in marked.values()))
+        metrics.gauge("sinker_prow_jobs_existing", jobs)
         metrics.gauge("sinker_loop_duration_seconds", seconds)
         for reason in ("aged", "ttled", "orphaned"):
             metrics.gauge("sinker_pods_removed", removed["pod", reason], reason=reason)
         for reason in ("aged", "aged-periodic"):
             metrics.gauge("sinker_prow_jobs_cleaned", removed["job", reason], reason=reason)
-        for (kind, reason), count in failed.items():
-            name = "sinker_pod_removal_errors" if kind == "pod" else "sinker_prow_jobs_cleaning_errors"
-            metrics.gauge(name, count, reason=reason)
+        for name, kind in (("sinker_pod_removal_errors", "pod"), ("sinker_prow_jobs_cleaning_errors", "job")):
+            metrics.replace(name, [({"reason": why}, count) for (of, why), count in failed.items() if of == kind])
 
     async def _guarded(
         self,
@@ -129,5 +129,7 @@ class Sinker:
             job = jobview.read(await self._source.get(step.verify))
         except Missing:
             job = None
+        except objects.Unreadable:
+            return False  # it is there, and was told of when it was set aside
         pod = self._pods[action.cluster].get(action.name)
         return pod is not None and sinker.is_ownerless(pod, job)

@@ -105,7 +105,8 @@ class Store(Generic[V]):
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Drop what a complete listing did not show."""
-        for gone in self.names() - set(names):
+        kept = set(names)
+        for gone in [name for name in self._views if name not in kept]:
             self.remove(gone)
 
     def mark_synced(self) -> None:

@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 import structlog
 
+from prow_async.adapters import log_lines
+
 Level = Literal["trace", "debug", "info", "warning", "error", "fatal"]
 _LEVELS: dict[str, int] = {
     "trace": logging.DEBUG,
@@ -64,16 +66,16 @@ def set_up(component: str, censor: Censor, level: str = "info", out: BinaryIO | 
         level: as in Prow's `log_level`; a word that is none of them counts as info.
         out: where lines go; standard error when not given.
     """
-    stream = out or sys.stderr.buffer
+    lines = log_lines.LineWriter(out or sys.stderr.buffer)
     threshold = _LEVELS.get(level.lower(), logging.INFO)
     render = _Renderer(component, censor)
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.BytesLoggerFactory(stream),
+        logger_factory=lambda *_: _Lines(lines),
         cache_logger_on_first_use=False,
     )
-    handler = _BytesHandler(stream)
+    handler = _Handler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -92,19 +94,31 @@ def set_up(component: str, censor: Censor, level: str = "info", out: BinaryIO | 
     logging.captureWarnings(True)
 
 
-class _BytesHandler(logging.Handler):
-    """Writes whole lines to a binary stream, as structlog's own logger does."""
+class _Lines:
+    """Where structlog hands over what is rendered."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, lines: log_lines.LineWriter) -> None:
+        self.debug = self.info = self.warning = lines.add
+        self.error = self.exception = self.critical = lines.add_now
+
+
+class _Handler(logging.Handler):
+    """Hands the libraries' records over in the same way."""
+
+    def __init__(self, lines: log_lines.LineWriter) -> None:
         super().__init__()
-        self._stream = stream
+        self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._stream.write(self.format(record).encode() + b"\n")
-            self._stream.flush()
-        except Exception:  # logging's own way to tell about a log that cannot be written
+            line = self.format(record).encode()
+        except Exception:  # logging's own way to tell about a record that cannot be rendered
             self.handleError(record)
+            return
+        if record.levelno >= logging.ERROR:
+            self._lines.add_now(line)
+        else:
+            self._lines.add(line)
 
 
 class _Renderer:

@@ -25,7 +25,7 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     created_s: float
     deleting: bool = False
     cause: str = ""
-    """Our annotation `prow-async.dev/cause`: who made it and why. Not kept once complete."""
+    """Our annotation `prow-async.dev/cause`: who made it and why."""
     event_guid: str = ""
     optional: bool | None = None
     """Label is-optional; None when it is not there."""

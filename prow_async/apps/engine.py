@@ -235,11 +235,13 @@ class Engine:
             pulls = " ".join(f"#{p.number}@{p.sha[:10]}" for p in job.pulls)
             lines += [
                 f"job       {job.job} ({job.type})",
-                f"refs      {job.full_name} {job.base_ref}@{job.base_sha[:10]} {pulls}".rstrip(),
+                f"refs      {job.full_name} {job.base_ref}@{job.base_sha[:10]} {pulls}".rstrip()
+                if job.org
+                else "refs      -",
                 f"state     {job.state}" + (f": {job.description}" if job.description else ""),
                 f"cluster   {job.cluster}, pod {job.pod_name or '(none yet)'}, build {job.build_id or '(none yet)'}",
                 f"times     started {_at(job.start_s)}, pending {_at(job.pending_s)}, done {_at(job.completion_s)}",
-                f"cause     {job.cause or '(not recorded, or no longer kept)'}",
+                f"cause     {job.cause or '(not recorded)'}",
                 f"reported  {', '.join(f'{k}: {v}' for k, v in job.reported.items()) or '(nothing yet)'}",
             ]
         lines += ["", "what happened last in this process:"]

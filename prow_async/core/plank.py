@@ -31,7 +31,7 @@ class Start(msgspec.Struct, frozen=True, tag=True):
 
 
 class Confirm(msgspec.Struct, frozen=True, tag=True):
-    """The pod of a pending job is not in our store: read it from the server; `lost` says what to do if it is gone."""
+    """The job's pod is not in our store: read it from the server; `lost` says what to do if it is not there."""
 
     lost: "Patch"
     why: str
@@ -106,11 +106,14 @@ def terminal_error(error: str, now_s: float) -> Patch:
 
 def _aborted(job: JobView, pod: PodView | None, now_s: float) -> Step:
     """Somebody set the state; the controller deletes the pod and completes the job."""
-    ours = pod is not None and adoption.owns(job, pod) and not pod.deleting
+    completion = {"completionTime": instants.rfc3339(now_s)}
+    if pod is None:
+        return Confirm(Patch(completion, "aborted: no pod to delete", delete_first=True), "aborted: is there a pod?")
+    ours = adoption.owns(job, pod) and not pod.deleting
     return Patch(
-        {"completionTime": instants.rfc3339(now_s)},
+        completion,
         "aborted: pod deleted" if ours else "aborted: no pod to delete",
-        delete_pod=pod.uid if pod is not None and ours else "",
+        delete_pod=pod.uid if ours else "",
         delete_first=True,
     )
 

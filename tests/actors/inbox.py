@@ -12,6 +12,7 @@ from prow_async.adapters.inbox.durable import DurableInbox
 from prow_async.adapters.inbox.store import Failure, Op, Outcome, Settings, Store
 from prow_async.api.errors import Retry
 from prow_async.ports.clock import Clock
+from prow_async.ports.inbox import Accepted
 from tests.actors.script import FOREVER
 
 T = TypeVar("T")
@@ -42,8 +43,9 @@ class StoreInbox(DurableInbox):
             await anyio.sleep(FOREVER.delay_s)
         if self.full:
             raise Retry("the disk is full")
-        self.words.append(word)
         outcome = self._store.commit([op])[0]
+        if not isinstance(outcome, Accepted) or outcome.new:
+            self.words.append(word)
         self._statistics = self._store.statistics()
         self._news.set()
         self._news = anyio.Event()

@@ -136,6 +136,18 @@ async def test_a_strangers_pod_is_never_touched(stranger: Any) -> None:
 
 
 @story
+async def test_no_event_without_the_right_to_write_one() -> None:
+    """1. A stranger's pod, and events are forbidden. 2. The job ends in error all the same."""
+    town = Town()
+    town.kube.put(town.prowjob("a"))
+    town.kube.put_pod(another_owner(town))
+    town.kube.faults.fail("POST", "/events", Fault("answer", status=403), times=-1)
+    async with town.engine("plank"):
+        await passes(5)
+        assert town.kube.job("a").status.state == "error"
+
+
+@story
 async def test_upstreams_pod_is_adopted() -> None:
     """1. Upstream made the pod and died. 2. No mark, but its label names the job: it is taken, build id and all."""
     town = Town()

@@ -290,6 +290,26 @@ async def test_killed_after_each_write(write: int, exit_code: int) -> None:
     assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "0"
 
 
+@pytest.mark.parametrize("write", [1, 2, 3, 4])
+@story
+async def test_killed_in_the_middle_of_a_revival(write: int) -> None:
+    """1. Evicted: count, delete, create, pending. 2. Killed after the nth of them. 3. The next attempt runs, once."""
+    town = Town()
+    town.kube.put(town.prowjob("a"))
+    async with town.engine("plank"):
+        town.kube.faults.stop_after_write(write)
+        town.kube.set_pod("a", **EVICTED)
+        await town.kube.faults.stopped.wait()
+    town.kube.faults.renew()
+    async with town.engine("plank"):
+        await passes(5)
+        job = town.kube.job("a")
+        assert (job.status.state, job.status.pod_revival_count, job.status.pod_name) == ("pending", 1, "a")
+        (pod,) = town.kube.all_pods()
+        assert pod["metadata"]["annotations"][names.ATTEMPT] == "1"
+        assert pod["metadata"]["labels"][names.BUILD_ID_LABEL] == job.status.build_id
+
+
 @story
 async def test_killed_in_the_middle_of_an_abort() -> None:
     """1. Aborted: the pod's deletion is sent, then the engine dies. 2. Another completes the job."""
@@ -311,13 +331,16 @@ async def test_killed_in_the_middle_of_an_abort() -> None:
 
 @story
 async def test_dry_run_writes_nothing() -> None:
-    """A controller on dry run watches, and writes nothing at all."""
+    """A controller on dry run watches, asks once where it must, and writes nothing at all."""
     town = Town()
     town.kube.put(town.prowjob("a"))
+    town.kube.put(town.prowjob("b"))
+    town.kube.set_status("b", state="pending", pod_name="b")
     async with town.engine("plank", dry_run=True):
         await passes(3600)
         assert town.kube.faults.writes() == []
-    assert town.kube.job("a").status.state == "triggered"
+        assert sum("/pods/b" in line for line in town.kube.faults.asked) == 1
+    assert [job.status.state for job in town.kube.all_jobs()] == ["triggered", "pending"]
 
 
 @story

@@ -26,8 +26,8 @@ def told(store: Store[JobView]) -> list[tuple[str, str | None, str | None]]:
     found: list[tuple[str, str | None, str | None]] = []
 
     def changed(change: Change[JobView]) -> None:
-        old, new = change.old, change.new
-        found.append((change.name, old and old.resource_version, new and new.resource_version))
+        old, new = (view.resource_version if view is not None else None for view in (change.old, change.new))
+        found.append((change.name, old, new))
 
     store.subscribe(changed)
     return found

@@ -4,10 +4,11 @@ A `Town` is everything outside the engine: clusters, a GitHub, a configuration, 
 at once and without trouble (`put`, `patch`, `pod_runs` ...); the engine comes through doors with a script of faults.
 """
 
+import copy
 import functools
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ ORG, REPO = "o", "r"
 BOT = "prow-bot"
 START_S = instants.seconds("2026-01-02T03:00:00Z")
 POD_SPEC: Json = {"containers": [{"name": "test", "image": "img", "command": ["true"]}]}
-_CRD = Path(__file__).resolve().parents[2] / "deploy" / "crd" / "prowjobs.yaml"
+_CRD = yaml.safe_load((Path(__file__).resolve().parents[2] / "deploy" / "crd" / "prowjobs.yaml").read_text())
 
 
 def story(body: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -146,7 +147,7 @@ class Cluster:
         self.world = KubeWorld(ids)
         self.faults = Script()
         self._clock = clock
-        self.world.install(yaml.safe_load(_CRD.read_text()), clock.now())
+        self.world.install(_CRD, clock.now())
         for name in (JOBS, PODS):
             self.ask("POST", collection.NAMESPACES.path(), {"metadata": {"name": name}})
         self.door = kube_direct.DirectTransport(self.world, clock, self.faults)
@@ -166,6 +167,14 @@ class Cluster:
         assert isinstance(answer, exchange.Answer)
         assert answer.code < 300, answer.body
         return msgspec.json.decode(answer.body, type=Json)
+
+    def lax(self) -> None:
+        """Let the definition of ProwJobs admit anything, as older definitions do."""
+        any_object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        definition = copy.deepcopy(_CRD)
+        definition["spec"]["versions"][0]["schema"] = {"openAPIV3Schema": any_object}
+        self.ask("DELETE", f"{collection.CUSTOM_RESOURCES.path()}/prowjobs.prow.k8s.io")
+        self.world.install(definition, self._clock.now())
 
     # ProwJobs
 
@@ -274,6 +283,12 @@ class Town:
             yield engine
             group.cancel_scope.cancel()
 
+    async def beside(self, one: Callable[[], Coroutine[Any, Any, None]], other: Awaitable[Any]) -> Any:
+        """Run two things at once; return what the second brings."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(one)
+            return await other
+
     def presubmit(self, name: str, number: int = 1, sha: str = "5" * 40, **spec: Any) -> ProwJob:
         """Make a reporting presubmit of o/r; `name` is the object's, `spec` may name anything else."""
         pull = Pull(number, "ann", sha)
@@ -302,7 +317,7 @@ class Town:
 
     def open_pull(self, author: str = "ann") -> tuple[int, str]:
         """Open a pull request on o/r; return its number and its head."""
-        record = self.github.open_pull(ORG, REPO, author, "Fix it", "topic", {"a.py": "1"}, now_s=self.clock.now())
+        record = self.github.open_pull(ORG, REPO, author, "Fix it", "topic", ["a.py"], now_s=self.clock.now())
         assert record.pull is not None
         return record.number, record.pull.head_sha
 

@@ -12,14 +12,14 @@ from prow_async.adapters.inbox.segment import Found, Place, Segment
 from prow_async.ports.inbox import ActionState
 
 
-class Recorded(msgspec.Struct):
+class Recorded(msgspec.Struct, gc=False):
     """A plugin's decision: where it lies, and the states of its actions."""
 
     place: Place
     states: tuple[ActionState, ...]
 
 
-class Waiting(msgspec.Struct):
+class Waiting(msgspec.Struct, gc=False):
     """A delivery that is not finished."""
 
     place: Place
@@ -41,7 +41,7 @@ class Index:
 
     def apply(self, found: Found) -> None:
         """Take in one record. Words about deliveries that are gone are passed over."""
-        place, description = found
+        place, description = found.place, found.description
         match description:
             case records.Accepted(seq=seq, received_s=received_s):
                 self._accepted(seq, place, received_s)

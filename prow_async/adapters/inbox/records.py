@@ -7,15 +7,18 @@ newest one, and those must not be read. Numbers are little-endian.
 import struct
 import zlib
 from enum import IntEnum
-from typing import TypeVar
 
 import msgspec
 
 from prow_async.ports.inbox import ActionState
 
-HEADER = struct.Struct("<IBxxxIIQ")
-"""Checksum of everything behind itself, kind, sizes of description and body in bytes, segment number."""
-T = TypeVar("T", bound=msgspec.Struct)
+HEADER = struct.Struct("<IIBxxxIIQ")
+"""Checksum of the rest of the header and the description, checksum of the body, kind, sizes of description and body
+in bytes, segment number."""
+_SUM = struct.Struct("<I")
+_REST = struct.Struct("<IBxxxIIQ")
+_PIECE_BYTES = 5120
+_LARGE_BYTES = 256 << 10
 
 
 class Kind(IntEnum):
@@ -87,13 +90,24 @@ def read_description(kind: int, data: bytes | memoryview) -> Description:
     return found
 
 
-def head(kind: Kind, segment: int, description: bytes, body: bytes) -> bytes:
+def head(kind: Kind, segment: int, description: bytes, body_bytes: int, body_sum: int) -> bytes:
     """Return a record's header and description; its body follows."""
-    rest = HEADER.pack(0, kind, len(description), len(body), segment)[4:]
-    checksum = zlib.crc32(body, zlib.crc32(description, zlib.crc32(rest)))
-    return struct.pack("<I", checksum) + rest + description
+    rest = _REST.pack(body_sum, kind, len(description), body_bytes, segment) + description
+    return _SUM.pack(zlib.crc32(rest)) + rest
 
 
-def intact(record: memoryview) -> bool:
-    """True when a whole record's checksum is right."""
-    return zlib.crc32(record[4:]) == int.from_bytes(record[:4], "little")
+def checksum(body: bytes) -> int:
+    """Sum up a body. Above 5 KB zlib lets other threads run meanwhile: to get back costs more than the sum itself."""
+    if len(body) > _LARGE_BYTES:
+        return zlib.crc32(body)
+    total = 0
+    for offset in range(0, len(body), _PIECE_BYTES):
+        total = zlib.crc32(body[offset : offset + _PIECE_BYTES], total)
+    return total
+
+
+def intact(record: memoryview, description_bytes: int) -> bool:
+    """True when both checksums of a whole record are right."""
+    body = HEADER.size + description_bytes
+    head_sum, body_sum = struct.unpack_from("<II", record)
+    return (zlib.crc32(record[4:body]), zlib.crc32(record[body:])) == (head_sum, body_sum)

@@ -8,7 +8,8 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from prow_async.adapters.inbox import records
 
@@ -22,7 +23,7 @@ _ZEROS = bytes(1 << 20)
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a record lies."""
 
     segment: int
@@ -35,7 +36,7 @@ class Place(NamedTuple):
         return records.HEADER.size + self.description_bytes + self.body_bytes
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """One record met by a scan."""
 
     place: Place
@@ -102,12 +103,12 @@ class Segment:
             head = os.pread(self._descriptor, records.HEADER.size, self.end)
             if len(head) < records.HEADER.size:
                 return
-            _, kind, description_bytes, body_bytes, number = records.HEADER.unpack(head)
+            _, _, kind, description_bytes, body_bytes, number = records.HEADER.unpack(head)
             place = Place(self.number, self.end, description_bytes, body_bytes)
             if number != self.number or self.end + place.size_bytes > self.size_bytes:
                 return
             record = os.pread(self._descriptor, place.size_bytes, self.end)
-            if len(record) != place.size_bytes or not records.intact(memoryview(record)):
+            if len(record) != place.size_bytes or not records.intact(memoryview(record), description_bytes):
                 self.torn = True
                 return
             start = records.HEADER.size
@@ -127,7 +128,7 @@ class Segment:
     def read(self, place: Place) -> tuple[bytes, bytes]:
         """Return a record's description and body. Raises Damaged, or OSError when the disk does not give it."""
         record = os.pread(self._descriptor, place.size_bytes, place.offset)
-        if len(record) != place.size_bytes or not records.intact(memoryview(record)):
+        if len(record) != place.size_bytes or not records.intact(memoryview(record), place.description_bytes):
             raise Damaged(f"{self.path}: the record at byte {place.offset} is damaged")
         start = records.HEADER.size
         return record[start : start + place.description_bytes], record[start + place.description_bytes :]

@@ -8,7 +8,6 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -52,22 +51,25 @@ class Failure(msgspec.Struct, frozen=True):
     why: str
 
 
-class Op(NamedTuple):
+class Op(msgspec.Struct, frozen=True, gc=False):
     """One thing to write. An accepted delivery gets its sequence number here: it comes with 0."""
 
     description: records.Description
     body: bytes = b""
+    body_sum: int = 0
+    """records.checksum of the body."""
 
 
 Outcome = Accepted | Failure | None
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True, gc=False):
     position: int
     """Which op it came from; -1 for our own."""
     description: records.Description
     encoded: bytes
-    body: bytes
+    body: bytes = b""
+    body_sum: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -159,8 +161,9 @@ class Store:
         entries: list[_Entry] = []
         if self._void:
             voided = records.Voided(tuple(self._void))
-            entries.append(_Entry(-1, voided, records.describe(voided), b""))
-        for position, (description, body) in enumerate(ops):
+            entries.append(_Entry(-1, voided, records.describe(voided)))
+        for position, op in enumerate(ops):
+            description = op.description
             if isinstance(description, records.Accepted):
                 first = known.get(description.key)
                 outcomes[position] = Accepted(first or self._next_seq, new=first is None)
@@ -170,7 +173,7 @@ class Store:
                 description = records.Accepted(self._next_seq, d.key, d.guid, d.event, d.headers, d.received_s)
                 known[d.key] = self._next_seq
                 self._next_seq += 1
-            entries.append(_Entry(position, description, records.describe(description), body))
+            entries.append(_Entry(position, description, records.describe(description), op.body, op.body_sum))
         return entries
 
     def _make_room(self, entries: list[_Entry], outcomes: list[Outcome]) -> list[_Entry]:
@@ -204,7 +207,8 @@ class Store:
         offset = segment.end
         for entry in entries:
             kind = records.KINDS[type(entry.description)]
-            buffers += records.head(kind, segment.number, entry.encoded, entry.body), entry.body
+            head = records.head(kind, segment.number, entry.encoded, len(entry.body), entry.body_sum)
+            buffers += head, entry.body
             founds.append(Found(Place(segment.number, offset, len(entry.encoded), len(entry.body)), entry.description))
             offset += entry.size_bytes
         segment.append(buffers, offset - segment.end)
@@ -278,7 +282,7 @@ class Store:
             for plugin, entry in (delivery.decisions or {}).items():
                 decided = records.Decided(seq, plugin, entry.states)
                 body = self._read(entry.place)[1]
-                entries.append(_Entry(-1, decided, records.describe(decided), body))
+                entries.append(_Entry(-1, decided, records.describe(decided), body, records.checksum(body)))
             size = sum(entry.size_bytes for entry in entries)
             if self._current is None or size > self._current.room_bytes():
                 self._rotate()
@@ -290,7 +294,8 @@ class Store:
 
     def _copy(self, place: Place) -> _Entry:
         encoded, body = self._read(place)
-        return _Entry(-1, records.read_description(records.Kind.ACCEPTED, encoded), encoded, body)
+        description = records.read_description(records.Kind.ACCEPTED, encoded)
+        return _Entry(-1, description, encoded, body, records.checksum(body))
 
     def _put_away(self, segment: Segment) -> None:
         del self._index.segments[segment.number]

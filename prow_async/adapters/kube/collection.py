@@ -9,7 +9,7 @@ import msgspec
 
 from prow_async.adapters.kube import answers
 from prow_async.api import names
-from prow_async.api.errors import Retry
+from prow_async.api.errors import Retry, Stale
 from prow_async.api.prowjob import Json
 from prow_async.ports.kube import Page
 from prow_async.ports.transport import Transport
@@ -130,8 +130,14 @@ class KubeCollection:
         return await self._send("GET", self._one(name))
 
     async def create(self, body: bytes) -> bytes:
-        """Create an object from its JSON; return it as stored."""
-        return await self._send("POST", self._all, JSON, body)
+        """Create an object from its JSON; return it as stored.
+
+        A conflict that is not about the name (a quota that was just being counted) is Retry: there is no old view here.
+        """
+        try:
+            return await self._send("POST", self._all, JSON, body)
+        except Stale as error:
+            raise Retry(error.why, status=409) from error
 
     async def merge_patch(self, name: str, patch: Json) -> bytes:
         """Apply a JSON merge patch; return the object as stored."""

@@ -62,6 +62,8 @@ class HookDoor:
         self._metrics = metrics
         self._body_timeout_s = body_timeout_s
         self._room_bytes = unverified_bytes
+        self._log = log.bind()
+        """Put together once: a line is written for every delivery."""
 
     async def receive(self, request: web.BaseRequest) -> web.StreamResponse:
         head = webhook.check_head(request.method, request.headers)
@@ -80,7 +82,7 @@ class HookDoor:
         except ProwError as error:
             log.error("webhook not stored", why=str(error), event_type=verified.event, **guid)
             return self._answer(webhook.TRY_AGAIN)
-        log.info(
+        self._log.info(
             "webhook accepted" if accepted.new else "webhook accepted before",
             event_type=verified.event,
             repo=verified.owner,

@@ -31,7 +31,7 @@ class Site:
         self._prefixes[prefix] = handler
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        handler = self._exact.get(request.path)
+        handler = self._exact.get(request.raw_path) or self._exact.get(request.path)
         if handler is None:
             fitting = [prefix for prefix in self._prefixes if request.path.startswith(prefix)]
             handler = self._prefixes[max(fitting, key=len)] if fitting else self._otherwise

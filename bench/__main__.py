@@ -1,0 +1,132 @@
+"""`python -m bench`: measure on a real kube-apiserver, each figure beside the bare loop's of the same run.
+
+Exit code 0 when all that is asked was found, 1 when something was not, 2 when it could not be measured.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench import cluster, goals, jobs, memory, processes, report, webhooks
+from bench.results import Rate, Results
+from tests import realkube
+from tests.tools import install
+
+STRANGERS = 0.1
+"""The share of the machine's CPU that other programs may use before the run says so."""
+PARTS = ("jobs", "memory", "intake")
+VERSIONS = ("aiohttp", "uvloop", "msgspec", "anyio")
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    plans: tuple[jobs.Plan, ...]
+    rounds: int
+    prowjobs: int
+    settle_s: float
+    intake_s: float
+    intake_rounds: int
+
+
+FULL = Size((jobs.Plan(2, 30), jobs.Plan(20, 30), jobs.Plan(80, 45)), 2, 20_000, 20.0, 5.0, 3)
+QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    flags = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # then everything that was started is ended too
+    size = QUICK if flags.quick else FULL
+    parts = (flags.only,) if flags.only else PARTS
+    kind = "quick" if flags.quick else "full"
+    try:
+        results = measure(size, parts, f"{kind}, {flags.only} only" if flags.only else kind)
+    except (processes.Broken, realkube.NotStarted, realkube.Answered, install.CannotInstall) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    report.write(results)
+    print(f"\n{report.render(results)}\nwritten to {report.LATEST}", flush=True)
+    failed = [check for check in results.checks if check.passed is False]
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short version: for trying things, not for figures")
+    parser.add_argument("--only", choices=PARTS, help="only this part")
+    return parser
+
+
+def measure(size: Size, parts: Sequence[str], kind: str) -> Results:
+    """Measure these parts, one after the other. Raises Broken and what the real server raises."""
+    started_s = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - started_s:5.0f} s] {text}", flush=True)
+
+    found = Results(
+        date=time.strftime("%Y-%m-%d"), kind=kind, cpu=_cpu(), cpus=os.cpu_count() or 0, versions=_versions()
+    )
+    notes: list[str] = []
+    if "intake" in parts:
+        found = _intake(found, size, notes, say)
+    if "jobs" in parts or "memory" in parts:
+        say("starting etcd and kube-apiserver")
+        with cluster.running() as server:
+            versions = {**found.versions, "kube-apiserver": cluster.version(server)}
+            found = msgspec.structs.replace(found, versions=versions)
+            cluster.quiet(server)
+            if "jobs" in parts:
+                rates, lag = jobs.measure(server, size.plans, size.rounds, say)
+                found = msgspec.structs.replace(found, jobs=rates, lag=lag)
+                notes += _strangers(rates)
+            if "memory" in parts:
+                held = memory.measure(server, size.prowjobs, size.rounds, size.settle_s, say)
+                found = msgspec.structs.replace(found, memory=held)
+    missing = [goals.unmeasured("webhooks accepted a second")] if "intake" in parts and found.intake is None else []
+    return msgspec.structs.replace(found, notes=notes, checks=goals.checks(found) + missing)
+
+
+def _intake(found: Results, size: Size, notes: list[str], say: jobs.Say) -> Results:
+    """Measure webhooks; where that cannot be done the rest still counts, and a note says so."""
+    say("webhooks accepted")
+    try:
+        intake = webhooks.measure(size.intake_s, size.intake_rounds)
+    except processes.Broken as error:
+        notes.append(f"webhooks were not measured: {error}")
+        say(notes[-1])
+        return found
+    return msgspec.structs.replace(found, intake=intake)
+
+
+def _strangers(rates: Sequence[Rate]) -> list[str]:
+    share = max(life.foreign_share for rate in rates for life in (rate.bare, rate.ours))
+    if share <= STRANGERS:
+        return []
+    return [f"other programs used up to {share:.0%} of this machine's CPU: measure again on one that does nothing else"]
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    ours = {"Python": platform.python_version(), "Linux": platform.release()}
+    return ours | {name: importlib.metadata.version(name) for name in VERSIONS}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""What is asked of the figures, mostly as ratios to the bare loop of the same run: ratios travel, figures do not."""
+
+from collections.abc import Iterator
+
+from bench.results import Check, Intake, Life, Memory, Rate, Results
+
+BARE_CPU_MS = 2.0
+CPU_RATIO = 3.0
+CPU_RATES = (20.0, 80.0)
+"""At 2 jobs a second the kernel's clock ticks and a resting process' own work blur the figure."""
+POD_SEEN_RATE, POD_SEEN_RATIO = 20.0, 2.0
+SUSTAINED_RATE = 80.0
+SUSTAINED_DRAIN_S = 2.0
+SUSTAINED_POSTED = 0.97
+WRITES = 3.0
+PROWJOBS, PEAK_MB = 20_000, 200.0
+READY_LONGER_S = 4.0
+INTAKE_RATIO = 0.5
+
+
+def checks(results: Results) -> list[Check]:
+    """Return every check this run can make; parts that were not run are left out."""
+    found: list[Check] = []
+    for rate in results.jobs:
+        found += _rate(rate)
+    if results.memory is not None:
+        found += _memory(results.memory)
+    if results.intake is not None:
+        found.append(_intake(results.intake))
+    return found
+
+
+def unmeasured(what: str) -> Check:
+    """Return the check of a part that was asked for and could not be measured."""
+    return Check(what, "to be measured", "nothing measured", False)
+
+
+def _rate(row: Rate) -> Iterator[Check]:
+    at = f"at {row.rate:g} jobs/s"
+    yield Check(f"all jobs done {at}", "done = created", _done(row.ours), row.ours.done == row.ours.created)
+    yield Check(
+        f"controller writes a job {at}",
+        f"<= {WRITES:g}",
+        f"{row.ours.writes_per_job:g}",
+        row.ours.writes_per_job <= WRITES,
+    )
+    if row.rate in CPU_RATES:
+        bare, ours = row.bare.cpu_ms_per_job, row.ours.cpu_ms_per_job
+        yield Check(f"the bare loop's CPU a job {at}", f"<= {BARE_CPU_MS:g} ms", f"{bare:.2f} ms", bare <= BARE_CPU_MS)
+        yield Check(f"CPU a job {at}, ours to bare", f"<= {CPU_RATIO:g}", *_ratio(ours, bare, CPU_RATIO))
+    if row.rate == POD_SEEN_RATE:
+        yield Check(
+            f"p50 of created -> pod seen {at}, ours to bare",
+            f"<= {POD_SEEN_RATIO:g}",
+            *_ratio(row.ours.pod_seen_ms.p50, row.bare.pod_seen_ms.p50, POD_SEEN_RATIO),
+        )
+    if row.rate == SUSTAINED_RATE:
+        kept_up = row.ours.drain_s <= SUSTAINED_DRAIN_S and row.ours.posted_per_s >= SUSTAINED_POSTED * row.rate
+        yield Check(
+            f"{row.rate:g} jobs/s sustained",
+            f"done = created, the last one <= {SUSTAINED_DRAIN_S:g} s after its post",
+            f"{_done(row.ours)} posted at {row.ours.posted_per_s:.1f}/s, {row.ours.drain_s:.1f} s",
+            kept_up and row.ours.done == row.ours.created,
+        )
+
+
+def _memory(memory: Memory) -> Iterator[Check]:
+    full = memory.prowjobs >= PROWJOBS
+    of = f"{memory.prowjobs:,} finished ProwJobs"
+    yield Check(
+        f"peak memory with {of}",
+        f"<= {PEAK_MB:g} MB" if full else f"<= {PEAK_MB:g} MB with {PROWJOBS:,}",
+        f"{memory.peak_mb:.0f} MB",
+        memory.peak_mb <= PEAK_MB if full else None,
+    )
+    longer_s = memory.ready_s - memory.bare_list_s
+    yield Check(
+        f"start to ready with {of}, beyond the bare list",
+        f"<= {READY_LONGER_S:g} s",
+        f"{longer_s:.1f} s",
+        longer_s <= READY_LONGER_S,
+    )
+
+
+def _intake(intake: Intake) -> Check:
+    found = f"{intake.ratio:.2f}"
+    return Check(
+        "webhooks accepted a second, ours to bare", f">= {INTAKE_RATIO:g}", found, intake.ratio >= INTAKE_RATIO
+    )
+
+
+def _done(life: Life) -> str:
+    return f"{life.done} of {life.created}"
+
+
+def _ratio(ours: float | None, bare: float | None, most: float) -> tuple[str, bool]:
+    """Return the ratio for people, and whether it is at most that. Nothing measured is a failure."""
+    if ours is None or not bare:
+        return "nothing measured", False
+    return f"{ours / bare:.2f}", ours / bare <= most

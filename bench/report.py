@@ -1,0 +1,136 @@
+"""Renders results as Markdown tables that read well in a terminal too, and writes them where they are kept."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.results import Intake, Lag, Life, Memory, Rate, Results
+
+HERE = Path(__file__).resolve().parent
+LATEST = HERE / "results" / "latest.json"
+HISTORY = HERE / "results" / "history.jsonl"
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+VERDICT = {True: "PASS", False: "FAIL", None: "not judged"}
+JOB_HEAD = (
+    "jobs/s",
+    "system",
+    "created -> pod seen, p50 / p99 ms",
+    "created -> done, p50 / p99 ms",
+    "done / created",
+    "CPU ms a job",
+    "writes a job",
+    "last done after, s",
+    "API server CPU ms a job",
+    "strangers' CPU",
+)
+
+
+def render(results: Results) -> str:
+    """Return everything there is to say of a run."""
+    parts = [_heading(results)]
+    if results.jobs:
+        parts += ["**Job life**", _table(JOB_HEAD, [row for rate in results.jobs for row in _life_rows(rate)])]
+    if results.lag is not None:
+        parts.append(_lag(results.lag))
+    if results.memory is not None:
+        parts += ["**Memory and start**", _table(("what", "ours", "bare list"), _memory_rows(results.memory))]
+    if results.intake is not None:
+        parts += ["**Webhooks accepted**", _table(("system", "a second", "ratio"), _intake_rows(results.intake))]
+    if results.checks:
+        rows = [(check.what, check.asked, check.found, VERDICT[check.passed]) for check in results.checks]
+        parts += ["**Asked and found**", _table(("what", "asked", "found", "verdict"), rows)]
+    parts += [f"Note: {note}" for note in results.notes]
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(results: Results) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
+    return f"{results.date}, {results.kind} run; {results.cpus} x {results.cpu}; {versions}."
+
+
+def _life_rows(rate: Rate) -> list[tuple[str, ...]]:
+    bare, ours = rate.bare, rate.ours
+    ratios = (
+        f"{rate.rate:g}",
+        "ours / bare",
+        f"{_over(ours.pod_seen_ms.p50, bare.pod_seen_ms.p50)} / {_over(ours.pod_seen_ms.p99, bare.pod_seen_ms.p99)}",
+        f"{_over(ours.done_ms.p50, bare.done_ms.p50)} / {_over(ours.done_ms.p99, bare.done_ms.p99)}",
+        "",
+        _over(ours.cpu_ms_per_job, bare.cpu_ms_per_job),
+        _over(ours.writes_per_job, bare.writes_per_job),
+        "",
+        _over(ours.api_server_cpu_ms_per_job, bare.api_server_cpu_ms_per_job),
+        "",
+    )
+    return [_life_row(rate.rate, "bare", bare), _life_row(rate.rate, "ours", ours), ratios]
+
+
+def _life_row(rate: float, name: str, life: Life) -> tuple[str, ...]:
+    return (
+        f"{rate:g}",
+        name,
+        f"{_ms(life.pod_seen_ms.p50)} / {_ms(life.pod_seen_ms.p99)}",
+        f"{_ms(life.done_ms.p50)} / {_ms(life.done_ms.p99)}",
+        f"{life.done} / {life.created}",
+        f"{life.cpu_ms_per_job:.2f}",
+        f"{life.writes_per_job:.2f}",
+        f"{life.drain_s:.2f}",
+        f"{life.api_server_cpu_ms_per_job:.1f}",
+        f"{life.foreign_share:.0%}",
+    )
+
+
+def _lag(lag: Lag) -> str:
+    p99, worst = _ms(lag.p99_ms), _ms(lag.max_ms)
+    return f"Loop lag of ours at {lag.rate:g} jobs/s: p99 at most {p99} ms, the worst at most {worst} ms."
+
+
+def _memory_rows(memory: Memory) -> list[tuple[str, ...]]:
+    many = f"{memory.prowjobs:,} finished ProwJobs of {memory.served_bytes_per_prowjob:,} bytes as served"
+    return [
+        (f"peak (VmHWM), {many}", f"{memory.peak_mb:.1f} MB", ""),
+        ("peak (VmHWM), no ProwJobs", f"{memory.resting_mb:.1f} MB", ""),
+        ("start to ready; the list alone", f"{memory.ready_s:.2f} s", f"{memory.bare_list_s:.2f} s"),
+    ]
+
+
+def _intake_rows(intake: Intake) -> list[tuple[str, ...]]:
+    return [("bare", f"{intake.bare_per_s:,.0f}", ""), ("ours", f"{intake.ours_per_s:,.0f}", f"{intake.ratio:.2f}")]
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _over(ours: float | None, bare: float | None) -> str:
+    return "-" if ours is None or not bare else f"x {ours / bare:.2f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+
+    return "\n".join([line(head), line(["-" * width for width in widths]), *map(line, rows)])
+
+
+def write(results: Results) -> None:
+    """Write latest.json, add a line to history.jsonl; a full run's tables go into the page too."""
+    LATEST.parent.mkdir(exist_ok=True)
+    LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+    with HISTORY.open("ab") as history:
+        history.write(msgspec.json.encode(results) + b"\n")
+    if results.kind == "full":
+        PAGE.write_text(with_figures(PAGE.read_text(), render(results)))
+
+
+def with_figures(page: str, figures: str) -> str:
+    """Return the page with what stands between its two marks replaced. Raises ValueError where they are missing."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page lacks the marks {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n\n{figures}\n{END}{tail}"

@@ -1,0 +1,111 @@
+"""Pod JSON to the view the controllers hold."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from prow_async.api import names
+from prow_async.api.views import ContainerView
+from prow_async.core import instants, objects, podview
+
+Json = dict[str, Any]
+AT = "2026-01-02T03:04:05Z"
+
+
+def pod(meta: Json | None = None, **status: Any) -> bytes:
+    marks = {names.OWNER_UID: "u1", names.ATTEMPT: "2", names.DIGEST: "d"}
+    labels = {names.ID_LABEL: "j", names.BUILD_ID_LABEL: "77", names.CREATED_BY_PROW: "true"}
+    full = {
+        "name": "j",
+        "namespace": "pods",
+        "uid": "p1",
+        "resourceVersion": "9",
+        "creationTimestamp": AT,
+        "labels": labels,
+        "annotations": marks,
+        **(meta or {}),
+    }
+    return msgspec.json.encode({"metadata": full, "spec": {"containers": [{"name": "test"}]}, "status": status})
+
+
+def test_every_field() -> None:
+    view = podview.read(
+        pod({"finalizers": ["f"]}, phase="Running", reason="r", message="m", startTime="2026-01-02T03:04:06Z")
+    )
+    assert msgspec.structs.asdict(view) == {
+        "name": "j",
+        "namespace": "pods",
+        "uid": "p1",
+        "resource_version": "9",
+        "created_s": instants.seconds(AT),
+        "deleting": False,
+        "job_name": "j",
+        "build_id": "77",
+        "created_by_prow": True,
+        "owner_uid": "u1",
+        "attempt": 2,
+        "digest": "d",
+        "finalizers": ("f",),
+        "phase": "Running",
+        "reason": "r",
+        "message": "m",
+        "start_s": instants.seconds(AT) + 1,
+        "containers": (),
+    }
+
+
+def test_the_least_there_can_be() -> None:
+    """A pod of somebody else: no label, no mark, no status."""
+    view = podview.read(b'{"metadata": {"name": "x"}}')
+    assert (view.owner_uid, view.attempt, view.created_by_prow, view.phase, view.start_s) == ("", None, False, "", None)
+
+
+@pytest.mark.parametrize("attempt", ["", "-1", "two", "1.5"])
+def test_an_attempt_that_is_no_number_is_none(attempt: str) -> None:
+    assert podview.read(pod({"annotations": {names.ATTEMPT: attempt}})).attempt is None
+
+
+def test_deleting() -> None:
+    assert podview.read(pod({"deletionTimestamp": AT})).deleting
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (None, ContainerView(name="test")),
+        ({"running": {"startedAt": AT}}, ContainerView(name="test")),
+        (
+            {"waiting": {"reason": "ImagePullBackOff", "message": "no"}},
+            ContainerView(name="test", waiting_reason="ImagePullBackOff", waiting_message="no"),
+        ),
+        (
+            {"terminated": {"exitCode": 3, "reason": "Error", "message": "tail", "finishedAt": AT}},
+            ContainerView(name="test", exit_code=3, terminated_reason="Error", message="tail", finished=True),
+        ),
+        ({"terminated": {"exitCode": 0, "finishedAt": None}}, ContainerView(name="test", exit_code=0)),
+    ],
+)
+def test_containers(state: Json | None, expected: ContainerView) -> None:
+    """A container is terminated exactly when it has an exit code, and finished when its end has a time."""
+    view = podview.read(pod(containerStatuses=[{"name": "test", "state": state}]))
+    assert view.containers == (expected,)
+
+
+def test_init_containers_come_first() -> None:
+    ended = {"terminated": {"exitCode": 0, "finishedAt": AT}}
+    view = podview.read(
+        pod(
+            containerStatuses=[{"name": "test", "state": ended}],
+            initContainerStatuses=[{"name": "clone", "state": ended}],
+        )
+    )
+    assert [(c.name, c.init) for c in view.containers] == [("clone", True), ("test", False)]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"metadata": {"name": 7}}', b'{"metadata": {"name": "x"}, "status": 1}']
+)
+def test_unreadable(body: bytes) -> None:
+    with pytest.raises(objects.Unreadable):
+        podview.read(body)
