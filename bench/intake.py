@@ -70,7 +70,7 @@ class Report(msgspec.Struct, frozen=True):
 def webhook_body() -> bytes:
     """Return a `pull_request` webhook of about 24 KB, shaped as GitHub's are: many addresses, three repositories."""
     user = {"login": "octocat", "id": 1} | {f"{w}_url": f"https://api.github.com/users/octocat/{w}" for w in "abcdefgh"}
-    links = {f"link_{n}_url": f"https://api.github.com/repos/octo-org/hello/thing-{n}{{/number}}" for n in range(70)}
+    links = {f"link_{n}_url": f"https://api.github.com/repos/octo-org/hello/thing-{n}{{/number}}" for n in range(84)}
     repo = {"id": 2, "name": "hello", "full_name": "octo-org/hello", "owner": user, "private": False} | links
     branch = {"ref": "main", "sha": "0" * 40, "user": user, "repo": repo}
     pull = {"number": 7, "title": "A change", "body": "Text. " * 120, "user": user, "base": branch, "head": branch}
@@ -85,14 +85,20 @@ class BareLog:
     """Appends in a thread, one fdatasync for all that came while the one before was under way."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = os.open(folder / "log", os.O_RDWR | os.O_CREAT)
-        os.posix_fallocate(self._file, 0, LOG_BYTES)
-        os.fsync(self._file)
+        self._path = folder / "log"
+        self._file = self._new_file()
         self._offset = 0
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._bell = threading.Condition()
         self._loop = asyncio.get_running_loop()
         threading.Thread(target=self._write, daemon=True).start()
+
+    def _new_file(self) -> int:
+        self._path.unlink(missing_ok=True)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT)
+        os.posix_fallocate(file, 0, LOG_BYTES)
+        os.fsync(file)
+        return file
 
     def append(self, body: bytes) -> "asyncio.Future[None]":
         done = self._loop.create_future()
@@ -109,7 +115,8 @@ class BareLog:
                 group, self._waiting = self._waiting, []
             size = sum(len(body) for body, _ in group)
             if self._offset + size > LOG_BYTES:
-                self._offset = 0
+                os.close(self._file)
+                self._file, self._offset = self._new_file(), 0
             self._offset += os.pwritev(self._file, [body for body, _ in group], self._offset)
             os.fdatasync(self._file)
             self._loop.call_soon_threadsafe(self._answer, group)

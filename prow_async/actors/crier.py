@@ -19,6 +19,7 @@ from prow_async.api.config import Config
 from prow_async.api.errors import Missing, ProwError, Refused, Retry
 from prow_async.api.views import JobView
 from prow_async.core import crier, gotemplate, jobview, objects
+from prow_async.core.enablement import Enablement
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.github import GitHub
@@ -41,6 +42,7 @@ class Env(msgspec.Struct, frozen=True):
     """ProwJobs: the whole object is read where a report template is to be executed on it."""
     agent: str = ""
     """Report only jobs of this agent; empty means all."""
+    enablement: Enablement = Enablement()
 
 
 class Crier:
@@ -75,7 +77,7 @@ class Crier:
             self._told.pop(job.name, None)
         if change.old is not None and change.old.state != job.state:
             self._refusals.pop(job.name, None)
-        if crier.silence(self._facts(job)) is None:
+        if self._silent(job) is None:
             self.actors.post(job.name, "job")
 
     def _waited(self, seconds: float) -> None:
@@ -89,6 +91,14 @@ class Crier:
     def _facts(self, job: JobView) -> crier.Facts:
         return crier.Facts(job=job, settings=self._env.config.current().config.github_reporter, agent=self._env.agent)
 
+    def _silent(self, job: JobView) -> str | None:
+        """Say why nothing is reported of a job, None when it is; any enabled repository of its refs will do."""
+        repos = [job.full_name, *job.extra_repos] if job.org else list(job.extra_repos)
+        allowed = self._env.enablement
+        if repos and not any(allowed.enabled(*full.partition("/")[::2]) for full in repos):
+            return "none of its repositories is enabled in this process"
+        return crier.silence(self._facts(job))
+
     def _failed(self, name: str, error: Exception, failures: int) -> None:
         self._env.metrics.count("crier_reporting_results", reporter=crier.REPORTER, result="ERROR")
         if isinstance(error, ProwError):
@@ -99,7 +109,7 @@ class Crier:
 
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
         job = self._jobs.get(name)
-        if job is None or self._told.get(name) == job.state or crier.silence(self._facts(job)) is not None:
+        if job is None or self._told.get(name) == job.state or self._silent(job) is not None:
             return None
         guid = {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
         with structlog.contextvars.bound_contextvars(prowjob=name, **guid):
@@ -146,7 +156,7 @@ class Crier:
             self._env.metrics.observe("crier_report_latency", latency_s, reporter=crier.REPORTER)
 
     async def _gather(self, job: JobView) -> crier.Facts:
-        facts = self._facts(job)
+        facts = msgspec.structs.replace(self._facts(job), outdated=bool(self._newer(job)))
         if crier.wants_siblings(facts):
             siblings = tuple(self._pulls.jobs_of(job.org, job.repo, job.pulls[0].number))
             facts = msgspec.structs.replace(facts, siblings=siblings)
@@ -168,20 +178,23 @@ class Crier:
         except (gotemplate.TemplateError, objects.Unreadable) as error:
             return f"(the report template does not execute: {error})"
 
-    def _superseded(self, job: JobView) -> bool:
-        """True when a newer run of the same context on the same commit exists."""
+    def _newer(self, job: JobView) -> list[JobView]:
+        """Return newer runs of the same context on the same pull request, whatever their commit."""
         if job.type != "presubmit" or len(job.pulls) != 1:
-            return False
-        pull = job.pulls[0]
-        return any(
-            other.context == job.context
+            return []
+        return [
+            other
+            for other in self._pulls.jobs_of(job.org, job.repo, job.pulls[0].number)
+            if other.name != job.name
+            and other.context == job.context
             and other.type == job.type
             and other.report
-            and [p.sha for p in other.pulls] == [pull.sha]
             and _age(other) > _age(job)
-            for other in self._pulls.jobs_of(job.org, job.repo, pull.number)
-            if other.name != job.name
-        )
+        ]
+
+    def _superseded(self, job: JobView) -> bool:
+        """True when a newer run of the same context on the same commit exists."""
+        return any([p.sha for p in other.pulls] == [job.pulls[0].sha] for other in self._newer(job))
 
     async def _act(self, job: JobView, decision: Decision) -> None:
         for action in decision.actions:

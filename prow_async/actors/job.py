@@ -7,6 +7,7 @@ timers only wake it; a lost wake-up is made good by the next.
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+import anyio
 import msgspec
 import structlog
 
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 Wake = Literal["job", "pod", "again", "synced"]
 GONE_CHECK_S = 1.0
 PATCH_TRIES = 5
+LOOKS = 3
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -124,7 +126,10 @@ class JobActors:
         cluster = self._clusters.get(job.cluster)
         if cluster is None:
             why = f"cluster {job.cluster!r} is none of the build clusters ({', '.join(sorted(self._clusters))})"
-            return await self._take(job, None, plank.terminal_error(why, self._env.clock.now()))
+            end = plank.terminal_error(why, self._env.clock.now())
+            if job.state == "aborted":
+                end = plank.Patch({"completionTime": end.status["completionTime"]}, f"aborted: {why}")
+            return await self._take(job, None, end)
         if not cluster.store.synced:
             self._env.stories.add(name, f"waits for cluster {job.cluster} to be listed")
             return await self._deadline_without_cluster(job)
@@ -166,6 +171,8 @@ class JobActors:
         match step:
             case plank.Start():
                 return await self._start(job, step)
+            case plank.Patch() if step.delete_pod and not step.delete_first:
+                return await self._give_up_pod(job, pod, step)
             case plank.Patch():
                 return await self._patch(job, pod, step)
             case plank.Confirm():
@@ -185,6 +192,23 @@ class JobActors:
         if isinstance(again, plank.Confirm):
             return GONE_CHECK_S
         return await self._take(job, pod, again)
+
+    async def _give_up_pod(self, job: JobView, pod: PodView | None, step: plank.Patch) -> float | None:
+        """No pod is given up on hearsay: it may have ended while the watch was silent. Read it first, if it can be."""
+        for _ in range(LOOKS):
+            try:
+                pod = podview.read(await self._clusters[job.cluster].pods.get(job.name))
+            except Missing:
+                pod = None
+            except Retry:
+                await anyio.sleep(GONE_CHECK_S)
+                continue
+            again = plank.decide(job, pod, self._settings(), self._env.clock.now())
+            if not isinstance(again, plank.Patch):
+                return await self._take(job, pod, again)
+            step = again
+            break
+        return await self._patch(job, pod, step)
 
     async def _patch(self, job: JobView, pod: PodView | None, step: plank.Patch) -> float | None:
         if step.delete_first:

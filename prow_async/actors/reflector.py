@@ -76,8 +76,8 @@ class Reflector(Generic[V]):
                 continue
             except _Ended as ended:
                 at, why = ended.position, ended.why
-                if anyio.current_time() - started > 2 * SILENCE_S:
-                    failures = 0
+                if at.resource_version != before.resource_version or anyio.current_time() - started > 2 * SILENCE_S:
+                    failures = 0  # it brought news: cut again and again, a watch must not fall behind by its waits
             except Expired as error:
                 at, why = watch.relist(at), error.why
             except (Retry, Refused, watch.Broken) as error:

@@ -53,6 +53,8 @@ class Router:
         self._executor = executor
         self._metrics = metrics
         self._lanes: dict[str, deque[Delivery]] = {}
+        self._notes: dict[int, str] = {}
+        """What became of deliveries that are handled, but not yet finished in the inbox."""
         self._in_flight = 0
         self._room = anyio.Event()
         self.actors: KeyedActors[str, Wake] = KeyedActors(
@@ -103,8 +105,11 @@ class Router:
         """Handle the lane's deliveries in order. One that must be tried again keeps its place."""
         waiting = self._lanes.get(lane)
         while waiting:
-            note = await self._handle(waiting[0])
-            await self._inbox.finish(waiting[0].seq, note)
+            seq = waiting[0].seq
+            if seq not in self._notes:
+                self._notes[seq] = await self._handle(waiting[0])
+            await self._inbox.finish(seq, self._notes[seq])
+            del self._notes[seq]
             waiting.popleft()
             self._in_flight -= 1
             self._room.set()

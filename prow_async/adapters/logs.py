@@ -140,8 +140,10 @@ class _Renderer:
         }
         if event.get("exc_info"):
             event = structlog.processors.format_exc_info(_logger, method, event)
-        for key, value in event.items():
-            line[f"fields.{key}" if key in line else key] = value
+        if line.keys().isdisjoint(event):
+            line.update(event)
+        else:
+            line |= {f"fields.{key}" if key in line else key: value for key, value in event.items()}
         try:
             encoded = self._encode(line)
         except (TypeError, ValueError, RecursionError):  # a lone surrogate, a map with odd keys, a ring

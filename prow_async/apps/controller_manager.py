@@ -15,6 +15,10 @@ async def run(shell: process.Shell) -> None:
     unknown = set(shell.flags["enable-controller"]) - {"plank", "scheduler"}
     if unknown:
         raise CannotStart(f"--enable-controller: no such controller: {', '.join(sorted(unknown))}")
+    if "plank" not in shell.flags["enable-controller"]:
+        raise CannotStart("--enable-controller: the scheduler does not exist yet; only plank does")
+    if "scheduler" in shell.flags["enable-controller"]:
+        process.log.warning("--enable-controller=scheduler has no effect: the scheduler is not there yet")
     config = process.load_config(shell)
     now = config.current().config
     async with process.connect_clusters(shell, config) as kube:

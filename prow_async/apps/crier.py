@@ -18,6 +18,7 @@ async def run(shell: process.Shell) -> None:
         raise CannotStart("no reporter is on; --github-workers=1 turns the GitHub reporter on")
     if shell.flags["github-workers"] <= 0:
         raise CannotStart("the reporters asked for do not exist yet; only --github-workers does")
+    allowed = process.enabled(shell.flags)
     config = process.load_config(shell)
     now = config.current().config
     async with process.connect_clusters(shell, config) as kube, process.connect_github(shell) as github:
@@ -33,5 +34,6 @@ async def run(shell: process.Shell) -> None:
             installation=process.installation(shell, now.prowjob_namespace),
             dry_run=shell.flags["dry-run"],
             report_agent=shell.flags["report-agent"],
+            enablement=allowed,
         )
         await process.serve(shell, Engine(parts), config)

@@ -60,6 +60,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Address of our own job pages: where Details links lead when the configuration names no job_url_template."""
     report_agent: str = ""
     enablement: Enablement = Enablement()
+    loop_lag: bool = True
+    """Measure how late the loop serves its sleepers. There is nothing to measure on virtual time."""
 
 
 class Engine:
@@ -108,7 +110,7 @@ class Engine:
     def _crier(self) -> crier.Crier:
         p = self.parts
         assert p.github is not None, "crier needs a GitHub"
-        env = crier.Env(p.config, p.clock, p.metrics, p.jobs, p.report_agent)
+        env = crier.Env(p.config, p.clock, p.metrics, p.jobs, p.report_agent, p.enablement)
         return crier.Crier(self.jobs, self.pulls, p.github, self.executor, env)
 
     def _horologium(self) -> horologium.Horologium:
@@ -168,7 +170,9 @@ class Engine:
                 services[name] = actor.run
         services["gauges"] = self._gauges
         services["set aside"] = self._tell_aside
-        services["loop lag"] = lambda: lag.watch(lambda s: self.parts.metrics.observe("prow_async_loop_lag_seconds", s))
+        if self.parts.loop_lag:
+            metrics = self.parts.metrics
+            services["loop lag"] = lambda: lag.watch(lambda s: metrics.observe("prow_async_loop_lag_seconds", s))
         await self._supervisor.run(services)
 
     def _restarted(self, name: str, error: Exception, wait_s: float) -> None:

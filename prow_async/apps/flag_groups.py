@@ -41,7 +41,7 @@ KUBERNETES = (
     Flag("no-in-cluster-config", "bool", False, "use kubeconfig files only"),
 )
 GITHUB = (
-    Flag("github-host", "str", "github.com", "GitHub's web host"),
+    Flag("github-host", "str", "github.com", "GitHub's web host", "a GitHub host other than github.com"),
     Flag("github-endpoint", "strings", ("https://api.github.com",), "REST address; further ones are tried in order"),
     Flag("github-graphql-endpoint", "str", "https://api.github.com/graphql", "GraphQL address", "GraphQL"),
     Flag("github-token-path", "str", "", "file with the access token"),
@@ -51,7 +51,7 @@ GITHUB = (
     Flag("github-allowed-burst", "int", 0, "burst of requests", "client-side throttling"),
     Flag("github-throttle-org", "strings", (), "org:tokens:burst", "client-side throttling"),
     Flag("github-client.request-timeout", "duration", 120.0, "longest request"),
-    Flag("github-client.max-retries", "int", 8, "tries of a request"),
+    Flag("github-client.max-retries", "int", 8, "so often a read is tried again"),
     Flag("github-client.max-404-retries", "int", 2, "tries after 404", "retries after 404"),
     Flag("github-client.backoff-timeout", "duration", 120.0, "longest wait between tries"),
     Flag("github-client.initial-delay", "duration", 2.0, "first wait between tries"),
@@ -165,7 +165,7 @@ HOROLOGIUM = (
     *INSTRUMENTATION,
     *OURS,
     _DRY,
-    Flag("timeout-listing-prowjobs", "duration", 60.0, "longest wait for the first list of ProwJobs"),
+    Flag("timeout-listing-prowjobs", "duration", 60.0, "longest wait for the first list of ProwJobs", "this limit"),
 )
 UP = (
     Flag("config-path", "str", "", "main configuration (default: a sample)"),

@@ -11,7 +11,7 @@ from prow_async.adapters.web import server
 from prow_async.api.errors import CannotStart
 from prow_async.apps import flag_groups, process
 from prow_async.apps.engine import Engine, Parts
-from prow_async.core import enablement, webhook
+from prow_async.core import webhook
 from prow_async.plugins import trigger
 
 PLUGINS = (trigger.PLUGIN,)
@@ -70,12 +70,7 @@ async def run(shell: process.Shell) -> None:
     tokens = TokenFile(flags["hmac-secret-file"], shell.censor)
     config = process.load_config(shell)
     now = config.current().config
-    allowed = enablement.parse(
-        flags["github-enabled-org"],
-        flags["github-enabled-repo"],
-        flags["github-disabled-org"],
-        flags["github-disabled-repo"],
-    )
+    allowed = process.enabled(flags)
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(process.connect_clusters(shell, config))
         github = await stack.enter_async_context(process.connect_github(shell))

@@ -14,12 +14,14 @@ import structlog
 from prow_async.adapters import clock as clocks
 from prow_async.adapters import config_files, logs
 from prow_async.adapters import metrics as metrics_adapter
-from prow_async.adapters.github import client, credentials
+from prow_async.adapters.github import client, credentials, requests
 from prow_async.adapters.github import session as github_session
 from prow_async.adapters.kube import clusters, collection, podlogs
 from prow_async.adapters.web import health, metrics_page, server
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
+from prow_async.core import enablement
+from prow_async.ports.config import Snapshot
 from prow_async.ports.transport import Transport
 
 log = structlog.get_logger()
@@ -139,9 +141,15 @@ async def connect_github(shell: Shell) -> AsyncIterator[client.Client]:
     token_path = values["github-token-path"]
     who = credentials.TokenFile(Path(token_path)) if token_path else credentials.FixedToken()
     shell.censor.add([who.token().encode()])
-    timeout_s = values.get("github-client.request-timeout", 120.0)
-    async with github_session.connect(values["github-endpoint"], who, timeout_s) as transport:
-        yield client.Client(transport, who, shell.metrics, shell.clock)
+    options = requests.Options(
+        component=shell.name,
+        read_retries=values.get("github-client.max-retries", 8),
+        first_wait_s=values.get("github-client.initial-delay", 2.0),
+        longest_wait_s=values.get("github-client.backoff-timeout", 120.0),
+        timeout_s=values.get("github-client.request-timeout", 120.0),
+    )
+    async with github_session.connect(values["github-endpoint"], who, options.timeout_s) as transport:
+        yield client.Client(transport, who, shell.metrics, shell.clock, options)
 
 
 async def serve(
@@ -161,6 +169,7 @@ async def serve(
     """
     values = shell.flags.values
     host = values["listen-host"]
+    _follow_log_level(shell, config)
     async with AsyncExitStack() as outer:
         site = metrics_page.metrics_site(shell.metrics)
         metrics_url = await outer.enter_async_context(server.serving(site, host, values["metrics-port"]))
@@ -184,6 +193,19 @@ async def serve(
     log.info("stopped")
 
 
+def _follow_log_level(shell: Shell, config: config_files.ConfigFiles) -> None:
+    """Log at the configuration's `log_level`, now and after each reload."""
+    level = config.current().config.log_level
+    if level != "info":
+        logs.set_up(shell.name, shell.censor, level)
+
+    def changed(before: Snapshot, after: Snapshot) -> None:
+        if before.config.log_level != after.config.log_level:
+            logs.set_up(shell.name, shell.censor, after.config.log_level)
+
+    config.subscribe(changed)
+
+
 async def wait_signal() -> None:
     """Return on the first SIGTERM or SIGINT; a second one ends the process at once."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -202,3 +224,13 @@ async def drain(engine: Engine, grace_s: float) -> None:
 
 def installation(shell: Shell, prowjob_namespace: str) -> str:
     return shell.flags.values["installation-id"] or prowjob_namespace
+
+
+def enabled(flags: flag_parser.Flags) -> enablement.Enablement:
+    """Read which orgs and repos this process handles. Raises CannotStart for lists that contradict each other."""
+    return enablement.parse(
+        flags["github-enabled-org"],
+        flags["github-enabled-repo"],
+        flags["github-disabled-org"],
+        flags["github-disabled-repo"],
+    )

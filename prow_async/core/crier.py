@@ -32,6 +32,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """All ProwJobs labelled with the same org, repo and pull, this one included; read only for summary comments."""
     comments: tuple[Comment, ...] | None = None
     """The pull request's, oldest first; None when wants_comments says no."""
+    outdated: bool = False
+    """A newer run of the context exists on the pull request, be it on another commit: that one has the last word in
+    the comment, whichever is reported first."""
     bot_login: str = ""
     extra: str = ""
     """What the report template made of the job; empty without one."""
@@ -67,6 +70,8 @@ def wants_siblings(facts: Facts) -> bool:
 
 def wants_comments(facts: Facts) -> bool:
     """True when the pull request's comments have to be read. Ask with the siblings filled in."""
+    if facts.outdated and not wants_siblings(facts):
+        return False
     return silence(facts) is None and bool(_commented(facts))
 
 
@@ -129,7 +134,12 @@ def _commented(facts: Facts) -> tuple[JobView, ...]:
         if not all(sibling.complete for sibling in facts.siblings):
             return ()
         jobs = _newest(facts.siblings)
-    return tuple(one for one in jobs if one.complete and _typed(one, settings) and len(one.pulls) == 1)
+    return tuple(one for one in jobs if _ended(one) and _typed(one, settings) and len(one.pulls) == 1)
+
+
+def _ended(job: JobView) -> bool:
+    """An aborted job's state is reported once, maybe before it is complete: its row has to go now or never."""
+    return job.complete or job.state == "aborted"
 
 
 def _newest(jobs: Iterable[JobView]) -> tuple[JobView, ...]:

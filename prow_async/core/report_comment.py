@@ -31,17 +31,21 @@ class Standing(msgspec.Struct, frozen=True):
     older: tuple[int, ...]
     rows: tuple[str, ...]
     """Of all reports, oldest first."""
+    text: str = ""
+    """Of the newest report."""
 
 
 def parse_comments(comments: Sequence[Comment], bot_login: str) -> Standing:
     """Read the rows of the bot's reports. Comments come oldest first."""
     ids: list[int] = []
     rows: list[str] = []
+    text = ""
     for comment in comments:
         if MARKER in (comment.body or "") and replies.wrote(comment.user.login, bot_login):
             ids.append(comment.id)
-            rows += parse_rows(comment.body or "")
-    return Standing(ids[-1] if ids else None, tuple(ids[:-1]), tuple(rows))
+            text = comment.body or ""
+            rows += parse_rows(text)
+    return Standing(ids[-1] if ids else None, tuple(ids[:-1]), tuple(rows), text)
 
 
 def parse_rows(body: str) -> list[str]:
@@ -107,7 +111,11 @@ def render_body(rows: Sequence[str], author: str, extra: str = "") -> str:
 def plan_comment(
     jobs: Sequence[JobView], comments: Sequence[Comment], bot_login: str, extra: str = "", must_comment: bool = False
 ) -> tuple[CommentAction, ...]:
-    """Bring the comments of a pull request up to date; deletions come first.
+    """Bring the comments of a pull request up to date; deletions come last.
+
+    The table is the only memory there is: it stands in a new comment before the old one goes, or a deletion that
+    worked and a creation that did not would lose the rows of other jobs. When this very report was written before
+    (its row names its run), only what is left of it is done.
 
     Args:
         jobs: the complete jobs to report, all of one pull request; none means nothing to do.
@@ -119,22 +127,29 @@ def plan_comment(
     standing = parse_comments(comments, bot_login)
     rows = updated_rows(standing.rows, jobs)
     failed = any(job.state == "failure" for job in jobs)
-    replace = failed or not rows
-    gone = standing.older + ((standing.newest,) if replace and standing.newest is not None else ())
-    first = jobs[0]
-    org, repo = first.org, first.repo
-    actions: list[CommentAction] = [
-        DeleteComment(org=org, repo=repo, comment_id=old, why="a newer report takes its place") for old in gone
-    ]
+    replace = failed or not rows or standing.newest is None
     if not rows and not must_comment:
-        return tuple(actions)
-    body = render_body(rows, first.pulls[0].author, extra)
-    if replace or standing.newest is None:
-        why = (
-            f"{', '.join(job.job for job in jobs if job.state == 'failure')} failed" if failed else "summary asked for"
-        )
-        actions.append(CreateComment(org=org, repo=repo, number=first.pulls[0].number, body=body, why=why))
-    else:
-        why = f"{', '.join(job.job for job in jobs)} no longer belongs in the table"
-        actions.append(EditComment(org=org, repo=repo, comment_id=standing.newest, body=body, why=why))
-    return tuple(actions)
+        return _deletions(jobs[0], standing, all_of_them=True)
+    body = render_body(rows, jobs[0].pulls[0].author, extra)
+    if rows and standing.text == body:
+        return _deletions(jobs[0], standing, all_of_them=False)
+    return (_written(jobs, standing, body, replace), *_deletions(jobs[0], standing, all_of_them=replace))
+
+
+def _written(jobs: Sequence[JobView], standing: Standing, body: str, replace: bool) -> CommentAction:
+    first, names = jobs[0], ", ".join(job.job for job in jobs)
+    if not replace and standing.newest is not None:
+        why = f"{names} no longer belongs in the table"
+        return EditComment(org=first.org, repo=first.repo, comment_id=standing.newest, body=body, why=why)
+    failed = ", ".join(job.job for job in jobs if job.state == "failure")
+    why = f"{failed} failed" if failed else "summary asked for"
+    return CreateComment(org=first.org, repo=first.repo, number=first.pulls[0].number, body=body, why=why)
+
+
+def _deletions(job: JobView, standing: Standing, all_of_them: bool) -> tuple[DeleteComment, ...]:
+    """Delete older reports, and with `all_of_them` the newest too."""
+    newest = () if standing.newest is None or not all_of_them else (standing.newest,)
+    return tuple(
+        DeleteComment(org=job.org, repo=job.repo, comment_id=old, why="a newer report takes its place")
+        for old in (*standing.older, *newest)
+    )

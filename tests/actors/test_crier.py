@@ -6,7 +6,8 @@ import pytest
 
 from prow_async.api.config import Config, GitHubReporter, Plank
 from prow_async.api.github import Status
-from prow_async.core import instants
+from prow_async.api.prowjob import Refs
+from prow_async.core import enablement, instants
 from prow_async.sandbox.faults import Fault
 from tests.actors.script import DROP
 from tests.actors.worlds import BOT, ORG, REPO, Town, passes, settle, story
@@ -321,6 +322,18 @@ async def test_agents_and_types_as_configured() -> None:
     async with town.engine("crier", report_agent="kubernetes"):
         assert statuses(town, sha) == {}
         assert (reported(town, "a"), reported(town, "b")) == ("triggered", None)
+
+
+@pytest.mark.parametrize(("extra", "told"), [((), False), ((Refs("p", "lib"),), True)])
+@story
+async def test_not_enabled_here(extra: tuple[Refs, ...], told: bool) -> None:
+    """Jobs of repositories that the flags leave out are another process's, unless one of their refs is enabled."""
+    town = Town()
+    number, sha = town.open_pull()
+    town.kube.put(town.presubmit("a", number, sha, extra_refs=extra))
+    async with town.engine("crier", enablement=enablement.parse((), (), (ORG,), ())):
+        await passes(60)
+        assert statuses(town, sha) == ({"unit": "pending"} if told else {})
 
 
 @story

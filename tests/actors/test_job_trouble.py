@@ -73,6 +73,17 @@ async def test_a_dead_cluster_and_any_state(state: str) -> None:
         assert (status.state, status.completion_time is not None) == (expected, state != "scheduling")
 
 
+@story
+async def test_aborted_on_a_cluster_nobody_knows() -> None:
+    """An aborted job of an unknown cluster is completed, and stays aborted."""
+    town = Town()
+    town.kube.put(town.prowjob("a", cluster="nowhere"))
+    town.kube.set_status("a", state="aborted", description="by hand")
+    async with town.engine("plank"):
+        status = town.kube.job("a").status
+        assert (status.state, status.description, status.completion_time is None) == ("aborted", "by hand", False)
+
+
 @pytest.mark.parametrize("spec", [{"pod_spec": "text"}, {"refs": {"org": 1, "repo": "r"}}, {"hidden": "yes"}])
 @story
 async def test_a_spec_that_does_not_read(spec: Json) -> None:

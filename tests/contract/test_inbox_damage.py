@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from prow_async.adapters.inbox import segment
+from prow_async.adapters.inbox import records, segment
 from prow_async.api.errors import CannotStart
 from tests.contract.inbox_parts import SMALL, accept, body, guid, inbox, log_files, pass_through, waiting
 
@@ -78,17 +78,21 @@ async def test_old_records_in_a_file_used_again_are_not_read(tmp_path: Path) -> 
             assert set(await waiting(box)) == {guid(1000)}
 
 
-async def test_a_body_damaged_on_the_disk_is_left_out(tmp_path: Path) -> None:
-    """The others are handled; a wrong body never is."""
+@pytest.mark.parametrize("at", ["header", "description"])
+async def test_a_record_damaged_on_the_disk_is_left_out(tmp_path: Path, at: str) -> None:
+    """The others are handled."""
     async with inbox(tmp_path) as box:
-        for number in range(3):
-            await accept(box, number)
-        path = newest(tmp_path)
-        with path.open("r+b") as file:
-            content = file.read()
-            file.seek(content.index(b'{"number":1,'))
-            file.write(b'{"number":9,')
+        seqs = [await accept(box, number) for number in range(3)]
+        place = box._store._index.waiting[seqs[1]].place
+        spoil(newest(tmp_path), place.offset + (0 if at == "header" else records.RECORD.size))
         assert set(await waiting(box)) == {guid(0), guid(2)}
+        assert await accept(box, 3)
+
+
+def spoil(path: Path, byte: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(byte)
+        file.write(b"\xff" * 8)
 
 
 async def test_a_file_without_its_title_is_set_aside(tmp_path: Path) -> None:
@@ -131,18 +135,18 @@ def no_keys(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "line"),
+    ("change", "line"),
     [
         (newer_segment, r"^inbox cannot be read: .*\.log has format 2, this version knows 1$"),
         (newer_keys, r"keys\.db has format 2, this version knows 1$"),
         (no_keys, r"file is not a database"),
     ],
 )
-async def test_what_cannot_be_used_is_one_clear_line(tmp_path: Path, spoil: object, line: str) -> None:
+async def test_what_cannot_be_used_is_one_clear_line(tmp_path: Path, change: object, line: str) -> None:
     """Nothing is changed, and the folder is free again."""
     await filled(tmp_path)
-    assert callable(spoil)
-    spoil(tmp_path)
+    assert callable(change)
+    change(tmp_path)
     before = stamps(tmp_path)
     for _ in range(2):
         with pytest.raises(CannotStart, match=line) as told:

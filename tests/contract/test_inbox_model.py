@@ -57,7 +57,7 @@ class Pair:
                 self.model.journal.pop(name, None)
             case "decide":
                 decision = b"decision" * (size % 200)
-                self._write(Op(records.Decided(seq, "p", ("planned",)), decision, records.checksum(decision)))
+                self._write(Op(records.Decided(seq, "p", ("planned",)), decision))
                 if name in self.model.waiting:
                     self.model.journal.setdefault(name, {})["p"] = (decision, ("planned",))
             case "mark":
@@ -75,7 +75,7 @@ class Pair:
 
     def _accept(self, name: str, body: bytes) -> None:
         described = records.Accepted(0, durable.key_of(name, body), name, "push", {"a": "b"}, NOW_S)
-        (outcome,) = self.store.commit([Op(described, body, records.checksum(body))])
+        (outcome,) = self.store.commit([Op(described, body)])
         assert isinstance(outcome, Accepted)
         assert outcome.new is (name not in self.model.seqs)
         if outcome.new:

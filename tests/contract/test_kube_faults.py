@@ -9,7 +9,7 @@ import trio
 
 from prow_async.adapters.kube import collection
 from prow_async.adapters.kube.collection import KubeCollection
-from prow_async.api.errors import Exists, ProwError, Retry, Stale
+from prow_async.api.errors import Exists, ProwError, Retry
 from prow_async.sandbox.faults import Fault
 from prow_async.sandbox.kube import direct
 from prow_async.sandbox.kube.world import World
@@ -60,7 +60,7 @@ def _config_maps(faults: Once | None) -> KubeCollection:
         (Fault("answer", 503), Retry, None),
         (Fault("answer", 500), Retry, None),
         (Fault("drop"), Retry, None),
-        (Fault("answer", 409), Stale, None),
+        (Fault("answer", 409), Retry, None),
     ],
 )
 def test_trouble_before_a_write(fault: Fault, kind: type[ProwError], after_s: float | None) -> None:

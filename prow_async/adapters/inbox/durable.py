@@ -68,7 +68,7 @@ class DurableInbox:
         if self._queued_bytes > QUEUED_BYTES:
             raise Retry("too many deliveries wait for the disk", after_s=5.0)
         described = records.Accepted(0, key_of(guid, body), guid, event, headers, self._clock.now())
-        outcome = await self._write(Op(described, body, records.checksum(body)))
+        outcome = await self._write(Op(described, body))
         assert isinstance(outcome, Accepted)
         return outcome
 
@@ -88,8 +88,7 @@ class DurableInbox:
             raise Refused(f"a recorded decision about delivery {seq} cannot be read: {error}") from error
 
     async def decide(self, seq: int, plugin: str, decision: Decision, states: tuple[ActionState, ...]) -> None:
-        json = msgspec.json.encode(decision)
-        await self._write(Op(records.Decided(seq, plugin, states), json, records.checksum(json)))
+        await self._write(Op(records.Decided(seq, plugin, states), msgspec.json.encode(decision)))
 
     async def mark(self, seq: int, plugin: str, states: tuple[ActionState, ...]) -> None:
         await self._write(Op(records.Marked(seq, plugin, states)))

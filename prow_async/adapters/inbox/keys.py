@@ -13,7 +13,7 @@ import msgspec
 
 KEPT_S = 14 * 86400.0
 NOTES_KEPT = 20_000
-FLUSH_AT = 512
+FLUSH_AT = 2048
 _FORMAT = 1
 _SCHEMA = """
 create table if not exists keys(key integer primary key, seq integer not null, at integer not null);

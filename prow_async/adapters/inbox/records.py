@@ -1,24 +1,26 @@
-"""One record of the intake log: a header with lengths and a checksum, a small description, and maybe a body.
+"""The bytes of the intake log: groups of records, each record a small description and maybe a body.
 
-A record names the segment it was written for: a segment file that is used again still holds older records behind its
-newest one, and those must not be read. Numbers are little-endian.
+A group is what was written at once: one checksum for all of it, so either all its records count or none. It names the
+segment it was written for: a segment file that is used again still holds older groups behind its newest one, and
+those must not be read. Numbers are little-endian.
 """
 
 import struct
 import zlib
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 
 from prow_async.ports.inbox import ActionState
 
-HEADER = struct.Struct("<IIBxxxIIQ")
-"""Checksum of the rest of the header and the description, checksum of the body, kind, sizes of description and body
-in bytes, segment number."""
+GROUP = struct.Struct("<IIQ")
+"""Checksum of everything behind itself, size of the records in bytes, segment number."""
+RECORD = struct.Struct("<BxxxII")
+"""Kind, sizes of description and body in bytes."""
 _SUM = struct.Struct("<I")
-_REST = struct.Struct("<IBxxxIIQ")
-_PIECE_BYTES = 5120
-_LARGE_BYTES = 256 << 10
+_REST = struct.Struct("<IQ")
 
 
 class Kind(IntEnum):
@@ -90,24 +92,40 @@ def read_description(kind: int, data: bytes | memoryview) -> Description:
     return found
 
 
-def head(kind: Kind, segment: int, description: bytes, body_bytes: int, body_sum: int) -> bytes:
+def head(kind: Kind, description: bytes, body_bytes: int) -> bytes:
     """Return a record's header and description; its body follows."""
-    rest = _REST.pack(body_sum, kind, len(description), body_bytes, segment) + description
-    return _SUM.pack(zlib.crc32(rest)) + rest
+    return RECORD.pack(kind, len(description), body_bytes) + description
 
 
-def checksum(body: bytes) -> int:
-    """Sum up a body. Above 5 KB zlib lets other threads run meanwhile: to get back costs more than the sum itself."""
-    if len(body) > _LARGE_BYTES:
-        return zlib.crc32(body)
-    total = 0
-    for offset in range(0, len(body), _PIECE_BYTES):
-        total = zlib.crc32(body[offset : offset + _PIECE_BYTES], total)
-    return total
+def group(segment: int, pieces: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return a group's header and its records, of which `pieces` are the parts in order.
+
+    They are joined, so that the checksum is one call in which other threads can run.
+    """
+    joined = b"".join(pieces)
+    rest = _REST.pack(len(joined), segment)
+    return _SUM.pack(zlib.crc32(joined, zlib.crc32(rest))) + rest, joined
 
 
-def intact(record: memoryview, description_bytes: int) -> bool:
-    """True when both checksums of a whole record are right."""
-    body = HEADER.size + description_bytes
-    head_sum, body_sum = struct.unpack_from("<II", record)
-    return (zlib.crc32(record[4:body]), zlib.crc32(record[body:])) == (head_sum, body_sum)
+class GroupHead(NamedTuple):
+    checksum: int
+    size_bytes: int
+    segment: int
+
+    @classmethod
+    def read(cls, head: bytes) -> "GroupHead":
+        return cls(*GROUP.unpack(head))
+
+    def fits(self, joined: bytes) -> bool:
+        """True when these are the group's records, whole."""
+        rest = _REST.pack(self.size_bytes, self.segment)
+        return len(joined) == self.size_bytes and zlib.crc32(joined, zlib.crc32(rest)) == self.checksum
+
+
+def split(joined: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (offset, kind, size of description, size of body) of each record of a group."""
+    offset = 0
+    while offset < len(joined):
+        kind, description_bytes, body_bytes = RECORD.unpack_from(joined, offset)
+        yield offset, kind, description_bytes, body_bytes
+        offset += RECORD.size + description_bytes + body_bytes

@@ -33,7 +33,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size_bytes(self) -> int:
-        return records.HEADER.size + self.description_bytes + self.body_bytes
+        return records.RECORD.size + self.description_bytes + self.body_bytes
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -63,7 +63,7 @@ class Segment:
         self.live_bytes = 0
         """Bytes of records that are still needed."""
         self.torn = False
-        """True when a scan met a record of this segment that is not whole."""
+        """True when a scan met a group of this segment that is not whole."""
         self._descriptor = descriptor
 
     @classmethod
@@ -97,40 +97,51 @@ class Segment:
         return None
 
     def scan(self) -> Iterator[Found]:
-        """Yield the records from the front up to the first that is not whole, and set `end` there."""
+        """Yield the records from the front up to the first group that is not whole, and set `end` there."""
         self.end = FIRST_RECORD
-        while self.end + records.HEADER.size <= self.size_bytes:
-            head = os.pread(self._descriptor, records.HEADER.size, self.end)
-            if len(head) < records.HEADER.size:
+        while self.end + records.GROUP.size <= self.size_bytes:
+            raw = os.pread(self._descriptor, records.GROUP.size, self.end)
+            if len(raw) < records.GROUP.size:
                 return
-            _, _, kind, description_bytes, body_bytes, number = records.HEADER.unpack(head)
-            place = Place(self.number, self.end, description_bytes, body_bytes)
-            if number != self.number or self.end + place.size_bytes > self.size_bytes:
+            head = records.GroupHead.read(raw)
+            start = self.end + records.GROUP.size
+            if head.segment != self.number or start + head.size_bytes > self.size_bytes:
                 return
-            record = os.pread(self._descriptor, place.size_bytes, self.end)
-            if len(record) != place.size_bytes or not records.intact(memoryview(record), description_bytes):
+            joined = os.pread(self._descriptor, head.size_bytes, start)
+            if not head.fits(joined):
                 self.torn = True
                 return
-            start = records.HEADER.size
-            description = records.read_description(kind, record[start : start + description_bytes])
-            self.end += place.size_bytes
-            yield Found(place, description)
+            self.end = start + head.size_bytes
+            for offset, kind, description_bytes, body_bytes in records.split(joined):
+                described = offset + records.RECORD.size
+                description = records.read_description(kind, joined[described : described + description_bytes])
+                yield Found(Place(self.number, start + offset, description_bytes, body_bytes), description)
 
     def room_bytes(self) -> int:
-        return self.size_bytes - self.end
+        """How many bytes of records one more group can hold."""
+        return self.size_bytes - self.end - records.GROUP.size
 
-    def append(self, buffers: Sequence[bytes], size_bytes: int) -> None:
-        """Write at the end and wait until it is on the disk. Raises OSError; then nothing counts as written."""
-        _write_all(self._descriptor, buffers, self.end)
+    def append(self, pieces: Sequence[bytes]) -> int:
+        """Write a group at the end and wait until it is on the disk; return where its first record begins.
+
+        Raises OSError; then nothing counts as written.
+        """
+        head, joined = records.group(self.number, pieces)
+        _write_all(self._descriptor, [head, joined], self.end)
         _sync_data(self._descriptor)
-        self.end += size_bytes
+        start = self.end + len(head)
+        self.end = start + len(joined)
+        return start
 
     def read(self, place: Place) -> tuple[bytes, bytes]:
         """Return a record's description and body. Raises Damaged, or OSError when the disk does not give it."""
         record = os.pread(self._descriptor, place.size_bytes, place.offset)
-        if len(record) != place.size_bytes or not records.intact(memoryview(record), place.description_bytes):
-            raise Damaged(f"{self.path}: the record at byte {place.offset} is damaged")
-        start = records.HEADER.size
+        start = records.RECORD.size
+        if len(record) != place.size_bytes or records.RECORD.unpack_from(record)[1:] != (
+            place.description_bytes,
+            place.body_bytes,
+        ):
+            raise Damaged(f"{self.path}: there is no record at byte {place.offset}")
         return record[start : start + place.description_bytes], record[start + place.description_bytes :]
 
     def close(self) -> None:

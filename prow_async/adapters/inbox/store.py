@@ -56,8 +56,6 @@ class Op(msgspec.Struct, frozen=True, gc=False):
 
     description: records.Description
     body: bytes = b""
-    body_sum: int = 0
-    """records.checksum of the body."""
 
 
 Outcome = Accepted | Failure | None
@@ -69,11 +67,10 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
     description: records.Description
     encoded: bytes
     body: bytes = b""
-    body_sum: int = 0
 
     @property
     def size_bytes(self) -> int:
-        return records.HEADER.size + len(self.encoded) + len(self.body)
+        return records.RECORD.size + len(self.encoded) + len(self.body)
 
 
 class Store:
@@ -126,7 +123,7 @@ class Store:
                     case _:
                         pass
             if segment.torn:
-                log.warning("inbox segment cut: a record is not whole", file=str(segment.path), byte=segment.end)
+                log.warning("inbox segment cut: what follows is not whole", file=str(segment.path), byte=segment.end)
         for key, (seq, received_s) in accepted.items():
             self._keys.add(key, seq, received_s)
         self._index.in_order()
@@ -173,7 +170,7 @@ class Store:
                 description = records.Accepted(self._next_seq, d.key, d.guid, d.event, d.headers, d.received_s)
                 known[d.key] = self._next_seq
                 self._next_seq += 1
-            entries.append(_Entry(position, description, records.describe(description), op.body, op.body_sum))
+            entries.append(_Entry(position, description, records.describe(description), op.body))
         return entries
 
     def _make_room(self, entries: list[_Entry], outcomes: list[Outcome]) -> list[_Entry]:
@@ -199,22 +196,19 @@ class Store:
         _fail(words, outcomes, why)
         return []
 
-    def _append(self, entries: Iterable[_Entry]) -> None:
+    def _append(self, entries: Sequence[_Entry]) -> None:
         segment = self._current
         assert segment is not None, "room was made before"
-        buffers: list[bytes] = []
-        founds: list[Found] = []
-        offset = segment.end
+        pieces: list[bytes] = []
         for entry in entries:
-            kind = records.KINDS[type(entry.description)]
-            head = records.head(kind, segment.number, entry.encoded, len(entry.body), entry.body_sum)
-            buffers += head, entry.body
-            founds.append(Found(Place(segment.number, offset, len(entry.encoded), len(entry.body)), entry.description))
-            offset += entry.size_bytes
-        segment.append(buffers, offset - segment.end)
-        for found in founds:
-            self._index.apply(found)
-            match found.description:
+            pieces.append(records.head(records.KINDS[type(entry.description)], entry.encoded, len(entry.body)))
+            pieces.append(entry.body)
+        offset = segment.append(pieces)
+        for entry in entries:
+            place = Place(segment.number, offset, len(entry.encoded), len(entry.body))
+            offset += place.size_bytes
+            self._index.apply(Found(place, entry.description))
+            match entry.description:
                 case records.Accepted(seq=seq, key=key, received_s=received_s):
                     self._keys.add(key, seq, received_s)
                 case records.Finished(seq=seq, finished_s=finished_s, note=note):
@@ -282,7 +276,7 @@ class Store:
             for plugin, entry in (delivery.decisions or {}).items():
                 decided = records.Decided(seq, plugin, entry.states)
                 body = self._read(entry.place)[1]
-                entries.append(_Entry(-1, decided, records.describe(decided), body, records.checksum(body)))
+                entries.append(_Entry(-1, decided, records.describe(decided), body))
             size = sum(entry.size_bytes for entry in entries)
             if self._current is None or size > self._current.room_bytes():
                 self._rotate()
@@ -294,8 +288,7 @@ class Store:
 
     def _copy(self, place: Place) -> _Entry:
         encoded, body = self._read(place)
-        description = records.read_description(records.Kind.ACCEPTED, encoded)
-        return _Entry(-1, description, encoded, body, records.checksum(body))
+        return _Entry(-1, records.read_description(records.Kind.ACCEPTED, encoded), encoded, body)
 
     def _put_away(self, segment: Segment) -> None:
         del self._index.segments[segment.number]
@@ -337,15 +330,14 @@ class Store:
             if len(found) >= limit or (found and size_bytes + delivery.place.body_bytes > READ_BYTES):
                 break
             try:
-                record = self._read(delivery.place)
-            except Damaged:
+                encoded, body = self._read(delivery.place)
+                d = records.read_description(records.Kind.ACCEPTED, encoded)
+            except (Damaged, msgspec.DecodeError):
                 damaged.append(seq)
                 continue
-            description = records.read_description(records.Kind.ACCEPTED, record[0])
-            assert isinstance(description, records.Accepted)
-            size_bytes += len(record[1])
-            d = description
-            found.append(Delivery(seq, d.guid, d.event, d.headers, record[1], d.received_s))
+            assert isinstance(d, records.Accepted)
+            size_bytes += len(body)
+            found.append(Delivery(seq, d.guid, d.event, d.headers, body, d.received_s))
         for seq in damaged:
             log.error("a delivery in the inbox is damaged and cannot be handled", seq=seq)
             self._index.drop(seq)

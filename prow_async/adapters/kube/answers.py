@@ -1,6 +1,7 @@
 """What an API server's refusals mean: Kubernetes' Status objects as errors named by the caller's next move."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 import msgspec
 
@@ -62,3 +63,14 @@ def _retry_after_s(headers: Mapping[str, str], told: _Status) -> float | None:
     if told.details and told.details.retry_after_s > 0:
         return float(told.details.retry_after_s)
     return None
+
+
+@contextlib.asynccontextmanager
+async def pieces(reply: Reply) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Hand out an answer's body piece by piece; whoever stops in its middle leaves nothing half open."""
+    found = reply.chunks()
+    try:
+        yield found
+    finally:
+        if isinstance(found, AsyncGenerator):
+            await found.aclose()

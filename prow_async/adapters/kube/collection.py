@@ -123,7 +123,8 @@ class KubeCollection:
             query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         async with self._transport.send("GET", f"{self._all}?{urlencode(query)}") as reply:
             await answers.check(reply, self._what("watch", self._all))
-            yield reply.chunks()
+            async with answers.pieces(reply) as pieces:
+                yield pieces
 
     async def get(self, name: str) -> bytes:
         """Read one object."""

@@ -21,4 +21,5 @@ class KubePodLogs:
         path = f"{PODS.path(namespace, pod)}/log"
         async with self._transport.send("GET", f"{path}?{urlencode(query)}", {"Accept": "*/*"}) as reply:
             await answers.check(reply, f"GET {path} in cluster {self._cluster or 'infra'}")
-            yield reply.chunks()
+            async with answers.pieces(reply) as pieces:
+                yield pieces

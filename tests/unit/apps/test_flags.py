@@ -1,5 +1,7 @@
 """Command lines as Go's flag package reads them."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,3 +135,11 @@ def test_each_components_table(name: str) -> None:
         assert isinstance(flag.default, kinds[flag.kind]), flag.name
         assert flag.help
     assert flags.parse(name, table, []).warnings == ()
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_no_flag_is_silently_without_effect(name: str) -> None:
+    """Each flag is read somewhere, or says that it has no effect."""
+    rooms = Path(flag_groups.__file__).parent.glob("*.py")
+    sources = "".join(path.read_text() for path in rooms if path.name != "flag_groups.py")
+    assert [flag.name for flag in GROUPS[name] if not flag.lacking and f'"{flag.name}"' not in sources] == []

@@ -52,36 +52,45 @@ def contexts(body: str) -> str:
         ([job("a", "success")], [], []),
         ([job("a", "error")], [], []),
         ([job("a", "aborted")], [], []),
-        ([job("a")], [table(1, "b")], ["delete 1", "create b,a"]),
-        ([job("a")], [table(1, "a", "b")], ["delete 1", "create b,a"]),
+        ([job("a")], [table(1, "b")], ["create b,a", "delete 1"]),
+        ([job("a")], [table(1, "a", "b")], ["create b,a", "delete 1"]),
         ([job("a", "success")], [table(1, "a", "b")], ["edit 1 b"]),
         ([job("a", "error")], [table(1, "a", "b")], ["edit 1 b"]),
         ([job("a", "success")], [table(1, "a")], ["delete 1"]),
-        ([job("a", "success")], [table(1, "b")], ["edit 1 b"]),
-        ([job("c", "success")], [table(1, "a"), table(2, "b")], ["delete 1", "edit 2 a,b"]),
+        ([job("a", "success")], [table(1, "b")], []),
+        ([job("c", "success")], [table(1, "a"), table(2, "b")], ["edit 2 a,b", "delete 1"]),
         (
             [job("c")],
             [table(1, "a"), table(2, "b"), table(3, "a")],
-            ["delete 1", "delete 2", "delete 3", "create b,a,c"],
+            ["create b,a,c", "delete 1", "delete 2", "delete 3"],
         ),
         ([job("b", "success")], [table(1, "a", by="eve")], []),
         ([job("a")], [Comment(id=1, body="hello", user=User(login=BOT))], ["create a"]),
         ([job("a")], [Comment(id=1, body=None, user=User(login=BOT))], ["create a"]),
-        ([job("a"), job("b", "success"), job("c")], [table(1, "b", "d")], ["delete 1", "create d,a,c"]),
-        ([job("b", "success")], [table(1, "a", by="robot[bot]")], ["edit 1 a"]),
+        ([job("a"), job("b", "success"), job("c")], [table(1, "b", "d")], ["create d,a,c", "delete 1"]),
+        ([job("b", "success")], [table(1, "a", "b", by="robot[bot]")], ["edit 1 a"]),
     ],
 )
 def test_plan(jobs: list[JobView], comments: list[Comment], done: list[str]) -> None:
-    """Rows of other jobs stay, the reported ones are renewed; deletions come first."""
+    """Rows of other jobs stay, the reported ones are renewed; deletions come last."""
     assert brief(report_comment.plan_comment(jobs, comments, BOT)) == done
+
+
+def test_a_report_written_before_is_only_finished() -> None:
+    """After a crash between the new comment and the deletions, or between both and the record."""
+    (written, *_) = report_comment.plan_comment([job("a")], [table(1, "b")], BOT)
+    assert isinstance(written, CreateComment)
+    new = Comment(id=2, body=written.body, user=User(login=BOT))
+    assert brief(report_comment.plan_comment([job("a")], [table(1, "b"), new], BOT)) == ["delete 1"]
+    assert report_comment.plan_comment([job("a")], [new], BOT) == ()
 
 
 @pytest.mark.parametrize(
     ("state", "comments", "done"),
     [
         ("success", [], ["create "]),
-        ("success", [table(1, "unit")], ["delete 1", "create "]),
-        ("success", [table(1, "b")], ["edit 1 b"]),
+        ("success", [table(1, "unit")], ["create ", "delete 1"]),
+        ("success", [table(1, "unit", "b")], ["edit 1 b"]),
         ("failure", [], ["create unit"]),
     ],
 )
@@ -89,8 +98,8 @@ def test_summary(state: str, comments: list[Comment], done: list[str]) -> None:
     """Where a comment is wanted anyway, it is written without failures too."""
     plan = report_comment.plan_comment([job("unit", state)], comments, BOT, must_comment=True)
     assert brief(plan) == done
-    assert isinstance(plan[-1], CreateComment | EditComment)
-    assert ("all tests **passed!**" in plan[-1].body) is (done[-1] == "create ")
+    assert isinstance(plan[0], CreateComment | EditComment)
+    assert ("all tests **passed!**" in plan[0].body) is (done[0] == "create ")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Seeded lives of the whole engine on virtual time: everything outside is embedded, and everything goes wrong."""
