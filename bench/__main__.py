@@ -37,7 +37,7 @@ class Size(msgspec.Struct, frozen=True):
     intake_rounds: int
 
 
-FULL = Size((jobs.Plan(2, 30), jobs.Plan(20, 30), jobs.Plan(80, 45)), 2, 20_000, 20.0, 5.0, 3)
+FULL = Size((jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)), 2, 20_000, 10.0, 5.0, 3)
 QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1)
 
 

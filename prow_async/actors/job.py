@@ -31,6 +31,7 @@ Wake = Literal["job", "pod", "again", "synced"]
 GONE_CHECK_S = 1.0
 PATCH_TRIES = 5
 LOOKS = 3
+UNSEEN_S = 30.0
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -119,9 +120,9 @@ class JobActors:
             self._forget(name)
             return None
         with structlog.contextvars.bound_contextvars(prowjob=name, **_guid(job)):
-            return await self._look(job)
+            return await self._look(job, mails)
 
-    async def _look(self, job: JobView) -> float | None:
+    async def _look(self, job: JobView, mails: list[Wake]) -> float | None:
         name = job.name
         cluster = self._clusters.get(job.cluster)
         if cluster is None:
@@ -135,10 +136,14 @@ class JobActors:
             return await self._deadline_without_cluster(job)
         pod = self._pods[job.cluster].get(name)
         step = plank.decide(job, pod, self._settings(), self._env.clock.now())
-        if job.state == "pending" and isinstance(step, plank.Patch) and cluster.store.get(name) is None:
+        unseen = job.state == "pending" and pod is not None and cluster.store.get(name) is None
+        if unseen and (isinstance(step, plank.Patch) or "again" in mails):
             # Only our own write speaks of this pod; it may be long gone. No job ends on that word alone.
             step = plank.decide(job, None, self._settings(), self._env.clock.now())
-        return await self._take(job, pod, step)
+        again_s = await self._take(job, pod, step)
+        if unseen:  # gone before the watch ever showed it, it would never be told of: look again by the clock
+            return UNSEEN_S if again_s is None else min(again_s, UNSEEN_S)
+        return again_s
 
     async def _deadline_without_cluster(self, job: JobView) -> float | None:
         """A silent cluster stops its own jobs only until their deadline, by our own clock."""

@@ -1,0 +1,1 @@
+"""Seeded lives in every test run; many more of them are in tests/soak."""

@@ -1,8 +1,9 @@
 """One life from one seed: script, trouble, kills; then trouble stops, everything settles, the worlds are judged."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
 import anyio
 import msgspec
@@ -12,7 +13,7 @@ import trio.testing
 
 from prow_async.ports.inbox import Inbox
 from tests.lives import checks
-from tests.lives.inbox import MemoryInbox
+from tests.lives.inbox import Disk, MemoryInbox, Tap
 from tests.lives.ledger import Life
 from tests.lives.person import Person
 from tests.lives.plan import Plan, draw
@@ -22,7 +23,7 @@ from tests.lives.trouble import FOREVER_S
 from tests.lives.worlds import Told, Worlds
 
 SETTLES_WITHIN_S = 1800.0
-QUIET_S = 400.0
+QUIET_S = 320.0
 """Longer than every backoff: what would still happen has happened by then."""
 NOTHING_FITTED = Fittings()
 
@@ -94,7 +95,7 @@ def _logging(told: Told | None) -> Iterator[None]:
     """Send the engine's log to the story, or nowhere."""
     before = structlog.get_config()
 
-    def render(_: object, method: str, event: dict[str, object]) -> str:
+    def render(_: object, method: str, event: MutableMapping[str, Any]) -> str:
         if told is None:
             raise structlog.DropEvent
         error = event.pop("exc_info", None)
@@ -148,7 +149,7 @@ class _Whole:
                 await self._sweep()
             group.cancel_scope.cancel()
 
-    def _disk(self) -> Callable[[str], str]:
+    def _disk(self) -> Disk:
         dice = self._plan.dice("disk")
         self._disk_share = self._plan.disk
 
@@ -159,7 +160,7 @@ class _Whole:
 
         return trouble
 
-    def _written(self, door: Process) -> Callable[[str], "anyio.abc.Awaitable[None]"]:
+    def _written(self, door: Process) -> Tap:
         async def written(what: str) -> None:
             if door.strikes(what):
                 await anyio.sleep(FOREVER_S)

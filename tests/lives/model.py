@@ -53,6 +53,8 @@ class Model:
                 surely, perhaps = self._comment(body, handled)
                 yield from _made("presubmit", delivery.guid, surely)
                 yield from _made("presubmit", delivery.guid, perhaps - surely, surely=False)
+            case _:
+                return
 
     def _pull(self, body: Json) -> set[Job]:
         pull = body["pull_request"]

@@ -19,6 +19,8 @@ COMMENTS = (
     "/test docs",
     "/test lost",
     "/test nosuch",
+    "/test nosuch",
+    "/test ?",
     "/retest",
     "/retest",
     "Looks good to me.",
@@ -56,7 +58,7 @@ class Person:
         times = sorted(self._dice.uniform(0, plan.script_s) for _ in range(plan.steps))
         async with anyio.create_task_group() as group:
             self._open()
-            if self._dice.random() < 0.4:
+            if self._dice.random() < 0.5:
                 group.start_soon(self._outsider)
             for at_s in times:
                 await anyio.sleep(max(0.0, at_s - anyio.current_time()))

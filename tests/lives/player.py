@@ -31,7 +31,7 @@ class Player:
         self.mischief = mischief
         self.tasks: anyio.abc.TaskGroup | None = None
         self.fates: dict[tuple[str, str], str] = {}
-        """How each attempt's pod ended by the player's own doing."""
+        """How each attempt's pod ended by the player's own doing; `stuck` never began."""
         self.losses: Counter[str] = Counter()
         """How many pods of a ProwJob (by UID) were lost by the machine."""
         self.removed: Counter[tuple[str, str]] = Counter()
@@ -49,6 +49,9 @@ class Player:
 
     async def _run(self, life: Life) -> None:
         dice = self._dice
+        if dice.random() < self.mischief / 5:
+            self._loses(life, "stuck")
+            return
         await anyio.sleep(dice.choice([0.0, dice.uniform(0, 3), dice.uniform(0, 30)]))
         if dice.random() < 0.7:
             self._bind(life)
@@ -71,10 +74,9 @@ class Player:
         self._set(life, {"phase": self.fates[life.attempt], "containerStatuses": [self._ended(1 if failed else 0)]})
 
     async def _lose(self, life: Life) -> None:
-        """Let the machine lose the pod, in one of the ways machines do."""
-        self.losses[life.attempt[0]] += 1
+        """Let the machine lose a running pod, in one of the ways machines do."""
         way = self._dice.choice(["evicted", "deleted", "oom", "unknown"])
-        self.fates[life.attempt] = way
+        self._loses(life, way)
         match way:
             case "evicted":
                 self._set(life, {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."})
@@ -85,8 +87,12 @@ class Player:
                 self._set(life, {"containerStatuses": [self._ended(137, "OOMKilled")]})
                 await anyio.sleep(self._dice.uniform(0, 5))
                 self._set(life, {"phase": "Failed"})
-            case "unknown":
+            case _:
                 self._set(life, {"phase": "Unknown"})
+
+    def _loses(self, life: Life, way: str) -> None:
+        self.losses[life.attempt[0]] += 1
+        self.fates[life.attempt] = way
 
     async def _leave(self, life: Life) -> None:
         """End a pod that is being deleted, within its grace period."""

@@ -86,7 +86,7 @@ prowjob_namespace: {JOBS_NAMESPACE}
 pod_namespace: {PODS_NAMESPACE}
 plank:
   job_url_template: '{PAGES}{{{{.ObjectMeta.Name}}}}'
-sinker: {{resync_period: 4m, max_prowjob_age: {SWEPT_AFTER_S:.0f}s, max_pod_age: 40m, terminated_pod_ttl: 3m}}
+sinker: {{resync_period: 2m, max_prowjob_age: {SWEPT_AFTER_S:.0f}s, max_pod_age: 40m, terminated_pod_ttl: 3m}}
 horologium: {{tick_interval: 7s}}
 presubmits:
   {FULL_REPO}:

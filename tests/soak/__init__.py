@@ -1,0 +1,1 @@
+"""Long runs: many seeded lives, and kills after every write. Only with --soak."""

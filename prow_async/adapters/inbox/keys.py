@@ -13,7 +13,7 @@ import msgspec
 
 KEPT_S = 14 * 86400.0
 NOTES_KEPT = 20_000
-FLUSH_AT = 2048
+FLUSH_AT = 4096
 _FORMAT = 1
 _SCHEMA = """
 create table if not exists keys(key integer primary key, seq integer not null, at integer not null);

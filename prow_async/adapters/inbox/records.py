@@ -81,10 +81,6 @@ _encoder = msgspec.msgpack.Encoder()
 _decoders = {kind: msgspec.msgpack.Decoder(type_) for kind, type_ in TYPES.items()}
 
 
-def describe(description: Description) -> bytes:
-    return _encoder.encode(description)
-
-
 def read_description(kind: int, data: bytes | memoryview) -> Description:
     """Decode a description. Raises ValueError for a kind that is not known, msgspec.DecodeError for a broken one."""
     found = _decoders[Kind(kind)].decode(data)
@@ -92,9 +88,10 @@ def read_description(kind: int, data: bytes | memoryview) -> Description:
     return found
 
 
-def head(kind: Kind, description: bytes, body_bytes: int) -> bytes:
+def head(description: Description, body_bytes: int) -> bytes:
     """Return a record's header and description; its body follows."""
-    return RECORD.pack(kind, len(description), body_bytes) + description
+    described = _encoder.encode(description)
+    return RECORD.pack(KINDS[type(description)], len(described), body_bytes) + described
 
 
 def group(segment: int, pieces: Sequence[bytes]) -> tuple[bytes, bytes]:

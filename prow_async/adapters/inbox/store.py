@@ -65,12 +65,12 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
     position: int
     """Which op it came from; -1 for our own."""
     description: records.Description
-    encoded: bytes
+    head: bytes
     body: bytes = b""
 
     @property
     def size_bytes(self) -> int:
-        return records.RECORD.size + len(self.encoded) + len(self.body)
+        return len(self.head) + len(self.body)
 
 
 class Store:
@@ -158,7 +158,7 @@ class Store:
         entries: list[_Entry] = []
         if self._void:
             voided = records.Voided(tuple(self._void))
-            entries.append(_Entry(-1, voided, records.describe(voided)))
+            entries.append(_Entry(-1, voided, records.head(voided, 0)))
         for position, op in enumerate(ops):
             description = op.description
             if isinstance(description, records.Accepted):
@@ -170,7 +170,7 @@ class Store:
                 description = records.Accepted(self._next_seq, d.key, d.guid, d.event, d.headers, d.received_s)
                 known[d.key] = self._next_seq
                 self._next_seq += 1
-            entries.append(_Entry(position, description, records.describe(description), op.body))
+            entries.append(_Entry(position, description, records.head(description, len(op.body)), op.body))
         return entries
 
     def _make_room(self, entries: list[_Entry], outcomes: list[Outcome]) -> list[_Entry]:
@@ -199,14 +199,10 @@ class Store:
     def _append(self, entries: Sequence[_Entry]) -> None:
         segment = self._current
         assert segment is not None, "room was made before"
-        pieces: list[bytes] = []
+        offset = segment.append([piece for entry in entries for piece in (entry.head, entry.body)])
         for entry in entries:
-            pieces.append(records.head(records.KINDS[type(entry.description)], entry.encoded, len(entry.body)))
-            pieces.append(entry.body)
-        offset = segment.append(pieces)
-        for entry in entries:
-            place = Place(segment.number, offset, len(entry.encoded), len(entry.body))
-            offset += place.size_bytes
+            place = Place(segment.number, offset, len(entry.head) - records.RECORD.size, len(entry.body))
+            offset += entry.size_bytes
             self._index.apply(Found(place, entry.description))
             match entry.description:
                 case records.Accepted(seq=seq, key=key, received_s=received_s):
@@ -276,7 +272,7 @@ class Store:
             for plugin, entry in (delivery.decisions or {}).items():
                 decided = records.Decided(seq, plugin, entry.states)
                 body = self._read(entry.place)[1]
-                entries.append(_Entry(-1, decided, records.describe(decided), body))
+                entries.append(_Entry(-1, decided, records.head(decided, len(body)), body))
             size = sum(entry.size_bytes for entry in entries)
             if self._current is None or size > self._current.room_bytes():
                 self._rotate()
@@ -288,7 +284,8 @@ class Store:
 
     def _copy(self, place: Place) -> _Entry:
         encoded, body = self._read(place)
-        return _Entry(-1, records.read_description(records.Kind.ACCEPTED, encoded), encoded, body)
+        description = records.read_description(records.Kind.ACCEPTED, encoded)
+        return _Entry(-1, description, records.head(description, len(body)), body)
 
     def _put_away(self, segment: Segment) -> None:
         del self._index.segments[segment.number]
