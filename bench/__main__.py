@@ -15,14 +15,14 @@ from pathlib import Path
 
 import msgspec
 
-from bench import cluster, goals, jobs, memory, processes, report, webhooks
+from bench import cluster, config, config_tree, goals, jobs, memory, processes, report, webhooks
 from bench.results import Rate, Results
 from tests import realkube
 from tests.tools import install
 
 STRANGERS = 0.1
 """The share of the machine's CPU that other programs may use before the run says so."""
-PARTS = ("jobs", "memory", "intake")
+PARTS = ("config", "jobs", "memory", "intake")
 VERSIONS = ("aiohttp", "uvloop", "msgspec", "anyio")
 
 
@@ -35,10 +35,11 @@ class Size(msgspec.Struct, frozen=True):
     settle_s: float
     intake_s: float
     intake_rounds: int
+    config_rounds: int
 
 
-FULL = Size((jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)), 2, 20_000, 10.0, 5.0, 3)
-QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1)
+FULL = Size((jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)), 2, 20_000, 10.0, 5.0, 3, 5)
+QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1, 1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = (flags.only,) if flags.only else PARTS
     kind = "quick" if flags.quick else "full"
     try:
-        results = measure(size, parts, f"{kind}, {flags.only} only" if flags.only else kind)
+        results = measure(size, parts, Path(flags.config_tree), f"{kind}, {flags.only} only" if flags.only else kind)
     except (processes.Broken, realkube.NotStarted, realkube.Answered, install.CannotInstall) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -64,10 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short version: for trying things, not for figures")
     parser.add_argument("--only", choices=PARTS, help="only this part")
+    tree = "a folder with prow/config.yaml and jobs/ whose copies are loaded"
+    parser.add_argument("--config-tree", default=str(config_tree.REAL), help=tree)
     return parser
 
 
-def measure(size: Size, parts: Sequence[str], kind: str) -> Results:
+def measure(size: Size, parts: Sequence[str], tree: Path, kind: str) -> Results:
     """Measure these parts, one after the other. Raises Broken and what the real server raises."""
     started_s = time.monotonic()
 
@@ -78,6 +81,8 @@ def measure(size: Size, parts: Sequence[str], kind: str) -> Results:
         date=time.strftime("%Y-%m-%d"), kind=kind, cpu=_cpu(), cpus=os.cpu_count() or 0, versions=_versions()
     )
     notes: list[str] = []
+    if "config" in parts:
+        found = _config(found, tree, size, notes, say)
     if "intake" in parts:
         found = _intake(found, size, notes, say)
     if "jobs" in parts or "memory" in parts:
@@ -94,7 +99,20 @@ def measure(size: Size, parts: Sequence[str], kind: str) -> Results:
                 held = memory.measure(server, size.prowjobs, size.rounds, size.settle_s, say)
                 found = msgspec.structs.replace(found, memory=held)
     missing = [goals.unmeasured("webhooks accepted a second")] if "intake" in parts and found.intake is None else []
+    if "config" in parts and found.config is None:
+        missing.append(goals.unmeasured("loading configuration"))
     return msgspec.structs.replace(found, notes=notes, checks=goals.checks(found) + missing)
+
+
+def _config(found: Results, tree: Path, size: Size, notes: list[str], say: jobs.Say) -> Results:
+    """Measure loading; where that cannot be done the rest still counts, and a note says so."""
+    try:
+        loading = config.measure(tree, size.config_rounds, say)
+    except processes.Broken as error:
+        notes.append(f"loading configuration was not measured: {error}")
+        say(notes[-1])
+        return found
+    return msgspec.structs.replace(found, config=loading)
 
 
 def _intake(found: Results, size: Size, notes: list[str], say: jobs.Say) -> Results:

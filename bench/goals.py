@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.results import Check, Intake, Life, Memory, Rate, Results
+from bench.results import Check, Config, Intake, Life, Memory, Rate, Results
 
 BARE_CPU_MS = 2.0
 CPU_RATIO = 3.0
@@ -16,6 +16,10 @@ WRITES = 3.0
 PROWJOBS, PEAK_MB = 20_000, 200.0
 READY_LONGER_S = 4.0
 INTAKE_RATIO = 0.5
+CONFIG_COLD_RATIO, CONFIG_CACHED_RATIO = 1.5, 0.4
+CONFIG_ONE_MS, CONFIG_ONE_RATIO = 20.0, 1.5
+CONFIG_LINEARITY = 1.25
+CONFIG_PEAK_MB, CONFIG_STALL_MS = 400.0, 50.0
 
 
 def checks(results: Results) -> list[Check]:
@@ -27,6 +31,8 @@ def checks(results: Results) -> list[Check]:
         found += _memory(results.memory)
     if results.intake is not None:
         found.append(_intake(results.intake))
+    if results.config is not None:
+        found += _config(results.config)
     return found
 
 
@@ -87,6 +93,21 @@ def _intake(intake: Intake) -> Check:
     return Check(
         "webhooks accepted a second, ours to bare", f">= {INTAKE_RATIO:g}", found, intake.ratio >= INTAKE_RATIO
     )
+
+
+def _config(found: Config) -> Iterator[Check]:
+    of = f"{found.copies} copies, {found.jobs:,} jobs"
+
+    def most(what: str, value: float, limit: float, unit: str = "") -> Check:
+        return Check(f"{what} ({of})", f"<= {limit:g}{unit}", f"{value:.2f}{unit}", value <= limit)
+
+    one_ms = CONFIG_ONE_MS + CONFIG_ONE_RATIO * found.one_parse_ms
+    yield most("configuration cold, to CSafeLoader alone", found.cold_ratio, CONFIG_COLD_RATIO)
+    yield most("configuration from the parse cache, to CSafeLoader alone", found.cached_ratio, CONFIG_CACHED_RATIO)
+    yield most("one changed file", found.one_ms, round(one_ms, 1), " ms")
+    yield most("growth from 1 copy to all, to linear", found.linearity, CONFIG_LINEARITY)
+    yield most("peak memory of loading configuration", found.peak_mb, CONFIG_PEAK_MB, " MB")
+    yield most("event-loop stall while all is reloaded", found.stall_ms, CONFIG_STALL_MS, " ms")
 
 
 def _done(life: Life) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.results import Intake, Lag, Life, Memory, Rate, Results
+from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results
 
 HERE = Path(__file__).resolve().parent
 LATEST = HERE / "results" / "latest.json"
@@ -38,6 +38,8 @@ def render(results: Results) -> str:
         parts += ["**Memory and start**", _table(("what", "ours", "bare list"), _memory_rows(results.memory))]
     if results.intake is not None:
         parts += ["**Webhooks accepted**", _table(("system", "a second", "ratio"), _intake_rows(results.intake))]
+    if results.config is not None:
+        parts += ["**Configuration**", _table(("what", "ours", "CSafeLoader", "ratio"), _config_rows(results.config))]
     if results.checks:
         rows = [(check.what, check.asked, check.found, VERDICT[check.passed]) for check in results.checks]
         parts += ["**Asked and found**", _table(("what", "asked", "found", "verdict"), rows)]
@@ -98,6 +100,19 @@ def _memory_rows(memory: Memory) -> list[tuple[str, ...]]:
 
 def _intake_rows(intake: Intake) -> list[tuple[str, ...]]:
     return [("bare", f"{intake.bare_per_s:,.0f}", ""), ("ours", f"{intake.ours_per_s:,.0f}", f"{intake.ratio:.2f}")]
+
+
+def _config_rows(found: Config) -> list[tuple[str, ...]]:
+    bare = f"{found.bare_s:.3f} s"
+    of = f"{found.copies} copies, {found.size_mb:g} MB, {found.jobs:,} jobs"
+    return [
+        (f"cold, {of}", f"{found.cold_s:.3f} s", bare, f"{found.cold_ratio:.2f}"),
+        ("from the parse cache", f"{found.cached_s:.3f} s", bare, f"{found.cached_ratio:.2f}"),
+        ("one changed file", f"{found.one_ms:.1f} ms", f"{found.one_parse_ms:.1f} ms", ""),
+        ("10 copies to 1, over linear", f"{found.linearity:.2f}", "", ""),
+        ("peak (VmHWM)", f"{found.peak_mb:.1f} MB", "", ""),
+        ("longest stall of the loop", f"{found.stall_ms:.1f} ms", "", ""),
+    ]
 
 
 def _ms(value: float | None) -> str:

@@ -71,6 +71,32 @@ class Intake(msgspec.Struct, frozen=True):
     detail: object = None
 
 
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Loading configuration in fresh processes, medians of the rounds. `bare` is CSafeLoader alone on the same files.
+
+    Ratios are medians of each round's own ratio.
+    """
+
+    copies: int
+    jobs: int
+    size_mb: float
+    bare_s: float
+    cold_s: float
+    cold_ratio: float
+    cached_s: float
+    cached_ratio: float
+    one_ms: float
+    """One changed file among all."""
+    one_parse_ms: float
+    """CSafeLoader on that file alone."""
+    linearity: float
+    """The ratio to bare with all copies over the same ratio with one copy: 1 is linear."""
+    peak_mb: float
+    stall_ms: float
+    """The longest time that a running event loop stood still while everything was reloaded."""
+    rounds: int
+
+
 class Check(msgspec.Struct, frozen=True):
     """One thing asked for. `passed` is None where this run cannot tell."""
 
@@ -91,5 +117,6 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     lag: Lag | None = None
     memory: Memory | None = None
     intake: Intake | None = None
+    config: Config | None = None
     notes: list[str] = []
     checks: list[Check] = []

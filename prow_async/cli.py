@@ -51,6 +51,24 @@ def _demo(argv: Sequence[str]) -> int:
     return demo.main(argv)
 
 
+def _mkpj(argv: Sequence[str]) -> int:
+    from prow_async.apps import mkpj
+
+    return mkpj.main(argv)
+
+
+def _mkpod(argv: Sequence[str]) -> int:
+    from prow_async.apps import mkpod
+
+    return mkpod.main(argv)
+
+
+def _preview(argv: Sequence[str]) -> int:
+    from prow_async.apps import preview
+
+    return preview.main(argv)
+
+
 COMMANDS: dict[str, tuple[Main, str]] = {
     "up": (_up, "run everything in one process, on the embedded default or on your own parts"),
     "demo": (_demo, "run one job's whole life on the embedded default, tell it, exit (what `make run` does)"),
@@ -59,6 +77,9 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "crier": (_crier, "report ProwJobs to GitHub"),
     "sinker": (_sinker, "sweep away what is finished and old"),
     "horologium": (_horologium, "start periodic jobs"),
+    "preview": (_preview, "show every ProwJob and pod of a configuration, and what a change of it does"),
+    "mkpj": (_mkpj, "make the ProwJob of one configured job"),
+    "mkpod": (_mkpod, "make the pod of a ProwJob"),
 }
 
 

@@ -1,15 +1,15 @@
 """The configuration in force, from files that may change under the running process.
 
-A change makes a whole new snapshot or, when anything is wrong with it, leaves the last good one in place with a log
-line a problem. core/config_load and core/plugin_config_load say what is right; this module reads and watches.
+A change makes a whole new snapshot or, when anything is wrong with it, leaves the last good one in place and says so:
+a log line and a metric for each problem, and the page at `/config`. adapters/config_reader reads, this module watches.
 """
 
 import contextlib
-import hashlib
 import math
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -17,65 +17,57 @@ import structlog
 import watchfiles
 from anyio.streams.memory import MemoryObjectSendStream
 
-from prow_async.adapters import config_disk
+from prow_async.adapters.config_reader import Paths, Read, Reader
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem
-from prow_async.api.plugin_config import PluginConfig
-from prow_async.core import config_load, plugin_config_load
+from prow_async.core import config_changes
 from prow_async.ports.clock import Clock
-from prow_async.ports.config import Snapshot
+from prow_async.ports.config import Changes, JobKey, Snapshot, Status
 from prow_async.ports.metrics import Metrics
 
 log = structlog.get_logger()
 
-Told = Callable[[Snapshot, Snapshot], None]
+Told = Callable[[Snapshot, Snapshot, Changes], None]
 
-PLUGIN_CONFIG_SUFFIX = "_pluginconfig.yaml"
 _LOAD_ERRORS = "prow_async_config_load_errors"
 _LOADED_AT = "prow_async_config_loaded_timestamp_seconds"
-_SETTLE_MS = 500
+_AGE = "prow_async_config_age_seconds"
+_PROBLEMS = "prow_async_config_problems"
+_QUARANTINED = "prow_async_config_quarantined_files"
+_LOAD_S = "prow_async_config_load_duration_seconds"
+_SETTLE_MS = 150
+_SHOWN_PROBLEMS = 50
+_SHOWN_CHARS = 300
 
 
 class ConfigFiles:
     """Implements ports.config.ConfigSource. Call `load` once, then keep `watch` running.
 
     Args:
-        config_path: the main configuration file.
-        job_config_path: a file or a tree of files; "" for none.
-        plugin_config: plugins.yaml; "" for none, which turns no plugin on.
-        supplemental_plugin_config_dirs: trees with further plugin configuration.
-        supplemental_plugin_configs_suffix: how names of such files end; "" means `_pluginconfig.yaml`.
+        quarantine: leave out the jobs of bad job files instead of refusing the whole.
+        cache: where parsed files are kept between processes; None keeps nothing.
         rescan_s: how often to look without being woken, for file systems that announce nothing.
     """
 
-    def __init__(  # noqa: PLR0913 - keywords only, one for each flag
+    def __init__(
         self,
+        paths: Paths,
         *,
-        config_path: str,
         clock: Clock,
         metrics: Metrics,
-        job_config_path: str = "",
-        plugin_config: str = "",
-        supplemental_plugin_config_dirs: tuple[str, ...] = (),
-        supplemental_plugin_configs_suffix: str = "",
-        rescan_s: float = 60.0,
+        quarantine: bool = False,
+        cache: Path | None = None,
+        rescan_s: float = 10.0,
     ) -> None:
-        self._config_path = config_path
-        self._job_config_path = job_config_path
-        self._plugin_config = plugin_config
-        self._plugin_dirs = supplemental_plugin_config_dirs
-        self._plugin_suffix = supplemental_plugin_configs_suffix or PLUGIN_CONFIG_SUFFIX
+        self._paths = paths
+        self._reader = Reader(paths, quarantine, cache)
         self._clock = clock
         self._metrics = metrics
         self._rescan_s = rescan_s
-        self._disk = config_disk.Disk()
-        self._plugin_disk = config_disk.Disk()
-        self._loader = config_load.Loader()
-        self._plugins: dict[str, config_load.SourceFile] = {}
-        self._plugins_loaded = plugin_config_load.Loaded(PluginConfig())
-        self._plugins_digest: str | None = None
         self._said: set[Problem] = set()
-        self._last_errors: tuple[Problem, ...] = ()
         self._current: Snapshot | None = None
+        self._read: Read | None = None
+        self._problems: tuple[Problem, ...] = ()
+        self._failing_since_s: float | None = None
         self._told: list[Told] = []
         self._lock = threading.Lock()
 
@@ -85,17 +77,12 @@ class ConfigFiles:
         Raises: ConfigErrors with every problem of every file (exit 1); CannotStart when a path is missing or cannot
         be read (exit 2).
         """
-        if not self._config_path:
-            raise CannotStart("no configuration: give its file with --config-path")
-        for path in (self._config_path, self._plugin_config):
-            if path:
-                _check_readable(path)
+        self._reader.check_paths()
         try:
-            snapshot = self._read()
+            read = self._look()
         except OSError as error:
             raise CannotStart(f"configuration cannot be read: {error}") from error
-        self._take(snapshot)
-        return snapshot
+        return self._take(read)
 
     def current(self) -> Snapshot:
         """Return the newest snapshot that loaded without errors."""
@@ -103,8 +90,31 @@ class ConfigFiles:
             raise CannotStart("the configuration was asked for before it was loaded")
         return self._current
 
+    def status(self) -> Status:
+        """Return how the configuration stands, for people."""
+        snapshot, read = self.current(), self._read
+        counts = {
+            "presubmit": sum(map(len, snapshot.config.presubmits.values())),
+            "postsubmit": sum(map(len, snapshot.config.postsubmits.values())),
+            "periodic": len(snapshot.config.periodics),
+        }
+        return Status(
+            paths=(*self._paths.files(), *self._paths.trees()),
+            digest=snapshot.digest,
+            loaded_s=snapshot.loaded_s,
+            jobs=counts,
+            failing_since_s=self._failing_since_s,
+            problems=self._problems,
+            quarantined=() if read is None else read.quarantined,
+            warnings=() if read is None else read.warnings,
+        )
+
+    def report(self) -> None:
+        """Bring the age of the configuration in force up to date, before a scrape."""
+        self._metrics.gauge(_AGE, max(0.0, self._clock.now() - self.current().loaded_s))
+
     def subscribe(self, told: Told) -> Callable[[], None]:
-        """Have `told(before, after)` called on the event loop after each change; it must not block.
+        """Have `told(before, after, changes)` called on the event loop after each change; it must not block.
 
         Returns: a function that ends this.
         """
@@ -115,24 +125,26 @@ class ConfigFiles:
         """Look at the files now. True when a new snapshot is in force. Problems are logged and counted, not raised."""
         before = self.current()
         try:
-            snapshot = await anyio.to_thread.run_sync(self._read)
+            read, changes = await anyio.to_thread.run_sync(self._look_and_compare, before)
         except ConfigErrors as error:
             self._complain(error.problems)
             return False
         except (CannotStart, OSError) as error:
-            self._complain((Problem(self._config_path, 0, str(error)),))
+            self._complain((Problem(self._paths.config_path, 0, str(error)),))
             return False
-        self._last_errors = ()
-        if snapshot.digest == before.digest:
+        self._recover()
+        if read.digest == before.digest:
             return False
-        self._take(snapshot)
-        log.info("configuration reloaded", digest=snapshot.digest[:12])
+        after = self._take(read)
+        counts = {"added": len(changes.added), "removed": len(changes.removed), "changed": len(changes.changed)}
+        log.info("configuration reloaded", digest=after.digest[:12], **counts)
         for told in tuple(self._told):
-            told(before, snapshot)
+            told(before, after, changes)
         return True
 
     async def watch(self) -> None:
         """Reload whenever a file changes, until cancelled."""
+        await anyio.to_thread.run_sync(self._save_cache)
         wake, woken = anyio.create_memory_object_stream[None](1)
         stop = anyio.Event()
         async with anyio.create_task_group() as group, wake, woken:
@@ -142,93 +154,86 @@ class ConfigFiles:
             group.start_soon(_tick, self._rescan_s, wake)
             _nudge(wake)  # what changed between load and now
             async for _ in woken:
-                await self.reload()
+                if await self.reload():
+                    await anyio.to_thread.run_sync(self._save_cache)
 
     def _folders(self) -> Iterator[tuple[list[str], bool]]:
         """Yield the folders to watch: parents of single files alone (a ConfigMap swaps links there), trees whole."""
-        files = [self._config_path, self._plugin_config]
-        trees = [folder for folder in self._plugin_dirs if os.path.isdir(folder)]
-        if os.path.isdir(self._job_config_path):
-            trees.append(self._job_config_path)
-        else:
-            files.append(self._job_config_path)
-        parents = {os.path.dirname(os.path.abspath(path)) for path in files if path}
+        parents = {os.path.dirname(os.path.abspath(path)) for path in self._paths.files()}
+        trees = self._paths.trees()
+        parents |= {os.path.dirname(os.path.abspath(tree)) for tree in trees}  # the tree itself may be a link
         if parents:
             yield sorted(parents), False
         if trees:
             yield sorted({os.path.realpath(folder) for folder in trees}), True
 
-    def _read(self) -> Snapshot:
+    def _look(self) -> Read:
+        started_s = self._clock.now()
         with self._lock:
-            problems: list[Problem] = []
-            loaded = plugins = None
-            digest = ""
-            try:
-                digest, loaded = self._read_config()
-            except ConfigErrors as error:
-                problems += error.problems
-            try:
-                plugins = self._read_plugins()
-            except ConfigErrors as error:
-                problems += error.problems
-            if problems or loaded is None or plugins is None:
-                raise ConfigErrors(problems)
-            self._warn((*loaded.warnings, *plugins.warnings))
-            both = hashlib.sha256(f"{digest} {self._plugins_digest}".encode()).hexdigest()
-            return Snapshot(loaded.config, plugins.config, self._clock.now(), both)
+            read = self._reader.read()
+        if self._read is None or read.digest != self._read.digest:
+            self._metrics.observe(_LOAD_S, self._clock.now() - started_s)
+        return read
 
-    def _read_config(self) -> tuple[str, config_load.Loaded]:
-        jobs = config_disk.job_files(self._job_config_path) if self._job_config_path else []
-        main = self._config_path
-        change = self._disk.look([main, *(path for path in jobs if path != main)])
-        for path in set(self._loader.paths()).difference(change.present):
-            self._loader.remove(path)
-        for file in change.changed:
-            self._loader.update(file, is_main=file.path == main)
-        self._loader.order(change.present)
-        return change.digest, self._loader.load()
+    def _look_and_compare(self, before: Snapshot) -> tuple[Read, Changes]:
+        read = self._look()
+        return read, _changes(before, read)
 
-    def _read_plugins(self) -> plugin_config_load.Loaded:
-        if not self._plugin_config:
-            return self._plugins_loaded
-        further = [p for folder in self._plugin_dirs for p in config_disk.files_ending(folder, self._plugin_suffix)]
-        change = self._plugin_disk.look([self._plugin_config, *further])
-        self._plugins.update((file.path, file) for file in change.changed)
-        if change.digest != self._plugins_digest:
-            self._plugins_loaded = plugin_config_load.load(
-                self._plugins[self._plugin_config], [self._plugins[path] for path in further]
-            )
-            self._plugins_digest = change.digest
-        return self._plugins_loaded
+    def _save_cache(self) -> None:
+        with self._lock:
+            self._reader.save_cache()
 
-    def _take(self, snapshot: Snapshot) -> None:
-        self._current = snapshot
-        self._metrics.gauge(_LOADED_AT, snapshot.loaded_s)
+    def _take(self, read: Read) -> Snapshot:
+        self._warn(read.warnings)
+        self._read = read
+        self._current = Snapshot(read.config, read.plugins, self._clock.now(), read.digest)
+        self._metrics.gauge(_LOADED_AT, self._current.loaded_s)
+        self._metrics.gauge(_QUARANTINED, len({problem.file for problem in read.quarantined}))
+        for problem in read.quarantined:
+            log.error("job file set aside", file=problem.file, line=problem.line, problem=problem.text)
+        self._show(read.quarantined)
+        return self._current
 
     def _warn(self, warnings: tuple[Problem, ...]) -> None:
-        for warning in set(warnings).difference(self._said):
+        for warning in sorted(set(warnings).difference(self._said)):
             log.warning("configuration warning", file=warning.file, line=warning.line, warning=warning.text)
         self._said = set(warnings)
 
     def _complain(self, problems: tuple[Problem, ...]) -> None:
         """Log and count a failed reload once, not at every look that finds the same."""
-        if problems == self._last_errors:
+        if problems == self._problems:
             return
-        self._last_errors = problems
+        self._problems = problems
+        if self._failing_since_s is None:
+            self._failing_since_s = self._clock.now()
         self._metrics.count(_LOAD_ERRORS)
+        self._show(problems)
         for problem in problems:
             log.error("configuration problem", file=problem.file, line=problem.line, problem=problem.text)
         log.error("the changed configuration does not load; the last good one stays", problems=len(problems))
 
+    def _recover(self) -> None:
+        if self._problems:
+            self._problems, self._failing_since_s = (), None
+            self._show(() if self._read is None else self._read.quarantined)
 
-def _check_readable(path: str) -> None:
-    try:
-        if os.path.isdir(path):
-            raise CannotStart(f"configuration {path}: is a directory, a file is needed")
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise CannotStart(f"configuration {path}: cannot be read: {error.strerror or error}") from error
+    def _show(self, problems: tuple[Problem, ...]) -> None:
+        """Put problems on the metrics page: enough to see what is wrong, never more than a page can bear."""
+        rows = {(p.file, str(p.line), p.text[:_SHOWN_CHARS]) for p in problems[:_SHOWN_PROBLEMS]}
+        self._metrics.replace(
+            _PROBLEMS, [({"file": file, "line": line, "problem": text}, 1.0) for file, line, text in sorted(rows)]
+        )
+
+
+def _changes(before: Snapshot, read: Read) -> Changes:
+    if read.config is before.config:
+        return Changes()
+    found = config_changes.between(before.config, read.config)
+
+    def keys(names: frozenset[tuple[str, str, str]]) -> tuple[JobKey, ...]:
+        return tuple(JobKey(*name) for name in sorted(names))
+
+    return Changes(keys(found.added), keys(found.removed), keys(found.changed))
 
 
 async def _set_when_cancelled(stop: anyio.Event) -> None:

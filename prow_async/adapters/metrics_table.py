@@ -25,6 +25,7 @@ _PLUGIN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80
 _WAIT_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 25, 30, 45, 60, 90, 120, 150, 180)
 _LATENCY_S = (1, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 2700, 3600, 5400, 7200)
 _AGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+_LOAD_S = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 UPSTREAM = (
@@ -93,6 +94,17 @@ OURS = (
         "prow_async_config_load_errors", "counter", (), "Configurations that did not load; the last good one stays."
     ),
     Metric("prow_async_config_loaded_timestamp_seconds", "gauge", (), "When the configuration in force was loaded."),
+    Metric("prow_async_config_age_seconds", "gauge", (), "Age of the configuration in force."),
+    Metric(
+        "prow_async_config_problems",
+        "gauge",
+        ("file", "line", "problem"),
+        "What is wrong with the configuration on disk, a row for each problem; none while it loads.",
+    ),
+    Metric("prow_async_config_quarantined_files", "gauge", (), "Job files whose jobs are left out."),
+    Metric(
+        "prow_async_config_load_duration_seconds", "histogram", (), "Time to load a changed configuration.", _LOAD_S
+    ),
 )
 
 TABLE = {metric.name: metric for metric in UPSTREAM + OURS}

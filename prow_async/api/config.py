@@ -3,10 +3,28 @@
 Source: upstream pkg/config/config.go; keys per scope are `org/repo`, `org` and `*`, first present wins.
 """
 
+from typing import Any
+
 import msgspec
 
+from prow_async.api.config_deck import Deck
+from prow_async.api.config_gerrit import Gerrit
+from prow_async.api.config_protection import BranchProtection
+from prow_async.api.config_sections import (
+    Gangway,
+    InRepoConfig,
+    JenkinsOperator,
+    ManagedWebhooks,
+    Moonraker,
+    OwnersDirDenylist,
+    Pipeline,
+    PubSubTrigger,
+    PushGateway,
+    Scheduler,
+)
+from prow_async.api.config_tide import Tide
 from prow_async.api.jobconfig import Periodic, Postsubmit, Preset, Presubmit
-from prow_async.api.prowjob import DecorationConfig, ProwJobDefault
+from prow_async.api.prowjob import DecorationConfig, ProwJobDefault, SlackReporterConfig
 
 
 class DecorationEntry(msgspec.Struct, frozen=True):
@@ -80,6 +98,12 @@ class GitHubOptions(msgspec.Struct, frozen=True, kw_only=True):
     link_url: str = "https://github.com"
 
 
+class SlackReporter(SlackReporterConfig, frozen=True):
+    """Slack's defaults for a scope; a job's own reporter_config wins field by field."""
+
+    job_types_to_report: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Main configuration and all jobs. `presubmits` and `postsubmits` are keyed by `org/repo`."""
 
@@ -89,11 +113,35 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     status_error_link: str = "https://github.com/kubernetes/test-infra/issues"
     disabled_clusters: tuple[str, ...] = ()
     decorate_all_jobs: bool = False
+    config_version_sha: str = ""
+    """The content of the file VERSION beside the main one, where there is one."""
+    default_job_timeout: str = "24h"
+    """Read by nobody, as upstream."""
+    prow_ignored: Any = None
+    """A place for YAML anchors; never read."""
     plank: Plank = Plank()
     sinker: Sinker = Sinker()
     horologium: Horologium = Horologium()
     github_reporter: GitHubReporter = GitHubReporter()
     github: GitHubOptions = GitHubOptions()
+    slack_reporter_configs: dict[str, SlackReporter] = {}
+    """By `org/repo`, org and `*`, first present wins; jobs without refs use `*` alone."""
+    tide: Tide = Tide()
+    deck: Deck = Deck()
+    branch_protection: BranchProtection = msgspec.field(default=BranchProtection(), name="branch-protection")
+    gerrit: Gerrit = Gerrit()
+    pipeline: Pipeline = Pipeline()
+    push_gateway: PushGateway = PushGateway()
+    owners_dir_denylist: OwnersDirDenylist | None = None
+    moonraker: Moonraker = Moonraker()
+    scheduler: Scheduler = Scheduler()
+    in_repo_config: InRepoConfig = InRepoConfig()
+    gangway: Gangway = Gangway()
+    pubsub_subscriptions: dict[str, tuple[str, ...]] = {}
+    """The older form, by project; the loader turns it into the triggers below and leaves it empty."""
+    pubsub_triggers: tuple[PubSubTrigger, ...] = ()
+    jenkins_operators: tuple[JenkinsOperator, ...] = ()
+    managed_webhooks: ManagedWebhooks = ManagedWebhooks()
     prowjob_default_entries: tuple[ProwJobDefaultEntry, ...] = ()
     presets: tuple[Preset, ...] = ()
     """Those of the job files too; in-repo jobs are given them."""

@@ -30,6 +30,8 @@ GERRIT_REPORT_LABEL = "prow.k8s.io/gerrit-report-label"
 GCS_K8S_FINALIZER = "prow.x-k8s.io/gcsk8sreporter"
 
 # Marks of our own, all annotations, so that selectors written for upstream keep their meaning.
+OUR_PREFIX = "prow-async.dev/"
+"""Begins every annotation that only we write."""
 OWNER_UID = "prow-async.dev/owner-uid"
 """On a pod: the UID of the ProwJob it was made for."""
 ATTEMPT = "prow-async.dev/attempt"

@@ -5,33 +5,19 @@ Source: upstream pkg/flagutil and cmd/*/main.go. Flags of our own come last in e
 
 from prow_async.apps.flags import Flag
 
+_CONFIG_OURS = (
+    Flag("quarantine-bad-config", "bool", False, "leave out the jobs of bad job files instead of refusing all (ours)"),
+    Flag("config-cache-file", "str", "", "file that keeps parsed job files between starts (ours; default: none)"),
+)
 CONFIG = (
     Flag("config-path", "str", "", "path of the main Prow configuration"),
     Flag("job-config-path", "str", "", "path of the job configuration: a file, or a tree of files"),
-    Flag(
-        "supplemental-prow-config-dir",
-        "strings",
-        (),
-        "directory of further Prow configuration",
-        "supplemental Prow configuration",
-    ),
-    Flag(
-        "supplemental-prow-configs-filename",
-        "str",
-        "_prowconfig.yaml",
-        "their file name suffix",
-        "supplemental Prow configuration",
-    ),
-    Flag(
-        "supplemental-prow-configs-filename-suffix",
-        "str",
-        "_prowconfig.yaml",
-        "their file name suffix",
-        "supplemental Prow configuration",
-    ),
+    Flag("supplemental-prow-config-dir", "strings", (), "directory of further Prow configuration"),
+    Flag("supplemental-prow-configs-filename-suffix", "str", "_prowconfig.yaml", "their file name suffix"),
     Flag("in-repo-config-cache-size", "int", 200, "entries of the in-repo config cache", "in-repo config"),
     Flag("cache-dir-base", "str", "", "where in-repo config keeps its clones", "in-repo config"),
     Flag("moonraker-address", "str", "", "a server of in-repo config", "in-repo config"),
+    *_CONFIG_OURS,
 )
 KUBERNETES = (
     Flag("kubeconfig", "str", "", "path of a kubeconfig; every context is a build cluster"),
@@ -170,7 +156,12 @@ HOROLOGIUM = (
 UP = (
     Flag("config-path", "str", "", "main configuration (default: a sample)"),
     Flag("job-config-path", "str", "", "job configuration: a file, or a tree of files"),
+    Flag("supplemental-prow-config-dir", "strings", (), "directory of further Prow configuration"),
+    Flag("supplemental-prow-configs-filename-suffix", "str", "_prowconfig.yaml", "their file name suffix"),
     Flag("plugin-config", "str", "", "plugins.yaml (default: trigger everywhere)"),
+    Flag("supplemental-plugin-config-dir", "strings", (), "directory of further plugin configuration"),
+    Flag("supplemental-plugin-configs-filename-suffix", "str", "_pluginconfig.yaml", "their file name suffix"),
+    *_CONFIG_OURS,
     Flag("kubeconfig", "str", "", "use this cluster instead of the embedded one"),
     Flag("github-endpoint", "strings", (), "use this GitHub instead of the embedded one"),
     Flag("github-token-path", "str", "", "file with its access token"),

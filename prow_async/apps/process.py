@@ -12,16 +12,16 @@ import msgspec
 import structlog
 
 from prow_async.adapters import clock as clocks
-from prow_async.adapters import config_files, logs
+from prow_async.adapters import config_files, config_reader, logs
 from prow_async.adapters import metrics as metrics_adapter
 from prow_async.adapters.github import client, credentials, requests
 from prow_async.adapters.github import session as github_session
 from prow_async.adapters.kube import clusters, collection, podlogs
-from prow_async.adapters.web import health, metrics_page, server
+from prow_async.adapters.web import config_page, health, metrics_page, server
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
 from prow_async.core import enablement
-from prow_async.ports.config import Snapshot
+from prow_async.ports.config import Changes, Snapshot
 from prow_async.ports.transport import Transport
 
 log = structlog.get_logger()
@@ -73,17 +73,32 @@ def run_loop(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
 def load_config(shell: Shell) -> config_files.ConfigFiles:
     """Load the configuration the flags name. Raises ConfigErrors (exit 1) or CannotStart (exit 2)."""
     values = shell.flags.values
+    cache = values.get("config-cache-file", "")
     files = config_files.ConfigFiles(
-        config_path=values["config-path"],
-        job_config_path=values["job-config-path"],
-        plugin_config=values.get("plugin-config", ""),
-        supplemental_plugin_config_dirs=tuple(values.get("supplemental-plugin-config-dir", ())),
-        supplemental_plugin_configs_suffix=values.get("supplemental-plugin-configs-filename-suffix", ""),
+        config_paths(values),
         clock=shell.clock,
         metrics=shell.metrics,
+        quarantine=values.get("quarantine-bad-config", False),
+        cache=Path(cache) if cache else None,
     )
+    shell.metrics.before_scrape(files.report)
     files.load()
     return files
+
+
+def config_paths(values: Mapping[str, Any]) -> config_reader.Paths:
+    """Return where the flags say that the configuration is."""
+    prow_suffix = values.get("supplemental-prow-configs-filename-suffix", "")
+    plugin_suffix = values.get("supplemental-plugin-configs-filename-suffix", "")
+    return config_reader.Paths(
+        config_path=values["config-path"],
+        job_config_path=values["job-config-path"],
+        supplemental_prow_config_dirs=tuple(values.get("supplemental-prow-config-dir", ())),
+        supplemental_prow_configs_suffix=prow_suffix or config_reader.PROW_CONFIG_SUFFIX,
+        plugin_config=values.get("plugin-config", ""),
+        supplemental_plugin_config_dirs=tuple(values.get("supplemental-plugin-config-dir", ())),
+        supplemental_plugin_configs_suffix=plugin_suffix or config_reader.PLUGIN_CONFIG_SUFFIX,
+    )
 
 
 class Clusters(msgspec.Struct, frozen=True):
@@ -172,6 +187,7 @@ async def serve(
     _follow_log_level(shell, config)
     async with AsyncExitStack() as outer:
         site = metrics_page.metrics_site(shell.metrics)
+        config_page.add(site, config.status, shell.clock)
         metrics_url = await outer.enter_async_context(server.serving(site, host, values["metrics-port"]))
         probes = health.health_site(lambda: engine.ready)
         health_url = await outer.enter_async_context(server.serving(probes, host, values["health-port"]))
@@ -199,7 +215,7 @@ def _follow_log_level(shell: Shell, config: config_files.ConfigFiles) -> None:
     if level != "info":
         logs.set_up(shell.name, shell.censor, level)
 
-    def changed(before: Snapshot, after: Snapshot) -> None:
+    def changed(before: Snapshot, after: Snapshot, changes: Changes) -> None:
         if before.config.log_level != after.config.log_level:
             logs.set_up(shell.name, shell.censor, after.config.log_level)
 

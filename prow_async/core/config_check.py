@@ -12,7 +12,7 @@ from prow_async.api import names
 from prow_async.api.config import Config
 from prow_async.api.jobconfig import JobBase, Periodic, Postsubmit, Presubmit
 from prow_async.api.prowjob import RerunAuthConfig
-from prow_async.core import config_check_pod, config_jobs, config_main, cron, durations, patterns
+from prow_async.core import config_check_pod, config_jobs, cron, durations, patterns, urls
 from prow_async.core import labels as label_rules
 from prow_async.core.config_jobs import KUBERNETES
 
@@ -21,8 +21,6 @@ JENKINS = "jenkins"
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9\-._]+", re.ASCII)
 _JENKINS_NAME = re.compile(r"[A-Za-z0-9\-._]+(/[A-Za-z0-9\-._]+)*", re.ASCII)
-_KEY_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]", re.ASCII)
-_KEY_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _RESERVED_LABELS = frozenset({names.TYPE_LABEL, names.CREATED_BY_PROW, names.ID_LABEL})
 
 
@@ -142,21 +140,13 @@ def _mark_problems(job: JobBase) -> Iterator[str]:
     for key in sorted(_RESERVED_LABELS.intersection(job.labels)):
         yield f"labels: {key} is set by the program and cannot be given"
     for key, value in job.labels.items():
-        if not is_key(key):
+        if not label_rules.is_key(key):
             yield f'labels: "{key}" is no label name'
         if not label_rules.is_value(value):
             yield f'labels: "{value}" is no value for label {key}: at most 63 letters, digits, "-", "_" and "."'
     for key in job.annotations:
-        if not is_key(key.lower()):
+        if not label_rules.is_key(key.lower()):
             yield f'annotations: "{key}" is no annotation name'
-
-
-def is_key(key: str) -> bool:
-    """Say whether Kubernetes takes `key` as a label or annotation name: `[prefix/]name`."""
-    prefix, slash, name = key.rpartition("/")
-    if slash and (len(prefix) > 253 or not _KEY_PREFIX.fullmatch(prefix)):
-        return False
-    return len(name) <= 63 and bool(_KEY_NAME.fullmatch(name))
 
 
 def _rerun_auth_problems(auth: RerunAuthConfig) -> Iterator[str]:
@@ -170,7 +160,7 @@ def _clone_problems(job: JobBase) -> Iterator[str]:
     if not uri:
         return
     bare = uri.partition("@")[2] if uri.startswith("git@") or "@" in uri.partition("/")[0] else uri
-    why = config_main.url_problem(bare) if "://" in bare else None
+    why = urls.problem(bare) if "://" in bare else None
     if why:
         yield f"clone_uri: {why}"
     uses_token = job.decoration_config is not None and job.decoration_config.oauth_token_secret is not None

@@ -16,6 +16,7 @@ from prow_async.api.prowjob import DecorationConfig, ProwJobDefault
 S = TypeVar("S", bound=msgspec.Struct)
 Entry = config.DecorationEntry | config.ProwJobDefaultEntry
 
+DEFAULT_CLUSTER = "default"
 FALLBACK_TENANT = "GlobalDefaultID"
 
 _REVIEW = re.compile(r"-review(?=\.|/|$)")

@@ -16,7 +16,7 @@ from prow_async.core import config_decoration
 J = TypeVar("J", bound=JobBase)
 
 KUBERNETES = "kubernetes"
-DEFAULT_CLUSTER = "default"
+DEFAULT_CLUSTER = config_decoration.DEFAULT_CLUSTER
 
 
 class Context:

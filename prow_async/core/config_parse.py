@@ -8,10 +8,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from prow_async.api import config, jobconfig, prowjob
+from prow_async.api import config, config_tide, jobconfig
 from prow_async.api.errors import ConfigErrors, Problem
-from prow_async.core import durations, goconvert, goyaml, podshape
-from prow_async.core.goconvert import Finding, Report, Shape
+from prow_async.core import goconvert, goyaml
+from prow_async.core.config_shapes import CONVERTER, JOB_KEYS
+from prow_async.core.goconvert import Finding, Report
 from prow_async.core.goyaml import Path
 
 J = TypeVar("J", bound=jobconfig.JobBase)
@@ -45,70 +46,13 @@ class ParsedFile(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     unknown: tuple[Problem, ...] = ()
+    unchecked: tuple[Problem, ...] = ()
 
 
-def duration_text(value: Any, report: Report) -> Any:
-    """Take a Go duration in text and return its canonical spelling."""
-    return _canonical(value, report) if isinstance(value, str) else goconvert.strict_text(value, report)
-
-
-def prow_duration(value: Any, report: Report) -> Any:
-    """Take a Go duration in text, or whole nanoseconds; return the canonical text."""
-    if isinstance(value, str):
-        return _canonical(value, report)
-    nanoseconds = goconvert.integer(value, report)
-    return nanoseconds if nanoseconds is goconvert.DROP else durations.format_ns(nanoseconds)
-
-
-def _canonical(text: str, report: Report) -> Any:
-    try:
-        return durations.format_ns(durations.parse_ns(text))
-    except durations.DurationError as error:
-        return report.error(str(error))
-
-
-_JOB_KEYS: dict[str, Shape] = dict.fromkeys(
-    ("presets", "presubmits", "postsubmits", "periodics", "prow_ignored"), goconvert.any_value
-)
-_TIMED = (config.Plank, config.Sinker, config.Horologium)
-
-
-def _special() -> dict[tuple[type, str], Shape]:
-    dicts = goconvert.list_of
-    special: dict[tuple[type, str], Shape] = {
-        (jobconfig.JobBase, "spec"): podshape.pod_spec,
-        (jobconfig.JobBase, "pipeline_run_spec"): podshape.free_form,
-        (prowjob.TektonPipelineRunSpec, "v1beta1"): podshape.free_form,
-        (jobconfig.Preset, "env"): dicts(podshape.env_var, dict),
-        (jobconfig.Preset, "volumes"): dicts(podshape.volume, dict),
-        (jobconfig.Preset, "volumeMounts"): dicts(podshape.volume_mount, dict),
-        (jobconfig.Preset, "tolerations"): dicts(podshape.toleration, dict),
-        (prowjob.DecorationConfig, "default_memory_request"): podshape.quantity_shape,
-        (prowjob.SchedulingOptions, "affinity"): podshape.affinity,
-        (prowjob.SchedulingOptions, "tolerations"): dicts(podshape.toleration, dict),
-    }
-    for name in ("timeout", "grace_period"):
-        special[prowjob.DecorationConfig, name] = prow_duration
-    for name in ("pod_pending_timeout", "pod_running_timeout", "pod_unscheduled_timeout"):
-        special[prowjob.DecorationConfig, name] = duration_text
-    for name in prowjob.UtilityResources.__struct_encode_fields__:
-        special[prowjob.UtilityResources, name] = podshape.resources
-    for struct in _TIMED:
-        for name in struct.__struct_fields__:
-            if f"{name}_s" in struct.__struct_fields__:
-                special[struct, name] = duration_text
-    return special
-
-
-def _hidden() -> frozenset[str]:
-    timed = {
-        f for struct in _TIMED for f in struct.__struct_fields__ if f.removesuffix("_s") in struct.__struct_fields__
-    }
-    return frozenset({f for f in timed if f.endswith("_s")} | {"source", *_JOB_KEYS})
-
-
-_CONVERTER = goconvert.Converter(_special(), _hidden())
-_JOB_PART = goconvert.object_of(_JOB_KEYS)
+_PROW_PART = frozenset({"branch-protection", "slack_reporter_configs", "tide"})
+_TIDE_PART = frozenset({"merge_method", "queries"})
+"""What a supplemental file may set."""
+_JOB_PART = goconvert.object_of(JOB_KEYS)
 
 
 def parse(path: str, data: bytes, is_main: bool = False) -> ParsedFile:
@@ -131,7 +75,7 @@ def parse(path: str, data: bytes, is_main: bool = False) -> ParsedFile:
         return ParsedFile(path=path, problems=reading.problems(top.errors))
     if is_main:
         main_report = Report()
-        main = _CONVERTER.convert(document.value, config.Config, main_report)
+        main = CONVERTER.convert(document.value, config.Config, main_report)
         both = {finding.path for finding in top.unknown}
         main_report.unknown = [f for f in main_report.unknown if len(f.path) > 1 or f.path in both]
         reading.add(main_report)
@@ -152,12 +96,61 @@ def parse(path: str, data: bytes, is_main: bool = False) -> ParsedFile:
         problems=reading.problems(reading.report.errors),
         warnings=(*document.problems, *reading.problems(reading.report.warnings)),
         unknown=reading.problems(reading.report.unknown),
+        unchecked=reading.problems(reading.report.unchecked),
     )
+
+
+def parse_supplemental(path: str, data: bytes) -> ParsedFile:
+    """Read a file of supplemental Prow configuration: a part of the main one that only it may set.
+
+    Never raises for bad input: what is wrong stands in `problems`, with lines. `main` holds what the file sets.
+    """
+    try:
+        document = goyaml.load(data, path)
+    except ConfigErrors as error:
+        return ParsedFile(path=path, problems=error.problems)
+    reading, report = _Reading(path, document), Report()
+    main = CONVERTER.convert({} if document.value is None else document.value, config.Config, report)
+    report.unknown = [finding for finding in report.unknown if len(finding.path) > 1 or not _is_known(finding)]
+    reading.add(report)
+    if isinstance(document.value, dict):
+        reading.report.errors += _not_supplemental(document.value)
+    return ParsedFile(
+        path=path,
+        main=main,
+        main_keys=_keys(document.value or {}) if isinstance(document.value, dict) else frozenset(),
+        problems=reading.problems(reading.report.errors),
+        warnings=(*document.problems, *reading.problems(reading.report.warnings)),
+        unknown=reading.problems(reading.report.unknown),
+        unchecked=reading.problems(reading.report.unchecked),
+    )
+
+
+def _is_known(finding: Finding) -> bool:
+    return any(f'"{key}"' in finding.text for key in JOB_KEYS)
+
+
+def _not_supplemental(value: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what a supplemental file sets and may not."""
+    known = {*config.Config.__struct_encode_fields__, *JOB_KEYS} - {"prow_ignored"}
+    text = "cannot be set in supplemental Prow configuration; it belongs into the main file"
+    for key, part in value.items():
+        name = key.lower()
+        if name in known and name not in _PROW_PART and part:
+            yield Finding((key,), text)
+        elif name == "tide" and isinstance(part, dict):
+            for inner, below in part.items():
+                if (
+                    inner.lower() in config_tide.Tide.__struct_encode_fields__
+                    and inner.lower() not in _TIDE_PART
+                    and below
+                ):
+                    yield Finding((key, inner), text)
 
 
 def convert(value: Any, struct: type[S], report: Report) -> S | None:
     """Fit a value to a Struct of the configuration with all its special shapes."""
-    return _CONVERTER.convert(value, struct, report)
+    return CONVERTER.convert(value, struct, report)
 
 
 def place(path: Path) -> str:
@@ -191,6 +184,7 @@ class _Reading:
         self.report.errors += report.errors
         self.report.warnings += report.warnings
         self.report.unknown += report.unknown
+        self.report.unchecked += report.unchecked
 
     def problems(self, findings: list[Finding]) -> tuple[Problem, ...]:
         return tuple(
@@ -208,7 +202,7 @@ class _Reading:
         for i, item in enumerate(value):
             at = (*path, i)
             report = Report(at)
-            built = _CONVERTER.convert({} if item is None else item, struct, report)
+            built = CONVERTER.convert({} if item is None else item, struct, report)
             self.add(report)
             if built is not None and not report.errors:
                 yield built, at

@@ -30,13 +30,14 @@ class Finding(msgspec.Struct, frozen=True):
 class Report:
     """Where shapes put what they find. `path` is where they are just now."""
 
-    __slots__ = ("errors", "path", "unknown", "warnings")
+    __slots__ = ("errors", "path", "unchecked", "unknown", "warnings")
 
     def __init__(self, path: Path = ()) -> None:
         self.path: list[str | int] = list(path)
         self.errors: list[Finding] = []
         self.warnings: list[Finding] = []
         self.unknown: list[Finding] = []
+        self.unchecked: list[Finding] = []
 
     def error(self, text: str) -> Any:
         """Note an error here; returns DROP for the caller to return."""
@@ -64,6 +65,12 @@ def kind(value: Any) -> str:
 
 def any_value(value: Any, report: Report) -> Any:
     """Take the value as it is."""
+    return value
+
+
+def raw_value(value: Any, report: Report) -> Any:
+    """Take the value as it is, and note that nobody looked into it."""
+    report.unchecked.append(Finding(tuple(report.path), "not checked"))
     return value
 
 

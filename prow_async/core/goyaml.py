@@ -58,6 +58,16 @@ class Document:
             node = below
         return found + 1
 
+    def depth(self, path: Path) -> int:
+        """Return how many steps of `path` the document has."""
+        node = self._root
+        for reached, step in enumerate(path):
+            below = None if node is None else _child(node, step)[1]
+            if below is None:
+                return reached
+            node = below
+        return len(path)
+
 
 class _Composer(CParser):
     """libyaml's composer, told to leave the resolving to us and to stop at MAX_DEPTH."""

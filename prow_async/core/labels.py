@@ -12,6 +12,8 @@ from prow_async.api import names
 from prow_async.api.prowjob import ProwJobSpec
 
 VALUE_LIMIT_BYTES = 63
+_KEY_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]", re.ASCII)
+_KEY_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 
 
@@ -26,6 +28,14 @@ class Marks(msgspec.Struct, frozen=True):
 def is_value(text: str) -> bool:
     """True when Kubernetes takes the text as a label value. Empty is a value."""
     return len(text) <= VALUE_LIMIT_BYTES and _VALUE.fullmatch(text) is not None
+
+
+def is_key(key: str) -> bool:
+    """Say whether Kubernetes takes `key` as a label or annotation name: `[prefix/]name`."""
+    prefix, slash, name = key.rpartition("/")
+    if slash and (len(prefix) > 253 or not _KEY_PREFIX.fullmatch(prefix)):
+        return False
+    return len(name) <= 63 and bool(_KEY_NAME.fullmatch(name))
 
 
 def cut(text: str) -> str:

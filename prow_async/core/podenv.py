@@ -29,7 +29,12 @@ def job_spec(job: ProwJob, build_id: str) -> str:
     content = _JobSpec(
         spec.type, spec.job, build_id, job.metadata.name, spec.refs, spec.extra_refs, spec.decoration_config
     )
-    return msgspec.json.encode(content).decode().translate(_GO_ESCAPES)
+    return go_json(content)
+
+
+def go_json(value: msgspec.Struct) -> str:
+    """Write a Struct as Go's encoding/json does: fields in their order, map keys sorted, `<`, `>`, `&` escaped."""
+    return msgspec.json.encode(value, order="deterministic").decode().translate(_GO_ESCAPES)
 
 
 def environment(job: ProwJob, build_id: str) -> dict[str, str]:

@@ -8,12 +8,12 @@ from typing import Any
 from prow_async.api import names
 from prow_async.api.errors import UserMistake
 from prow_async.api.prowjob import Json, ProwJob
-from prow_async.core import identity, labels, podenv
+from prow_async.core import decorate, identity, labels, podenv
 
 TEST_CONTAINER = "test"
 
 
-def pod_for(job: ProwJob, build_id: str, pod_namespace: str, attempt: int) -> Json:
+def pod_for(job: ProwJob, build_id: str, pod_namespace: str, attempt: int, local_output: str = "") -> Json:
     """Make the pod to create for one attempt of a job; the job's own spec stays untouched.
 
     Equal arguments give an equal pod, digest included: the digest of a pod that stands already is compared with the
@@ -21,22 +21,18 @@ def pod_for(job: ProwJob, build_id: str, pod_namespace: str, attempt: int) -> Js
 
     Args:
         attempt: the number of pods made for this ProwJob before.
+        local_output: a folder on the node that takes what a decorated pod would upload; "" uploads.
 
     Raises UserMistake when no pod can be made of the job, whoever tries.
     """
     spec = job.spec
-    if spec.pod_spec is None or not _are_containers(spec.pod_spec):
-        raise UserMistake(f"ProwJob {job.metadata.name} ({spec.job}) has no pod_spec with containers")
-    if spec.decoration_config is not None:
-        raise UserMistake(
-            f"ProwJob {job.metadata.name} ({spec.job}) asks for decoration, which is not supported yet; "
-            "set decorate: false on the job"
-        )
+    if spec.pod_spec is None or not _is_shaped(spec.pod_spec):
+        raise UserMistake(f"ProwJob {job.metadata.name} ({spec.job}) has no pod_spec with containers that can be read")
     pod: Json = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": _metadata(job, build_id, pod_namespace, attempt),
-        "spec": _spec(spec.pod_spec, env_list(podenv.environment(job, build_id))),
+        "spec": _spec(spec.pod_spec, job, build_id, local_output),
     }
     pod["metadata"]["annotations"][names.DIGEST] = identity.pod_digest(pod)
     return pod
@@ -59,24 +55,48 @@ def _metadata(job: ProwJob, build_id: str, pod_namespace: str, attempt: int) -> 
     }
 
 
-def _spec(wanted: Json, env: list[Json]) -> Json:
+def _spec(wanted: Json, job: ProwJob, build_id: str, local_output: str) -> Json:
+    decorated = job.spec.decoration_config is not None
+    variables = podenv.environment(job, build_id) | (decorate.EXTRA_ENV if decorated else {})
+    env = env_list(variables)
     containers = [_with_env(container, env) for container in wanted["containers"]]
     if len(containers) == 1:
         containers[0]["name"] = TEST_CONTAINER
-    spec = {**wanted, "restartPolicy": "Never", "containers": [_with_policy(c) for c in containers]}
-    if wanted.get("initContainers"):
-        spec["initContainers"] = [_with_policy(c) for c in wanted["initContainers"]]
+    spec = {**wanted, "restartPolicy": "Never", "containers": containers}
     if wanted.get("automountServiceAccountToken") is None and not wanted.get("serviceAccountName"):
         spec["automountServiceAccountToken"] = False
+    if decorated:
+        spec = decorate.decorate(spec, job, build_id, local_output)
+    for kind in ("containers", "initContainers"):
+        if spec.get(kind):
+            spec[kind] = [_with_policy(container) for container in spec[kind]]
     return spec
 
 
-def _are_containers(pod_spec: Json) -> bool:
+def _is_shaped(pod_spec: Json) -> bool:
     """True when the parts rewritten here have the shape they must have; the server judges all the rest."""
-    every = [*(pod_spec.get(key) or () for key in ("containers", "initContainers"))]
+    every = [pod_spec.get(key) or () for key in ("containers", "initContainers", "volumes")]
     if not every[0] or not all(isinstance(found, list | tuple) for found in every):
         return False
-    return all(isinstance(c, dict) and isinstance(c.get("env") or [], list) for found in every for c in found)
+    if not all(isinstance(one, dict) for found in every for one in found):
+        return False
+    if not isinstance(pod_spec.get("securityContext") or {}, dict):
+        return False
+    return all(_is_shaped_container(container) for found in every[:2] for container in found)
+
+
+def _is_shaped_container(container: Json) -> bool:
+    lists = [container.get(key) or [] for key in ("env", "command", "args", "volumeMounts")]
+    if not all(isinstance(found, list) for found in lists):
+        return False
+    env, command, args, mounts = lists
+    resources = container.get("resources") or {}
+    return (
+        all(isinstance(one, dict) for one in [*env, *mounts])
+        and all(isinstance(one, str) for one in [*command, *args])
+        and isinstance(resources, dict)
+        and all(isinstance(resources.get(key) or {}, dict) for key in ("limits", "requests"))
+    )
 
 
 def _with_env(container: dict[str, Any], env: list[Json]) -> dict[str, Any]:

@@ -1,116 +1,94 @@
-"""Production jobs, expanded by us and by upstream: ProwJobs from configuration, and what pods inherit from them."""
+"""Production jobs, expanded by us and by upstream: the same ProwJobs and the same pods."""
 
+import difflib
 import gzip
 import json
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from prow_async.api import config, jobconfig, names
-from prow_async.api.prowjob import ProwJob, Pull, Refs
-from prow_async.core import config_load, newjob, podspec
+from prow_async.core import config_load, preview
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
-NAME, BUILD_ID, NOW_S = "00000000-0000-4000-8000-000000000000", "1234567890123456789", 1767323045.0
-OURS = "prow-async.dev/"
+SHOWN = 5
 
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="no production configuration beside the checkout")
 
+Key = tuple[str, str, str, str]
+Rows = dict[Key, list[dict[str, Any]]]
+
+
+def key(row: dict[str, Any]) -> Key:
+    return row["kind"], row["repo"], row["job"], row["source"].rpartition("config/jobs/")[2]
+
 
 @pytest.fixture(scope="module")
-def loaded() -> config.Config:
+def upstream() -> Rows:
+    found: Rows = defaultdict(list)
+    with gzip.open(REAL / "expected-prowjobs-and-pods.jsonl.gz", "rt") as lines:
+        for line in lines:
+            if line.strip():
+                row = json.loads(line)
+                found[key(row)].append(row)
+    return found
+
+
+@pytest.fixture(scope="module")
+def ours() -> Rows:
     tree = REAL / "prow-config" / "config"
     files = sorted(path for path in (tree / "jobs").rglob("*") if path.suffix in {".yaml", ".yml"})
     main = config_load.SourceFile(str(tree / "prow" / "config.yaml"), (tree / "prow" / "config.yaml").read_bytes())
-    return config_load.load(main, [config_load.SourceFile(str(path), path.read_bytes()) for path in files]).config
+    loaded = config_load.load(main, [config_load.SourceFile(str(path), path.read_bytes()) for path in files])
+    found: Rows = defaultdict(list)
+    for row in preview.rows(loaded.config, preview.Inputs()):
+        plain = json.loads(msgspec.json.encode(row))
+        found[key(plain)].append(plain)
+    return found
 
 
-@pytest.fixture(scope="module")
-def expected() -> list[dict[str, Any]]:
-    with gzip.open(REAL / "expected-prowjobs-and-pods.jsonl.gz", "rt") as lines:
-        return [json.loads(line) for line in lines if line.strip()]
-
-
-def refs_of(repo: str, pulls: bool) -> Refs:
-    """The inputs that the expectations were made with."""
-    org, _, name = repo.partition("/")
-    pull = Pull(42, "octocat", "c0ffee" * 6 + "c0ff", title="A <title> & more")
-    link = f"https://github.com/{repo}"
-    return Refs(org, name, link, base_ref="main", base_sha="b0" * 20, pulls=(pull,) if pulls else ())
-
-
-def expand(found: config.Config, row: dict[str, Any]) -> list[ProwJob]:
-    """Make the ProwJobs of every configured job that the row may mean."""
-    birth = newjob.Birth(NAME, found.prowjob_namespace, NOW_S, "test")
-    made = []
-    kind, repo, name = row["kind"], row["repo"], row["job"]
-    jobs: dict[str, tuple[jobconfig.JobBase, ...]] = {
-        "presubmit": found.presubmits.get(repo, ()),
-        "postsubmit": found.postsubmits.get(repo, ()),
-        "periodic": found.periodics,
-    }
-    for job in jobs[kind]:
-        if job.name != name:
-            continue
-        if isinstance(job, jobconfig.Presubmit):
-            spec = newjob.presubmit_spec(job, refs_of(repo, pulls=True))
-        elif isinstance(job, jobconfig.Postsubmit):
-            spec = newjob.postsubmit_spec(job, refs_of(repo, pulls=False))
-        else:
-            assert isinstance(job, jobconfig.Periodic)
-            spec = newjob.periodic_spec(job)
-        made.append(newjob.new_prowjob(spec, job.labels, job.annotations, birth))
-    return made
-
-
-def plain(value: Any, key: str = "") -> Any:
-    """Reduce to what Kubernetes compares: nulls, empty objects and empty strings outside labels fall away."""
+def as_kubernetes_sees_it(value: Any, at: str = "") -> Any:
+    """Nulls, empty objects, creation timestamps and empty strings outside labels and annotations fall away."""
     if isinstance(value, dict):
-        kept = {k: plain(v, k) for k, v in value.items()}
-        return {k: v for k, v in kept.items() if v not in (None, {}) and (v != "" or key in ("labels", "annotations"))}
+        kept = {k: as_kubernetes_sees_it(v, k) for k, v in value.items() if k != "creationTimestamp"}
+        marks = at in ("labels", "annotations")
+        return {k: v for k, v in kept.items() if v is not None and (v != "" or marks)} or None
     if isinstance(value, list):
-        return [plain(one) for one in value] or None
+        return [as_kubernetes_sees_it(one) for one in value] or None
     return value
 
 
-def without_ours(job: ProwJob) -> Any:
-    annotations = {k: v for k, v in job.metadata.annotations.items() if not k.startswith(OURS)}
-    meta = msgspec.structs.replace(job.metadata, annotations=annotations)
-    return plain(msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(job, metadata=meta))))
+def pretty(value: Any) -> list[str]:
+    return json.dumps(as_kubernetes_sees_it(value), indent=1, sort_keys=True).splitlines()
 
 
-def test_every_prowjob_is_upstreams(loaded: config.Config, expected: list[dict[str, Any]]) -> None:
-    """355 jobs: spec, labels, annotations and status equal upstream's, but for our own annotations."""
-    different = []
-    for row in expected:
-        want = plain(row["prowjob"])
-        want["metadata"].pop("creationTimestamp", None)
-        want["status"].pop("build_id")  # given from outside, when the pod is made
-        if want not in [without_ours(job) for job in expand(loaded, row)]:
-            different.append(f"{row['kind']} {row['repo']} {row['job']} ({row['source']})")
-    assert len(expected) > 300
-    assert different == []
+def differences(theirs: Rows, mine: Rows) -> Iterator[str]:
+    for name in sorted(theirs.keys() | mine.keys()):
+        left, right = theirs.get(name, []), mine.get(name, [])
+        if len(left) != len(right):
+            yield f"{name}: upstream has {len(left)}, we have {len(right)}"
+        for want, got in zip(left, right, strict=False):
+            for part in ("prowjob", "pod"):
+                if as_kubernetes_sees_it(want[part]) != as_kubernetes_sees_it(got[part]):
+                    lines = difflib.unified_diff(pretty(want[part]), pretty(got[part]), "upstream", "ours", n=2)
+                    yield "\n".join([f"{name} {part}", *lines])
 
 
-def test_what_every_pod_inherits_is_upstreams(expected: list[dict[str, Any]]) -> None:
-    """With decoration taken off: labels, annotations, environment (JOB_SPEC to the byte) and the pod's frame."""
-    frame = ("restartPolicy", "automountServiceAccountToken", "serviceAccountName", "nodeSelector", "tolerations")
-    added = {"ARTIFACTS", "GOPATH", "ENTRYPOINT_OPTIONS"}
-    for row in expected:
-        job = msgspec.convert(row["prowjob"], ProwJob)
-        bare = msgspec.structs.replace(job, spec=msgspec.structs.replace(job.spec, decoration_config=None))
-        ours, theirs = podspec.pod_for(bare, BUILD_ID, "test-pods", 0), row["pod"]
-        annotations = {k: v for k, v in ours["metadata"]["annotations"].items() if not k.startswith(OURS)}
-        assert annotations == theirs["metadata"]["annotations"]
-        assert ours["metadata"]["labels"] == theirs["metadata"]["labels"]
-        assert {k: ours["spec"].get(k) for k in frame} == {k: theirs["spec"].get(k) for k in frame}
-        mine, upstreams = ours["spec"]["containers"][0], theirs["spec"]["containers"][0]
-        want = [(e["name"], e.get("value")) for e in upstreams["env"] if e["name"] not in added]
-        got = [(e["name"], e.get("value")) for e in mine["env"]]
-        assert [k for k, _ in got] == [k for k, _ in want]
-        assert [(k, v) for k, v in got if k != "JOB_SPEC"] == [(k, v) for k, v in want if k != "JOB_SPEC"]
-        assert mine["name"] == upstreams["name"]
-        assert mine["terminationMessagePolicy"] == upstreams["terminationMessagePolicy"]
-        assert names.DIGEST in ours["metadata"]["annotations"]
+def test_every_prowjob_and_pod_is_upstreams(upstream: Rows, ours: Rows) -> None:
+    """Equal to the byte within the JSON of the `*_OPTIONS` and JOB_SPEC variables, too."""
+    assert sum(map(len, upstream.values())) > 300
+    found = list(differences(upstream, ours))
+    assert found == [], f"{len(found)} differ; the first:\n" + "\n\n".join(found[:SHOWN])
+
+
+def test_a_difference_is_told(upstream: Rows, ours: Rows) -> None:
+    """One changed variable of one pod is one difference, shown by its lines."""
+    name, rows = next(iter(ours.items()))
+    changed = msgspec.json.decode(msgspec.json.encode(rows[0]))
+    changed["pod"]["spec"]["containers"][0]["workingDir"] = "/elsewhere"
+    [told] = differences(upstream, {**ours, name: [changed, *rows[1:]]})
+    assert '+    "workingDir": "/elsewhere"' in told
+    assert rows[0]["job"] in told

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from prow_async.sandbox.kube import exchange, selectors, status, store, table, watches
+from prow_async.core import selectors
+from prow_async.sandbox.kube import exchange, status, store, table, watches, words
 from prow_async.sandbox.kube.resources import Resource
 
 Json = dict[str, Any]
@@ -20,7 +21,7 @@ _OLD_PAGE = (
 def selection(resource: Resource, options: exchange.ListOptions, namespace: str) -> store.Admits | None:
     """Return the test an object must pass, None when all pass. Raises Refusal (400)."""
     try:
-        labels = selectors.parse_labels(options.label_selector)
+        labels = selectors.parse_labels(options.label_selector, words.wrong_with_key, words.wrong_with_value)
         fields = selectors.parse_fields(options.field_selector, resource.known_fields)
     except selectors.BadSelector as error:
         raise status.bad_request(str(error)) from error

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench import goals, jobs, load, report
-from bench.results import Intake, Lag, Life, Memory, Rate, Results, Spread
+from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results, Spread
 
 LIFE = Life(
     created=100,
@@ -31,6 +31,22 @@ GOOD = Results(
     lag=Lag(80, 2.5, None),
     memory=Memory(20_000, 5_600, 120.0, 70.0, 6.0, 4.0, 2),
     intake=Intake(10_000, 6_000, 0.6),
+    config=Config(
+        copies=10,
+        jobs=3_550,
+        size_mb=5.3,
+        bare_s=1.6,
+        cold_s=1.2,
+        cold_ratio=0.8,
+        cached_s=0.3,
+        cached_ratio=0.2,
+        one_ms=20.0,
+        one_parse_ms=2.0,
+        linearity=1.0,
+        peak_mb=90.0,
+        stall_ms=20.0,
+        rounds=5,
+    ),
 )
 
 
@@ -45,6 +61,10 @@ def changed(thing: Thing | None, **fields: Any) -> Thing:
 def with_ours(rate: float, **fields: Any) -> Results:
     rows = [changed(row, ours=changed(LIFE, **fields)) if row.rate == rate else row for row in GOOD.jobs]
     return changed(GOOD, jobs=rows)
+
+
+def loading(**fields: Any) -> Results:
+    return changed(GOOD, config=changed(GOOD.config, **fields))
 
 
 def failed(results: Results) -> list[str]:
@@ -74,6 +94,9 @@ def test_a_good_run_passes_everything() -> None:
             "start to ready with 20,000 finished ProwJobs, beyond the bare list",
         ),
         (changed(GOOD, intake=changed(GOOD.intake, ratio=0.49)), "webhooks accepted a second, ours to bare"),
+        (loading(cold_ratio=1.51), "configuration cold, to CSafeLoader alone (10 copies, 3,550 jobs)"),
+        (loading(one_ms=23.1), "one changed file (10 copies, 3,550 jobs)"),
+        (loading(stall_ms=50.1), "event-loop stall while all is reloaded (10 copies, 3,550 jobs)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -88,7 +111,7 @@ def test_a_bare_loop_that_costs_too_much_is_no_yardstick() -> None:
 
 
 def test_fewer_prowjobs_prove_nothing_of_the_peak() -> None:
-    found = goals.checks(changed(GOOD, jobs=[], intake=None, memory=changed(GOOD.memory, prowjobs=4_000)))
+    found = goals.checks(changed(GOOD, jobs=[], intake=None, config=None, memory=changed(GOOD.memory, prowjobs=4_000)))
     assert [check.passed for check in found] == [None, True]
 
 

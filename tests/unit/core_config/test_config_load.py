@@ -368,12 +368,13 @@ def test_an_unreadable_main_file_does_not_blame_the_jobs() -> None:
 def test_unknown_keys_do_not_hinder_and_can_be_asked_for() -> None:
     """Keys of components that are not here, and typing errors."""
     loaded = load(
-        "deck: {x: 1}\nprow_ignored: {a: 1}", a=f"periodics:\n- name: x\n  interval: 1h\n  nonsense: y\n  {POD}\n"
+        "nodeck: {x: 1}\nprow_ignored: {a: 1}", a=f"periodics:\n- name: x\n  interval: 1h\n  nonsense: y\n  {POD}\n"
     )
     assert [str(key) for key in loaded.unknown] == [
-        'config.yaml:1: deck: unknown key "deck"',
+        'config.yaml:1: nodeck: unknown key "nodeck"',
         'jobs/a.yaml:4: periodics[0].nonsense: unknown key "nonsense"',
     ]
+    assert [str(part) for part in loaded.unchecked] == ["config.yaml:2: prow_ignored: not checked"]
 
 
 class TestLoader:
@@ -385,7 +386,7 @@ class TestLoader:
 
     def loader(self) -> Loader:
         loader = Loader()
-        loader.update(self.MAIN, is_main=True)
+        loader.update(self.MAIN, "main")
         loader.update(self.ONE)
         loader.update(self.TWO)
         return loader
@@ -404,7 +405,7 @@ class TestLoader:
         """Defaults are filled in anew."""
         loader = self.loader()
         loader.load()
-        loader.update(SourceFile("config.yaml", b"pod_namespace: other"), is_main=True)
+        loader.update(SourceFile("config.yaml", b"pod_namespace: other"), "main")
         config = loader.load().config
         assert {job.namespace for jobs in config.presubmits.values() for job in jobs} == {"other"}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prow_async.sandbox.kube import selectors
+from prow_async.core import selectors
 
 LABELS = {"app": "web", "tier": "", "n": "5", "prow.k8s.io/id": "x"}
 

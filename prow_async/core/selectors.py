@@ -4,12 +4,12 @@ Source: Kubernetes "Labels and Selectors", "Field Selectors".
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 
-from prow_async.sandbox.kube import words
+from prow_async.core import labels
 
 Operator = Literal["in", "notin", "exists", "absent", "gt", "lt"]
 
@@ -80,8 +80,26 @@ class _Tokens:
         return token
 
 
-def parse_labels(text: str) -> Selector:
-    """Parse `a=b,c!=d,e in (f,g),h notin (i),j,!k`. Raises BadSelector."""
+Judge = Callable[[str], str]
+"""Says what is wrong with a text; empty when nothing is."""
+
+
+def _wrong_key(text: str) -> str:
+    return "" if labels.is_key(text) else "no label name"
+
+
+def _wrong_value(text: str) -> str:
+    return "" if labels.is_value(text) else "no label value"
+
+
+def parse_labels(text: str, wrong_key: Judge = _wrong_key, wrong_value: Judge = _wrong_value) -> Selector:
+    """Parse `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
+
+    Args:
+        wrong_key, wrong_value: judge names and values where another wording is wanted.
+
+    Raises BadSelector.
+    """
     tokens = _Tokens(text)
     found: list[Requirement] = []
     while tokens.peek():
@@ -91,7 +109,7 @@ def parse_labels(text: str) -> Selector:
         if found and not tokens.peek() and text.rstrip().endswith(","):
             raise BadSelector("unable to parse requirement: found '', expected: identifier after ','")
     for one in found:
-        _check(one)
+        _check(one, wrong_key, wrong_value)
     return tuple(found)
 
 
@@ -130,11 +148,11 @@ def _values(tokens: _Tokens) -> frozenset[str]:
             raise BadSelector(f"unable to parse requirement: found '{separator}', expected: ',' or ')'")
 
 
-def _check(one: Requirement) -> None:
-    if why := words.wrong_with_key(one.key):
+def _check(one: Requirement, wrong_key: Judge, wrong_value: Judge) -> None:
+    if why := wrong_key(one.key):
         raise BadSelector(f'unable to parse requirement: key: Invalid value: "{one.key}": {why}')
     for value in sorted(one.values):
-        if why := words.wrong_with_value(value):
+        if why := wrong_value(value):
             raise BadSelector(f'unable to parse requirement: values: Invalid value: "{value}": {why}')
 
 

@@ -1,0 +1,23 @@
+"""URLs as Go's net/url reads them."""
+
+import re
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+_FIRST_PART = re.compile(r"[/?#]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*", re.ASCII)
+
+
+def problem(url: str) -> str | None:
+    """Return why Go's url.Parse refuses a URL, or None when it takes it."""
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in url):
+        return f"{url!r} is no URL: it contains a control character"
+    if _BAD_ESCAPE.search(url.partition("#")[0]):
+        return f'"{url}" is no URL: invalid escape after %'
+    scheme, colon, _ = _FIRST_PART.split(url, maxsplit=1)[0].partition(":")
+    if colon and not _SCHEME.fullmatch(scheme):
+        return f'"{url}" is no URL: "{scheme}" before the colon is no scheme'
+    host = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    port = host.rpartition(":")[2] if ":" in host and not host.endswith("]") else ""
+    if " " in host or (port and not port.isdigit()):
+        return f'"{url}" is no URL: invalid host "{host}"'
+    return None
