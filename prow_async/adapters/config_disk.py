@@ -6,17 +6,20 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
 
 import msgspec
+import pathspec
 
-from prow_async.api.errors import CannotStart
+from prow_async.api.errors import CannotStart, Problem
 from prow_async.core.config_load import SourceFile
 
-MAX_FILE_BYTES = 256 * 1024 * 1024
+MAX_FILE_BYTES = 64 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _YAML = (".yaml", ".yml")
+_IGNORE_FILE = ".prowignore"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -25,6 +28,12 @@ class Change(msgspec.Struct, frozen=True):
     changed: tuple[SourceFile, ...]
     present: tuple[str, ...]
     digest: str
+    unreadable: tuple[Problem, ...] = ()
+
+    def check(self) -> None:
+        """Raise CannotStart naming all that cannot be read."""
+        if self.unreadable:
+            raise CannotStart("\n".join(f"configuration {one.file}: {one.text}" for one in self.unreadable))
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -41,11 +50,11 @@ class Disk:
     def look(self, paths: Sequence[str]) -> Change:
         """Read those of `paths` that changed since the last look.
 
-        Raises: CannotStart naming all that cannot be read; the next look tries all changed ones again.
+        What cannot be read is tried again at the next look.
         """
         changed: list[SourceFile] = []
         known: dict[str, _Known] = {}
-        problems: list[str] = []
+        unreadable: list[Problem] = []
         for path in paths:
             try:
                 mark = _mark(path)
@@ -55,25 +64,25 @@ class Disk:
                     continue
                 data = read(path)
             except OSError as error:
-                problems.append(f"configuration {path}: cannot be read: {error.strerror or error}")
+                unreadable.append(Problem(path, 0, f"cannot be read: {error.strerror or error}"))
                 continue
             known[path] = _Known(mark, hashlib.sha256(data).digest())
             if before is None or before.digest != known[path].digest:
                 changed.append(SourceFile(path, data))
-        if problems:
-            raise CannotStart("\n".join(problems))
         self._known = known
-        return Change(tuple(changed), tuple(paths), self._digest())
+        return Change(tuple(changed), tuple(paths), self._digest(unreadable), tuple(unreadable))
 
-    def _digest(self) -> str:
-        whole = hashlib.sha256()
+    def _digest(self, unreadable: Sequence[Problem]) -> str:
+        whole = hashlib.sha256("\n".join(map(str, unreadable)).encode(errors="surrogateescape"))
         for path, known in sorted(self._known.items()):
             whole.update(hashlib.sha256(path.encode(errors="surrogateescape")).digest() + known.digest)
         return whole.hexdigest()
 
 
 def read(path: str) -> bytes:
-    """Read a file, unpacked if it is gzipped. Raises OSError, also for a damaged or oversized one."""
+    """Read a file, unpacked if it is gzipped. Raises OSError, also for a damaged or oversized one and for no file."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # reading a pipe would never end
+        raise OSError("it is no regular file")
     with open(path, "rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if data.startswith(_GZIP):
@@ -90,8 +99,8 @@ def read(path: str) -> bytes:
 def job_files(path: str) -> list[str]:
     """Return the job files at a path: itself, or the `.yaml` and `.yml` files of its tree in lexical order.
 
-    Names that begin with `..` are left out (ConfigMap mounts keep their real files there); links to folders are not
-    followed. Raises CannotStart when there is nothing at the path.
+    Names that begin with `..` are left out (ConfigMap mounts keep their real files there), and so is what a
+    `.prowignore` in the tree says, in the syntax of gitignore; links to folders are not followed. Raises CannotStart when there is nothing at the path.
     """
     if not os.path.exists(path):
         raise CannotStart(f"job configuration {path}: no such file or directory; check --job-config-path")
@@ -105,16 +114,55 @@ def files_ending(folder: str, suffix: str) -> list[str]:
     return list(_tree(folder, (suffix,)))
 
 
-def _tree(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
+def _tree(folder: str, endings: tuple[str, ...], ignored: "tuple[_Ignored, ...]" = ()) -> Iterator[str]:
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
+    if any(entry.name == _IGNORE_FILE for entry in entries):
+        ignored = (*ignored, _Ignored(folder))
     for entry in entries:
         if entry.name.startswith(".."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from _tree(entry.path, endings)
-        elif entry.name.endswith(endings) and not entry.is_dir():
+            if not (ignored and _is_ignored(entry.path + "/", ignored)):
+                yield from _tree(entry.path, endings, ignored)
+        elif entry.name.endswith(endings) and not _leads_to_folder(entry):
+            if ignored and _is_ignored(entry.path, ignored):
+                continue
             yield entry.path
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry is a link to a folder; one that leads nowhere is not, and is refused when it is read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+class _Ignored:
+    """What one `.prowignore` says of the tree below it."""
+
+    def __init__(self, folder: str) -> None:
+        path = os.path.join(folder, _IGNORE_FILE)
+        try:
+            lines = read(path).decode(errors="replace").splitlines()
+            self._spec = pathspec.GitIgnoreSpec.from_lines(lines)
+        except (OSError, ValueError) as error:
+            raise CannotStart(f"configuration {path}: cannot be read: {error}") from error
+        self._start = len(folder) + 1
+
+    def verdict(self, path: str) -> bool | None:
+        """Say whether `path` is left out; None where no line is about it."""
+        return self._spec.check_file(path[self._start :]).include
+
+
+def _is_ignored(path: str, ignored: tuple[_Ignored, ...]) -> bool:
+    """Ask the nearest `.prowignore` that has a word on it."""
+    for one in reversed(ignored):
+        verdict = one.verdict(path)
+        if verdict is not None:
+            return verdict
+    return False
 
 
 def _mark(path: str) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from prow_async.api.errors import CannotStart, ConfigErrors, Problem
 from prow_async.api.plugin_config import PluginConfig
 from prow_async.core import config_load, plugin_config_load
 from prow_async.core.config_load import Role, SourceFile
+from prow_async.core.config_parse import ParsedFile
 
 PROW_CONFIG_SUFFIX = "_prowconfig.yaml"
 PLUGIN_CONFIG_SUFFIX = "_pluginconfig.yaml"
@@ -125,6 +126,8 @@ class Reader:
     def _read_config(self) -> config_load.Loaded:
         roles = self._roles()
         change = self._disk.look(list(roles))
+        if not self._quarantine or any(roles[problem.file] != "jobs" for problem in change.unreadable):
+            change.check()
         version = _version(self._paths.config_path)
         digest = hashlib.sha256(f"{change.digest} {version}".encode()).hexdigest()
         if self._loaded is not None and digest == self._digest:
@@ -141,6 +144,9 @@ class Reader:
             parsed = self._loader.update(file, roles[file.path], known)
             if known is None:
                 self._cache.put(file, roles[file.path], parsed)
+        for problem in change.unreadable:
+            unread = ParsedFile(path=problem.file, problems=(problem,))
+            self._loader.update(SourceFile(problem.file, b""), roles[problem.file], unread)
         self._loader.order(change.present)
         self._loader.version = version
         self._loaded = self._loader.load(self._quarantine, time.time())
@@ -163,6 +169,7 @@ class Reader:
             return self._plugins_loaded
         further = self._plugin_files()
         change = self._plugin_disk.look([self._paths.plugin_config, *further])
+        change.check()
         self._plugins.update((file.path, file) for file in change.changed)
         if change.digest != self._plugins_digest:
             self._plugins_digest = None

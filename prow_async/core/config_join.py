@@ -30,6 +30,8 @@ from prow_async.core.goconvert import Finding
 J = TypeVar("J", bound=JobBase)
 R = TypeVar("R", Presubmit, Postsubmit)
 
+_QUERIES = ("tide", "queries")
+
 Bytes = Callable[[str], bytes | None]
 """Gives a file's content to look lines up in, or None when it is not at hand."""
 
@@ -156,15 +158,18 @@ class Joiner:
 
     def _at_main(self, finding: Finding, sources: Sequence[ParsedFile]) -> Problem:
         """Place a finding in the file that holds most of its path; the main file where several do."""
+        path = finding.path
+        if path[:2] == _QUERIES and len(path) > len(_QUERIES):
+            sources, path = _file_of_query(path, sources)
         best, line, depth = sources[0].path, 0, -1
         for file in sources:
             document = self._document(file.path)
             if document is None:
                 continue
-            reached = document.depth(finding.path)
+            reached = document.depth(path)
             if reached > depth:
-                best, line, depth = file.path, document.line(finding.path), reached
-        return Problem(best, line, f"{config_parse.place(finding.path)}: {finding.text}")
+                best, line, depth = file.path, document.line(path), reached
+        return Problem(best, line, f"{config_parse.place(path)}: {finding.text}")
 
     def _context_for(self, main: config.Config, presets: list[ParsedPreset]) -> Context:
         """Return the Context of the last join where nothing it depends on has changed, else a new one."""
@@ -241,6 +246,17 @@ class Joiner:
         for gone in [key for key in self._repos if key[0] == kind and key[1] not in grouped]:
             del self._repos[gone]
         return out, problems
+
+
+def _file_of_query(path: goyaml.Path, sources: Sequence[ParsedFile]) -> tuple[Sequence[ParsedFile], goyaml.Path]:
+    """Return the file that a query of the merged list came from, and its path in there."""
+    number = int(path[2])
+    for file in sources:
+        own = 0 if file.main is None else len(file.main.tide.queries)
+        if number < own:
+            return (file,), (*_QUERIES, number, *path[3:])
+        number -= own
+    return sources, path
 
 
 def _same(left: Sequence[object], right: Sequence[object]) -> bool:

@@ -153,5 +153,5 @@ class Loader:
             joined.warnings,
             tuple(key for file in self._parsed.values() for key in file.unknown),
             tuple(part for file in self._parsed.values() for part in file.unchecked),
-            tuple(problem for problems in aside.values() for problem in problems),
+            tuple(sorted(problem for problems in aside.values() for problem in problems)),
         )

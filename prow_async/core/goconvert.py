@@ -284,7 +284,7 @@ class Converter:
         origin, args = typing.get_origin(hint), typing.get_args(hint)
         if origin in (typing.Union, types.UnionType):
             kinds = [arg for arg in args if arg is not type(None)]
-            return self._of_hint(kinds[0]) if len(kinds) == 1 else (text_or_number, str)
+            return (self._of_hint(kinds[0])[0], lambda: None) if len(kinds) == 1 else (text_or_number, str)
         if origin in (tuple, list):
             return list_of(*self._of_hint(args[0])), list
         if origin is dict:

@@ -66,7 +66,7 @@ async def test_failure() -> None:
         ({"cluster": "nowhere"}, "Terminal error: cluster 'nowhere' is none of the build clusters (default)"),
         ({"pod_spec": {"containers": []}}, "Pod can not be created: ProwJob a (unit) has no pod_spec with containers"),
         ({"pod_spec": {"containers": [{"name": "test"}]}}, "spec.containers[0].image"),
-        ({"decoration_config": DecorationConfig()}, "asks for decoration, which is not supported yet"),
+        ({"decoration_config": DecorationConfig()}, "cannot be decorated: its decoration_config lacks"),
     ],
 )
 @story

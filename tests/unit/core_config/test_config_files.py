@@ -148,6 +148,41 @@ def test_which_files_are_job_files(place: Place) -> None:
     assert [os.path.relpath(path, place.jobs) for path in found] == ["a.yaml", "deep/b.yml", "z.yaml"]
 
 
+def test_prowignore_leaves_files_out(place: Place) -> None:
+    """In gitignore's syntax, at any level; a deeper file overrides one above it."""
+    for name in ("gen/a1.yaml", "gen/keep.yaml", "deep/x1.yaml", "deep/in/y1.yaml", "deep/in/z.yaml"):
+        (place.jobs / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.jobs / name).write_text("")
+    (place.jobs / ".prowignore").write_text("# generated\n/gen/*\n!keep.yaml\n*1.yaml\n")
+    (place.jobs / "deep" / "in" / ".prowignore").write_text("!y1.yaml\nz.*\n")
+    found = config_disk.job_files(str(place.jobs))
+    assert [os.path.relpath(path, place.jobs) for path in found] == [
+        "a.yaml",
+        "deep/b.yml",
+        "deep/in/y1.yaml",
+        "gen/keep.yaml",
+    ]
+
+
+def test_what_is_no_file_is_never_read(place: Place) -> None:
+    """A pipe would block for ever, links may lead nowhere or round in a circle: refused at once, by name."""
+    os.mkfifo(place.jobs / "pipe.yaml")
+    (place.jobs / "loop.yaml").symlink_to("loop.yaml")
+    (place.jobs / "gone.yaml").symlink_to("nowhere")
+    (place.jobs / "up").symlink_to("..")
+    with pytest.raises(CannotStart) as told:
+        place.files().load()
+    said = str(told.value).splitlines()
+    assert [line.rpartition("/")[2].partition(":")[0] for line in said] == ["gone.yaml", "loop.yaml", "pipe.yaml"]
+    files = place.files(quarantine=True)
+    assert names(files.load()) == ["one", "two"]
+    assert [Path(problem.file).name for problem in files.status().quarantined] == [
+        "gone.yaml",
+        "loop.yaml",
+        "pipe.yaml",
+    ]
+
+
 def test_gzipped_files_are_unpacked(place: Place) -> None:
     """By their first bytes, whatever the name; a damaged one is a clear line."""
     place.main.write_bytes(gzip.compress(b"pod_namespace: packed"))
