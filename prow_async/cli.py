@@ -63,6 +63,12 @@ def _mkpod(argv: Sequence[str]) -> int:
     return mkpod.main(argv)
 
 
+def _checkconfig(argv: Sequence[str]) -> int:
+    from prow_async.apps import checkconfig
+
+    return checkconfig.main(argv)
+
+
 def _preview(argv: Sequence[str]) -> int:
     from prow_async.apps import preview
 
@@ -77,6 +83,7 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "crier": (_crier, "report ProwJobs to GitHub"),
     "sinker": (_sinker, "sweep away what is finished and old"),
     "horologium": (_horologium, "start periodic jobs"),
+    "checkconfig": (_checkconfig, "check a configuration and warn of what it may not mean"),
     "preview": (_preview, "show every ProwJob and pod of a configuration, and what a change of it does"),
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),

@@ -100,7 +100,9 @@ def job_files(path: str) -> list[str]:
     """Return the job files at a path: itself, or the `.yaml` and `.yml` files of its tree in lexical order.
 
     Names that begin with `..` are left out (ConfigMap mounts keep their real files there), and so is what a
-    `.prowignore` in the tree says, in the syntax of gitignore; links to folders are not followed. Raises CannotStart when there is nothing at the path.
+    `.prowignore` in the tree says, in the syntax of gitignore; links to folders are not followed.
+
+    Raises CannotStart when there is nothing at the path.
     """
     if not os.path.exists(path):
         raise CannotStart(f"job configuration {path}: no such file or directory; check --job-config-path")

@@ -128,8 +128,10 @@ def load(data: bytes, file: str) -> Document:
     except _Wrong as error:
         raise ConfigErrors([Problem(file, error.line, error.text)]) from error
     except YAMLError as error:
-        line_text = " ".join(str(error).split())
-        raise ConfigErrors([Problem(file, 0, f"not readable as YAML: {line_text}")]) from error
+        place = getattr(error, "position", None)  # a byte that YAML does not take
+        line = data[:place].count(b"\n") + 1 if isinstance(place, int) and place >= 0 else 0
+        text = " ".join(str(error).split())
+        raise ConfigErrors([Problem(file, line, f"not readable as YAML: {text}")]) from error
     finally:
         composer.dispose()
     return Document(value, tuple(builder.problems), root)

@@ -102,7 +102,7 @@ def test_a_duplicate_key_is_a_warning_and_the_last_counts() -> None:
         ("<<: 3", "f.yaml:1: << needs a mapping"),
         ("a: !!int x", 'f.yaml:1: "x" cannot be read as !!int'),
         ("a: .inf", "f.yaml:1: .inf cannot be written as JSON"),
-        ("a: \x01", "f.yaml: not readable as YAML"),
+        ("a: \x01", "f.yaml:1: not readable as YAML"),
         ("[" * 5000, "f.yaml: nested deeper"),
         ("- " * 5000, "f.yaml: nested deeper"),
     ],

@@ -1,0 +1,187 @@
+"""checkconfig: loads a configuration and warns of what it may not mean. Source: upstream cmd/checkconfig."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from prow_async.adapters import config_disk, config_reader
+from prow_async.api.errors import CannotStart, ConfigErrors, Problem
+from prow_async.apps import flag_groups, flags, process
+from prow_async.apps.flags import Flag
+from prow_async.core import checkconfig, config_parse, goyaml
+
+PROGRAM = "prow-async checkconfig"
+FLAGS = (
+    *flag_groups.CONFIG,
+    *(flag for flag in flag_groups.PLUGINS if flag.name != "plugin-config"),
+    Flag("plugin-config", "str", "", "path of plugins.yaml"),
+    *flag_groups.GITHUB,
+    *flag_groups.STORAGE,
+    Flag("warnings", "strings", (), "only these warnings"),
+    Flag("exclude-warning", "strings", (), "not these warnings"),
+    Flag("required-job-annotations", "strings", (), "annotations that every job must have"),
+    Flag("expensive-checks", "bool", False, "look at everything, GitHub too"),
+    Flag("strict", "bool", False, "fail when a warning has something to say"),
+    Flag("include-default-warnings", "bool", False, "with --warnings: the default ones too"),
+    Flag("prow-yaml-repo-name", "str", "", "org/repo of an in-repo configuration", "in-repo config"),
+    Flag("prow-yaml-path", "str", "", "its file or folder", "in-repo config"),
+    Flag("format", "str", "text", "text, or github: annotations of lines in GitHub Actions (ours)"),
+    Flag("o", "str", "", "json: one object for machines (ours)"),
+)
+_FORMATS = ("text", "github")
+_LOAD = "load"
+_NOTE = "note"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing to say. `severity` is error, warning or notice."""
+
+    warning: str
+    severity: str
+    file: str
+    line: int
+    text: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    passed: bool
+    findings: tuple[Finding, ...]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Check. Exit code 1 when the configuration does not load, or when --strict is given and a warning speaks."""
+    parsed = flags.parse(PROGRAM, FLAGS, argv)
+    if parsed["format"] not in _FORMATS or parsed["o"] not in ("", "json"):
+        raise CannotStart(f"{PROGRAM}: --format is text or github, -o is json")
+    names = active(parsed)
+    found = list(_check(parsed, names))
+    failed = any(one.severity == "error" or (parsed["strict"] and one.severity == "warning") for one in found)
+    _print(Report(not failed, tuple(found)), parsed)
+    return 1 if failed else 0
+
+
+def active(parsed: flags.Flags) -> list[str]:
+    """Return the names of the warnings to look at. Raises CannotStart for a name there is not."""
+    known = [*checkconfig.EVERY, *checkconfig.UNCHECKED]
+    wanted = [checkconfig.ALIASES.get(name, name) for name in parsed["warnings"]]
+    excluded = {checkconfig.ALIASES.get(name, name) for name in parsed["exclude-warning"]}
+    for name in (*wanted, *sorted(excluded)):
+        if name not in known:
+            raise CannotStart(f"{PROGRAM}: no such warning: {name}; there are {', '.join(sorted(known))}")
+    if not wanted:
+        wanted = known if parsed["expensive-checks"] else [*checkconfig.DEFAULT]
+    elif parsed["include-default-warnings"]:
+        wanted = [*wanted, *checkconfig.DEFAULT]
+    return [name for name in dict.fromkeys(wanted) if name not in excluded]
+
+
+def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
+    paths = process.config_paths(parsed.values)
+    reader = config_reader.Reader(paths)
+    reader.check_paths()
+    try:
+        read = reader.read()
+    except ConfigErrors as error:
+        yield from (_finding(_LOAD, "error", problem) for problem in error.problems)
+        return
+    facts = _facts(parsed, paths, read)
+    for name in names:
+        if name in checkconfig.UNCHECKED:
+            yield Finding(name, "notice", "", 0, "not checked: what this warning looks at is not there yet")
+            continue
+        yield from (_finding(name, "warning", problem) for problem in checkconfig.EVERY[name](facts))
+    for name, check in checkconfig.ALWAYS.items():
+        yield from (_finding(name, "error", problem) for problem in check(facts))
+    yield from (_finding(_NOTE, "notice", problem) for problem in (*read.warnings, *read.unchecked))
+
+
+def _finding(name: str, severity: str, problem: Problem) -> Finding:
+    return Finding(name, severity, problem.file, problem.line, problem.text)
+
+
+def _facts(parsed: flags.Flags, paths: config_reader.Paths, read: config_reader.Read) -> checkconfig.Facts:
+    supplementals: dict[str, tuple[str, ...]] = {}
+    touched: dict[str, frozenset[str]] = {}
+    for folder in paths.supplemental_prow_config_dirs:
+        for path in config_disk.files_ending(folder, paths.supplemental_prow_configs_suffix):
+            inner = os.path.relpath(os.path.dirname(path), folder)
+            supplementals[path] = () if inner == "." else tuple(inner.split(os.sep))
+            touched[path] = _scopes(path)
+    return checkconfig.Facts(
+        config=read.config,
+        plugins=read.plugins,
+        config_path=paths.config_path,
+        plugins_path=paths.plugin_config,
+        unknown=read.unknown,
+        job_files=frozenset(config_disk.job_files(paths.job_config_path)) if paths.job_config_path else frozenset(),
+        supplementals=supplementals,
+        touched=touched,
+        required_annotations=parsed["required-job-annotations"],
+        cluster_status=_cluster_status(read.config.plank.build_cluster_status_file),
+        main_line=_lines(paths.config_path),
+    )
+
+
+def _scopes(path: str) -> frozenset[str]:
+    """Return the orgs and repos that a supplemental file sets something for; the file is known to be sound."""
+    main = config_parse.parse_supplemental(path, config_disk.read(path)).main
+    if main is None:
+        return frozenset()
+    found = {*main.slack_reporter_configs, *(scope.partition("@")[0] for scope in main.tide.merge_method)}
+    for org, policy in main.branch_protection.orgs.items():
+        found |= {f"{org}/{repo}" for repo in policy.repos} or {org}
+    for query in main.tide.queries:
+        found |= {*query.orgs, *query.repos}
+    return frozenset(found)
+
+
+def _cluster_status(path: str) -> dict[str, str] | None:
+    """Read the status of build clusters from a local file; None where there is none."""
+    if not path or "://" in path or not os.path.isfile(path):
+        return None
+    try:
+        found = yaml.load(Path(path).read_bytes(), yaml.CSafeLoader)
+    except (OSError, yaml.YAMLError) as error:
+        raise CannotStart(f"{PROGRAM}: {path}: cannot be read: {error}") from error
+    return {str(name): str(status) for name, status in found.items()} if isinstance(found, dict) else {}
+
+
+def _lines(path: str) -> Callable[[tuple[str | int, ...]], int]:
+    documents: list[goyaml.Document] = []
+
+    def line(at: tuple[str | int, ...]) -> int:
+        if not documents:
+            documents.append(goyaml.load(config_disk.read(path), path))
+        return documents[0].line(at)
+
+    return line
+
+
+def _print(report: Report, parsed: flags.Flags) -> None:
+    if parsed["o"] == "json":
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+        return
+    for one in report.findings:
+        print(annotation(one) if parsed["format"] == "github" else _line(one))
+    if report.passed and parsed["format"] == "text":
+        print("checkconfig passes without any error!")
+
+
+def _line(one: Finding) -> str:
+    place = f"{one.file}:{one.line}: " if one.line else f"{one.file}: " if one.file else ""
+    return f"{place}[{one.warning}] {'error: ' if one.severity == 'error' else ''}{one.text}"
+
+
+def annotation(one: Finding) -> str:
+    """Write a GitHub Actions workflow command. Source: GitHub docs, "Workflow commands"."""
+    properties = {"file": one.file, "line": str(one.line) if one.line else "", "title": f"checkconfig {one.warning}"}
+    listed = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items() if value)
+    return f"::{one.severity} {listed}::{_escaped(one.text)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    return "".join(f"%{ord(c):02X}" if c in "%\r\n" + more else c for c in text)

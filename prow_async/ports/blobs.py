@@ -1,0 +1,65 @@
+"""Object storage: a bucket, or a folder that stands for one. Every method blocks: call it in a worker thread.
+
+Paths are relative to the bucket, without a slash at the start. Errors as everywhere: Missing for what is not there,
+Refused for what will never work (credentials, a bad name), Retry for what may work later.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+
+class Attributes(msgspec.Struct, frozen=True):
+    """What is kept beside the bytes. "" and {} set nothing; a local folder keeps none of it."""
+
+    content_type: str = ""
+    content_encoding: str = ""
+    cache_control: str = ""
+    metadata: dict[str, str] = {}
+
+
+PLAIN = Attributes()
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """What a listing or a look at one object tells."""
+
+    path: str
+    size_bytes: int
+    modified_s: float
+    attributes: Attributes = PLAIN
+    """Filled by `head` only."""
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """One level of a bucket: the names below it that have more below, each ending in a slash, and the objects in it."""
+
+    folders: tuple[str, ...]
+    blobs: tuple[Blob, ...]
+
+
+class Blobs(Protocol):
+    @property
+    def url(self) -> str:
+        """The bucket as `gs://NAME`, `s3://NAME` or `file:///FOLDER`, without a slash at the end."""
+
+    def put(self, path: str, source: bytes | BinaryIO, attributes: Attributes = PLAIN) -> None:
+        """Write an object whole, over whatever is there. A reader is read once from where it stands to its end."""
+
+    def get(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+        """Read an object, or its bytes from `start` up to and without `end`."""
+
+    def stream(self, path: str, start: int = 0) -> Iterator[bytes]:
+        """Read an object piece by piece, so that its size costs no memory."""
+
+    def head(self, path: str) -> Blob: ...
+
+    def list(self, prefix: str) -> Iterator[Blob]:
+        """Yield every object below a folder, at any depth, in no order."""
+
+    def folder(self, prefix: str) -> Folder:
+        """List one level: what stands directly below a folder ("" is the bucket itself)."""
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete objects; what is not there counts as deleted."""

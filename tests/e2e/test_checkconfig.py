@@ -1,0 +1,190 @@
+"""checkconfig as a person, a script and a GitHub workflow run it."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.program import PROGRAM
+
+POD = "spec: {containers: [{image: i}]}"
+LONG = "x" * 64
+CASES = [
+    (
+        "non-decorated-jobs",
+        "",
+        f"periodics: [{{name: a, interval: 1h, {POD}}}]",
+        "jobs.yaml:1: ",
+        'job "a" is not decorated',
+    ),
+    ("long-job-names", "", f"periodics: [{{name: {LONG}, interval: 1h, {POD}}}]", "jobs.yaml:1: ", "longer than 63"),
+    (
+        "duplicate-job-refs",
+        "",
+        f"presubmits: {{o/r: [{{name: a, extra_refs: [{{org: o, repo: r, base_ref: main}}], {POD}}}]}}",
+        "jobs.yaml:1: ",
+        "clones o/r twice",
+    ),
+    (
+        "missing-trigger",
+        "",
+        f"postsubmits: {{p/q: [{{name: a, {POD}}}]}}",
+        "jobs.yaml:1: ",
+        "trigger is not on for p/q",
+    ),
+    (
+        "periodic-default-clone-config",
+        "",
+        f"periodics: [{{name: a, interval: 1h, clone_depth: 1, {POD}}}]",
+        "jobs.yaml:1: ",
+        "sets clone_depth",
+    ),
+    ("unknown-fields", "nonsense: 1", "", "config.yaml:1: ", 'unknown key "nonsense"'),
+    (
+        "unknown-fields-all",
+        "",
+        f"periodics: [{{name: a, interval: 1h, odd: 1, {POD}}}]",
+        "jobs.yaml:1: ",
+        'unknown key "odd"',
+    ),
+    (
+        "managed-webhooks",
+        "managed_webhooks: {org_repo_config: {o: {}, o/r: {}}}",
+        "",
+        "config.yaml:1: ",
+        "two hooks would deliver",
+    ),
+    (
+        "mismatched-tide",
+        "tide: {queries: [{orgs: [o], missingLabels: [do-not-merge/hold]}]}",
+        "",
+        "config.yaml:1: ",
+        "hold is",
+    ),
+    (
+        "mismatched-tide-lenient",
+        "tide: {queries: [{orgs: [o], labels: [lgtm]}]}",
+        "",
+        "config.yaml:1: ",
+        "lgtm is not on",
+    ),
+    (
+        "needs-ok-to-test",
+        "tide: {queries: [{orgs: [o], labels: [lgtm], missingLabels: [needs-ok-to-test]}]}",
+        "",
+        "config.yaml:1: ",
+        "/lgtm removes that label",
+    ),
+    (
+        "tide-strict-branch",
+        "tide: {queries: [{orgs: [o]}]}\n"
+        "branch-protection: {protect: true, orgs: {o: {required_status_checks: {strict: true}}}}",
+        "",
+        "config.yaml:2: ",
+        "o is strict, but tide merges there",
+    ),
+    (
+        "tide-context-policy",
+        "tide: {context_options: {required-contexts: [c], orgs: {o: {optional-contexts: [c]}}}}",
+        "",
+        "config.yaml:1: ",
+        'context "c" is both required and optional',
+    ),
+    (
+        "validate-unmanaged-branchconfig-has-no-subconfig",
+        "branch-protection: {orgs: {o: {unmanaged: true, repos: {r: {}}}}}",
+        "",
+        "config.yaml:1: ",
+        "is unmanaged, yet has settings below it",
+    ),
+    ("validate-urls", "status_error_link: 'a b://c'", "", "config.yaml:1: ", "is no URL"),
+]
+
+
+class Tree:
+    def __init__(self, folder: Path, main: str = "", jobs: str = "", plugins: str = "plugins: {o: [trigger]}") -> None:
+        self.folder = folder
+        for name, text in (("config.yaml", main), ("jobs.yaml", jobs), ("plugins.yaml", plugins)):
+            (folder / name).write_text(text)
+
+    def check(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        paths = [f"--{flag}={name}.yaml" for flag, name in (("config-path", "config"), ("job-config-path", "jobs"))]
+        command = [PROGRAM, "checkconfig", *paths, "--plugin-config=plugins.yaml", *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(("name", "main", "jobs", "place", "words"), CASES, ids=[case[0] for case in CASES])
+def test_each_warning_finds_what_it_is_for(
+    tmp_path: Path, name: str, main: str, jobs: str, place: str, words: str
+) -> None:
+    """With file and line; fatal with --strict alone; silent when it is excluded."""
+    tree = Tree(tmp_path, main, jobs)
+    done = tree.check(f"--warnings={name}")
+    [line] = [line for line in done.stdout.splitlines() if line.startswith(f"{place}[{name}] ")]
+    assert words in line
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tree.check(f"--warnings={name}", "--strict").returncode == 1
+    assert f"[{name}]" not in tree.check(f"--exclude-warning={name}").stdout
+
+
+def test_a_clean_configuration_passes(tmp_path: Path) -> None:
+    done = Tree(tmp_path).check("--strict")
+    assert (done.returncode, done.stdout) == (0, "checkconfig passes without any error!\n")
+
+
+def test_what_does_not_load_is_always_fatal(tmp_path: Path) -> None:
+    """Every problem of every file, also for machines and for a workflow."""
+    tree = Tree(tmp_path, "log_level: loud", "periodics:\n- {name: 'a\x07,b', interval: 1h}", "plugins: 5")
+    done = tree.check()
+    assert done.returncode == 1
+    places = {line.split(" ")[0] for line in done.stdout.splitlines()}
+    assert {"config.yaml:1:", "jobs.yaml:2:", "plugins.yaml:1:"} <= places
+    report = json.loads(tree.check("-o", "json").stdout)
+    assert report["passed"] is False
+    assert {"warning": "load", "severity": "error"}.items() <= report["findings"][0].items()
+    shown = tree.check("--format=github").stdout.splitlines()
+    assert any(line.startswith("::error file=config.yaml,line=1,title=checkconfig load::log_level") for line in shown)
+
+
+def test_coercions_and_raw_parts_are_noted(tmp_path: Path) -> None:
+    """They keep nobody from passing."""
+    tree = Tree(tmp_path, "deck: {Spyglass: {lenses: [{lens: {name: n, config: {a: 1}}}]}}")
+    done = tree.check()
+    assert 'config.yaml:1: [note] deck.Spyglass: key "Spyglass" is read as "spyglass"; write it so' in done.stdout
+    assert "config.yaml:1: [note] deck.Spyglass.lenses[0].lens.config: not checked" in done.stdout
+    assert done.returncode == 0
+
+
+def test_required_annotations_and_gerrit(tmp_path: Path) -> None:
+    job = f"presubmits: {{o/r: [{{name: a, annotations: {{owner: x}}, {POD}}}]}}"
+    tree = Tree(tmp_path, "gerrit: {allowed_presubmit_trigger_re: '^/run'}", job)
+    done = tree.check("--required-job-annotations=owner", "--required-job-annotations=team")
+    assert "lacks the annotation team" in done.stdout
+    assert "lacks the annotation owner" not in done.stdout
+    assert done.returncode == 1
+    assert "`/test a`, which gerrit's `^/run` does not allow" in done.stdout
+
+
+def test_the_place_of_a_supplemental_file_says_what_it_may_speak_of(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    for place, scope in ((".", "any"), ("o", "o"), ("o/r", "o/z"), ("o/r/x", "o/r")):
+        (tmp_path / "more" / place).mkdir(parents=True, exist_ok=True)
+        text = f"slack_reporter_configs: {{{scope}: {{channel: c}}}}"
+        (tmp_path / "more" / place / "a_prowconfig.yaml").write_text(text)
+    name = "validate-supplemental-prow-config-hirarchy"
+    done = tree.check("--supplemental-prow-config-dir=more", f"--warnings={name}")
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()[:-1]] == [
+        "more/o/r/a_prowconfig.yaml",
+        "more/o/r/x/a_prowconfig.yaml",
+    ]
+
+
+def test_a_wrong_name_or_format_is_one_line(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    for argument, words in (
+        ("--warnings=nope", "no such warning: nope"),
+        ("--format=xml", "--format is text or github"),
+    ):
+        done = tree.check(argument)
+        assert (done.returncode, words in done.stderr, len(done.stderr.splitlines())) == (2, True, 1)
