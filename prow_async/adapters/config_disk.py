@@ -11,15 +11,15 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 import msgspec
-import pathspec
 
+from prow_async.adapters import prowignore
+from prow_async.adapters.prowignore import Ignored
 from prow_async.api.errors import CannotStart, Problem
 from prow_async.core.config_load import SourceFile
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _YAML = (".yaml", ".yml")
-_IGNORE_FILE = ".prowignore"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -116,21 +116,29 @@ def files_ending(folder: str, suffix: str) -> list[str]:
     return list(_tree(folder, (suffix,)))
 
 
-def _tree(folder: str, endings: tuple[str, ...], ignored: "tuple[_Ignored, ...]" = ()) -> Iterator[str]:
+def _tree(folder: str, endings: tuple[str, ...], ignored: tuple[Ignored, ...] = ()) -> Iterator[str]:
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
-    if any(entry.name == _IGNORE_FILE for entry in entries):
-        ignored = (*ignored, _Ignored(folder))
+    if any(entry.name == prowignore.NAME for entry in entries):
+        ignored = (*ignored, _ignored(folder))
     for entry in entries:
         if entry.name.startswith(".."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if not (ignored and _is_ignored(entry.path + "/", ignored)):
+            if not prowignore.leaves_out(ignored, entry.path + "/"):
                 yield from _tree(entry.path, endings, ignored)
-        elif entry.name.endswith(endings) and not _leads_to_folder(entry):
-            if ignored and _is_ignored(entry.path, ignored):
-                continue
+        elif entry.name.endswith(endings) and not (
+            _leads_to_folder(entry) or prowignore.leaves_out(ignored, entry.path)
+        ):
             yield entry.path
+
+
+def _ignored(folder: str) -> Ignored:
+    path = os.path.join(folder, prowignore.NAME)
+    try:
+        return Ignored(folder, read(path))
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"configuration {path}: cannot be read: {error}") from error
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
@@ -139,32 +147,6 @@ def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-class _Ignored:
-    """What one `.prowignore` says of the tree below it."""
-
-    def __init__(self, folder: str) -> None:
-        path = os.path.join(folder, _IGNORE_FILE)
-        try:
-            lines = read(path).decode(errors="replace").splitlines()
-            self._spec = pathspec.GitIgnoreSpec.from_lines(lines)
-        except (OSError, ValueError) as error:
-            raise CannotStart(f"configuration {path}: cannot be read: {error}") from error
-        self._start = len(folder) + 1
-
-    def verdict(self, path: str) -> bool | None:
-        """Say whether `path` is left out; None where no line is about it."""
-        return self._spec.check_file(path[self._start :]).include
-
-
-def _is_ignored(path: str, ignored: tuple[_Ignored, ...]) -> bool:
-    """Ask the nearest `.prowignore` that has a word on it."""
-    for one in reversed(ignored):
-        verdict = one.verdict(path)
-        if verdict is not None:
-            return verdict
-    return False
 
 
 def _mark(path: str) -> tuple[int, ...]:

@@ -19,12 +19,21 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 _JOB = ("job_namespace", "job_name", "type", "state", "org", "repo", "base_ref", "cluster", "retest")
+_REPO = ("org", "repo")
+_IN_REPO_COUNTERS = (
+    ("lookups", "Questions for in-repo configuration."),
+    ("hits", "Those answered from what is remembered."),
+    ("misses", "Those for which files had to be read."),
+    ("evictions_forced", "Remembered states that had to go for others."),
+    ("evictions_manual", "Remembered states that were found to be of no use."),
+)
 _PLUGIN = ("event_type", "action", "plugin", "took_action")
 _REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _PLUGIN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 _WAIT_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 25, 30, 45, 60, 90, 120, 150, 180)
 _LATENCY_S = (1, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 2700, 3600, 5400, 7200)
 _AGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
+_GIT_S = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 _LOAD_S = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 _LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
@@ -74,6 +83,11 @@ UPSTREAM = (
         ("token_hash", "api_version", "ratelimit_resource"),
         "Nanoseconds until a token's limit starts anew.",
     ),
+    *(Metric(f"inRepoConfigCache_{name}", "counter", _REPO, text) for name, text in _IN_REPO_COUNTERS),
+    Metric("inRepoConfigCache_cache_usage_size", "gauge", (), "States of in-repo configuration that are remembered."),
+    Metric("inRepoConfigCache_GetProwYAML_duration", "histogram", _REPO, "Time to read in-repo configuration.", _GIT_S),
+    Metric("inrepoconfig_git_client_acquisition_duration", "histogram", _REPO, "Time to fetch and merge.", _GIT_S),
+    Metric("inrepoconfig_git_other_duration", "histogram", _REPO, "Time to find and read files.", _GIT_S),
     Metric("github_user_info", "gauge", ("token_hash", "login", "email"), "The account a token belongs to."),
 )
 

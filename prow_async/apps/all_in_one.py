@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from prow_async.adapters import config_files
+from prow_async.adapters.git.command import Remote
 from prow_async.adapters.github import client, credentials
 from prow_async.adapters.inbox import durable
 from prow_async.adapters.kube import clusters
@@ -106,6 +107,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             github=forge,
             inbox=inbox,
             plugins=hook_app.PLUGINS,
+            inrepo=process.in_repo(shell, _remote(shell, github), folder),
             config=config,
             clock=shell.clock,
             ids=shell.ids,
@@ -168,6 +170,10 @@ async def _github(
     (place.folder / "github-token").write_text(small.token)
     who = credentials.FixedToken(small.token)
     return small, client.Client(small.transport, who, shell.metrics, shell.clock)
+
+
+def _remote(shell: process.Shell, github: embedded.GitHub | None) -> Remote:
+    return process.github_remote(shell) if github is None else Remote(github.url, lambda: github.token)
 
 
 def _tokens(path: str, shell: process.Shell) -> tuple[Callable[[], webhook.Tokens], bytes]:

@@ -9,10 +9,12 @@ import msgspec
 import yaml
 
 from prow_async.adapters import config_disk, config_reader
+from prow_async.api.config import Config
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem
 from prow_async.apps import flag_groups, flags, process
 from prow_async.apps.flags import Flag
-from prow_async.core import checkconfig, config_parse, goyaml
+from prow_async.core import checkconfig, config_parse, goyaml, inrepo
+from prow_async.core.config_load import SourceFile
 
 PROGRAM = "prow-async checkconfig"
 FLAGS = (
@@ -27,8 +29,8 @@ FLAGS = (
     Flag("expensive-checks", "bool", False, "look at everything, GitHub too"),
     Flag("strict", "bool", False, "fail when a warning has something to say"),
     Flag("include-default-warnings", "bool", False, "with --warnings: the default ones too"),
-    Flag("prow-yaml-repo-name", "str", "", "org/repo of an in-repo configuration", "in-repo config"),
-    Flag("prow-yaml-path", "str", "", "its file or folder", "in-repo config"),
+    Flag("prow-yaml-repo-name", "str", "", "org/repo whose own configuration to check too"),
+    Flag("prow-yaml-path", "str", "", "its file or folder (default: .prow or .prow.yaml of the job's clone)"),
     Flag("format", "str", "text", "text, or github: annotations of lines in GitHub Actions (ours)"),
     Flag("o", "str", "", "json: one object for machines (ours)"),
 )
@@ -88,6 +90,8 @@ def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
     except ConfigErrors as error:
         yield from (_finding(_LOAD, "error", problem) for problem in error.problems)
         return
+    if parsed["prow-yaml-repo-name"]:
+        yield from _check_in_repo(parsed, read.config)
     facts = _facts(parsed, paths, read)
     for name in names:
         if name in checkconfig.UNCHECKED:
@@ -97,6 +101,34 @@ def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
     for name, check in checkconfig.ALWAYS.items():
         yield from (_finding(name, "error", problem) for problem in check(facts))
     yield from (_finding(_NOTE, "notice", problem) for problem in (*read.warnings, *read.unchecked))
+
+
+def _check_in_repo(parsed: flags.Flags, config: Config) -> Iterator[Finding]:
+    """Check the configuration that a repository keeps itself; keys that nobody reads are errors here, as upstream."""
+    repo = parsed["prow-yaml-repo-name"]
+    if repo.count("/") != 1 or not all(repo.split("/")):
+        raise CannotStart(f"{PROGRAM}: --prow-yaml-repo-name={repo} is no org/repo")
+    path = parsed["prow-yaml-path"] or _in_clone(repo)
+    folder = path if os.path.isdir(path) else ""
+    try:
+        listed = config_disk.job_files(path) if folder else [path]
+        sources = [SourceFile(found, config_disk.read(found)) for found in listed]
+    except OSError as error:
+        raise CannotStart(f"{PROGRAM}: --prow-yaml-path={path}: {error.strerror or error}") from error
+    found = inrepo.parse(repo, sources)
+    problems = [problem for file in found.files for problem in (*file.problems, *file.unknown)]
+    try:
+        inrepo.complete(found, config)
+    except ConfigErrors as error:
+        problems = sorted({*problems, *error.problems})
+    yield from (_finding(_LOAD, "error", problem) for problem in problems)
+
+
+def _in_clone(repo: str) -> str:
+    """Return where a job that checks its own repository has it cloned."""
+    clone = f"/home/prow/go/src/github.com/{repo}"
+    folder = f"{clone}/{inrepo.FOLDER}"
+    return folder if os.path.isdir(folder) else f"{clone}/{inrepo.FILE}"
 
 
 def _finding(name: str, severity: str, problem: Problem) -> Finding:

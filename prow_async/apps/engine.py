@@ -28,6 +28,7 @@ from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.github import GitHub
 from prow_async.ports.inbox import Inbox
+from prow_async.ports.inrepo import InRepo
 from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import JobsOf, Plugin, Reads
@@ -50,6 +51,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     github: GitHub | None = None
     inbox: Inbox | None = None
     plugins: Sequence[Plugin] = ()
+    inrepo: InRepo | None = None
     config: ConfigSource
     clock: Clock
     ids: Ids
@@ -126,7 +128,7 @@ class Engine:
     def _reads(self) -> Reads:
         p = self.parts
         assert p.github is not None
-        return Reads(p.github, p.config.current(), p.clock, self._unfinished_presubmits, p.installation)
+        return Reads(p.github, p.config.current(), p.clock, self._unfinished_presubmits, p.inrepo, p.installation)
 
     async def _unfinished_presubmits(self, org: str, repo: str, number: int) -> list[JobsOf]:
         await self.jobs.wait_synced()

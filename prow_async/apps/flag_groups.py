@@ -14,9 +14,9 @@ CONFIG = (
     Flag("job-config-path", "str", "", "path of the job configuration: a file, or a tree of files"),
     Flag("supplemental-prow-config-dir", "strings", (), "directory of further Prow configuration"),
     Flag("supplemental-prow-configs-filename-suffix", "str", "_prowconfig.yaml", "their file name suffix"),
-    Flag("in-repo-config-cache-size", "int", 200, "entries of the in-repo config cache", "in-repo config"),
-    Flag("cache-dir-base", "str", "", "where in-repo config keeps its clones", "in-repo config"),
-    Flag("moonraker-address", "str", "", "a server of in-repo config", "in-repo config"),
+    Flag("in-repo-config-cache-size", "int", 200, "so many states of in-repo configuration are remembered"),
+    Flag("cache-dir-base", "str", "", "where mirrors of repositories are kept (default: /var/lib/prow-async)"),
+    Flag("moonraker-address", "str", "", "a server of in-repo config", "a server of in-repo configuration"),
     *_CONFIG_OURS,
 )
 KUBERNETES = (

@@ -83,6 +83,7 @@ async def run(shell: process.Shell) -> None:
             github=github,
             inbox=inbox,
             plugins=PLUGINS,
+            inrepo=process.in_repo(shell, process.github_remote(shell)),
             config=config,
             clock=shell.clock,
             ids=shell.ids,

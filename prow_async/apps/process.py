@@ -14,6 +14,8 @@ import structlog
 from prow_async.adapters import clock as clocks
 from prow_async.adapters import config_files, config_reader, logs
 from prow_async.adapters import metrics as metrics_adapter
+from prow_async.adapters.git.command import Remote
+from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.adapters.github import client, credentials, requests
 from prow_async.adapters.github import session as github_session
 from prow_async.adapters.kube import clusters, collection, podlogs
@@ -25,6 +27,8 @@ from prow_async.ports.config import Changes, Snapshot
 from prow_async.ports.transport import Transport
 
 log = structlog.get_logger()
+STATE_DIR = "/var/lib/prow-async"
+"""Where what outlives the process is kept by default."""
 CREATED_BY_PROW = "created-by-prow=true"
 Service = Callable[[], Coroutine[Any, Any, None]]
 Fronts = Callable[[AsyncExitStack], Awaitable[None]]
@@ -99,6 +103,21 @@ def config_paths(values: Mapping[str, Any]) -> config_reader.Paths:
         supplemental_plugin_config_dirs=tuple(values.get("supplemental-plugin-config-dir", ())),
         supplemental_plugin_configs_suffix=plugin_suffix or config_reader.PLUGIN_CONFIG_SUFFIX,
     )
+
+
+def in_repo(shell: Shell, remote: Remote, folder: Path | None = None) -> InRepoConfig:
+    """Read jobs that repositories keep themselves, from mirrors below a folder; by default the one the flags name."""
+    values = shell.flags.values
+    base = folder or Path(values.get("cache-dir-base", "") or STATE_DIR)
+    return InRepoConfig(base / "mirrors", remote, shell.metrics, values.get("in-repo-config-cache-size", 200))
+
+
+def github_remote(shell: Shell) -> Remote:
+    """Return where GitHub's repositories are cloned from, with the token that the flags name."""
+    values = shell.flags.values
+    path = values["github-token-path"]
+    who = credentials.TokenFile(Path(path)) if path else credentials.FixedToken()
+    return Remote(f"https://{values.get('github-host', 'github.com')}", who.token)
 
 
 class Clusters(msgspec.Struct, frozen=True):

@@ -61,8 +61,8 @@ class _Main(msgspec.Struct, frozen=True):
     warnings: tuple[Problem, ...]
 
 
-class _Completed(msgspec.Struct, frozen=True):
-    """A file's jobs as made for one Context."""
+class Completed(msgspec.Struct, frozen=True):
+    """A file's jobs as made for one Context, each with its repo where it has one."""
 
     parsed: ParsedFile
     context: Context
@@ -80,6 +80,47 @@ class _Repo(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
 
 
+Lines = Callable[[goyaml.Path, int], int]
+"""Finds the line of a path, or answers its second argument where the document is not at hand."""
+
+
+def lines_of(document: Callable[[], goyaml.Document | None]) -> Lines:
+    """Return a finder of lines in a document that is read when the first line is asked for."""
+    documents: list[goyaml.Document | None] = []
+
+    def line(at: goyaml.Path, otherwise: int) -> int:
+        if not documents:
+            documents.append(document())
+        return otherwise if documents[0] is None else documents[0].line(at)
+
+    return line
+
+
+def complete_file(file: ParsedFile, context: Context, lines: Lines) -> Completed:
+    """Complete and check every job of a file by itself."""
+    problems: list[Problem] = []
+
+    def finish(
+        parsed: Parsed[J],
+        complete: Callable[[J, str, Context], tuple[J, list[str]]],
+        check: Callable[[J, config.Config], Iterator[str]],
+    ) -> J:
+        job, wrong = complete(parsed.job, parsed.repo, context)
+        for text in [*wrong, *check(job, context.main)]:
+            line = lines((*parsed.path, text.partition(":")[0]), job.source.line)
+            problems.append(Problem(file.path, line, f'job "{job.name}": {text}'))
+        return job
+
+    pre = [
+        (p.repo, finish(p, config_jobs.complete_presubmit, config_check.presubmit_problems)) for p in file.presubmits
+    ]
+    post = [
+        (p.repo, finish(p, config_jobs.complete_postsubmit, config_check.postsubmit_problems)) for p in file.postsubmits
+    ]
+    timed = [finish(p, config_jobs.complete_periodic, config_check.periodic_problems) for p in file.periodics]
+    return Completed(file, context, tuple(pre), tuple(post), tuple(timed), tuple(problems))
+
+
 class Joiner:
     """Joins again and again.
 
@@ -91,7 +132,7 @@ class Joiner:
         self._content = content
         self._main: _Main | None = None
         self._context: Context | None = None
-        self._completed: dict[str, _Completed] = {}
+        self._completed: dict[str, Completed] = {}
         self._repos: dict[tuple[str, str], _Repo] = {}
 
     def join(self, files: Files, settled: Collection[str] = (), now_s: float | None = None) -> Joined:
@@ -183,46 +224,14 @@ class Joiner:
         data = self._content(path)
         return None if data is None else goyaml.load(data, path)
 
-    def _lines(self, path: str) -> Callable[[goyaml.Path, int], int]:
-        """Return a finder of lines; it answers its second argument for a file whose bytes are not at hand."""
-        documents: list[goyaml.Document | None] = []
+    def _lines(self, path: str) -> Lines:
+        return lines_of(lambda: self._document(path))
 
-        def line(at: goyaml.Path, otherwise: int) -> int:
-            if not documents:
-                documents.append(self._document(path))
-            return otherwise if documents[0] is None else documents[0].line(at)
-
-        return line
-
-    def _complete(self, file: ParsedFile, context: Context) -> _Completed:
+    def _complete(self, file: ParsedFile, context: Context) -> Completed:
         known = self._completed.get(file.path)
         if known is not None and known.parsed is file and known.context is context:
             return known
-        problems: list[Problem] = []
-        lines = self._lines(file.path)
-
-        def finish(
-            parsed: Parsed[J],
-            complete: Callable[[J, str, Context], tuple[J, list[str]]],
-            check: Callable[[J, config.Config], Iterator[str]],
-        ) -> J:
-            job, wrong = complete(parsed.job, parsed.repo, context)
-            for text in [*wrong, *check(job, context.main)]:
-                line = lines((*parsed.path, text.partition(":")[0]), job.source.line)
-                problems.append(Problem(file.path, line, f'job "{job.name}": {text}'))
-            return job
-
-        pre = [
-            (p.repo, finish(p, config_jobs.complete_presubmit, config_check.presubmit_problems))
-            for p in file.presubmits
-        ]
-        post = [
-            (p.repo, finish(p, config_jobs.complete_postsubmit, config_check.postsubmit_problems))
-            for p in file.postsubmits
-        ]
-        timed = [finish(p, config_jobs.complete_periodic, config_check.periodic_problems) for p in file.periodics]
-        done = _Completed(file, context, tuple(pre), tuple(post), tuple(timed), tuple(problems))
-        self._completed[file.path] = done
+        done = self._completed[file.path] = complete_file(file, context, self._lines(file.path))
         return done
 
     def _by_repo(
@@ -238,7 +247,7 @@ class Joiner:
             known = self._repos.get((kind, repo))
             fits = known is not None and _same(known.jobs, listed) and (not known.problems or known.settled == settled)
             if known is None or not fits:
-                sound = [job for job in listed if not any(_broken(job))]
+                sound = [job for job in listed if comparable(job)]
                 found = tuple(config_check_all.repo_problems(kind, repo, sound, settled))
                 known = self._repos[kind, repo] = _Repo(tuple(listed), settled, found)
             out[repo] = known.jobs
@@ -263,7 +272,7 @@ def _same(left: Sequence[object], right: Sequence[object]) -> bool:
     return len(left) == len(right) and all(a is b for a, b in zip(left, right, strict=True))
 
 
-def _broken(job: Presubmit | Postsubmit) -> Iterator[bool]:
-    """Yield whether each branch list fails to compile; such jobs are reported elsewhere and compared with nobody."""
-    for listed in (job.branches, job.skip_branches):
-        yield bool(listed) and patterns.problem("|".join(listed)) is not None
+def comparable(job: Presubmit | Postsubmit) -> bool:
+    """Say whether a job's branch patterns compile; those of others are reported, and compared with nobody's."""
+    listed = (job.branches, job.skip_branches)
+    return all(not patterns_ or patterns.problem("|".join(patterns_)) is None for patterns_ in listed)

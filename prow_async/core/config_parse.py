@@ -53,6 +53,7 @@ _PROW_PART = frozenset({"branch-protection", "slack_reporter_configs", "tide"})
 _TIDE_PART = frozenset({"merge_method", "queries"})
 """What a supplemental file may set."""
 _JOB_PART = goconvert.object_of(JOB_KEYS)
+_IN_REPO = goconvert.object_of({key: shape for key, shape in JOB_KEYS.items() if key != "periodics"})
 
 
 def parse(path: str, data: bytes, is_main: bool = False) -> ParsedFile:
@@ -123,6 +124,32 @@ def parse_supplemental(path: str, data: bytes) -> ParsedFile:
         warnings=(*document.problems, *reading.problems(reading.report.warnings)),
         unknown=reading.problems(reading.report.unknown),
         unchecked=reading.problems(reading.report.unchecked),
+    )
+
+
+def parse_in_repo(path: str, data: bytes, repo: str) -> ParsedFile:
+    """Read a file of in-repo configuration: presets, and flat lists of the jobs of `repo`.
+
+    Never raises for bad input: what is wrong stands in `problems`, with lines.
+    """
+    try:
+        document = goyaml.load(data, path)
+    except ConfigErrors as error:
+        return ParsedFile(path=path, problems=error.problems)
+    reading, top = _Reading(path, document), Report()
+    parts = _IN_REPO({} if document.value is None else document.value, top)
+    reading.add(top)
+    if parts is goconvert.DROP:
+        parts = {}
+    presets = reading.items(parts.get("presets"), ("presets",), jobconfig.Preset)
+    return ParsedFile(
+        path=path,
+        presets=tuple(ParsedPreset(preset, path, document.line(at)) for preset, at in presets),
+        presubmits=tuple(reading.jobs(parts.get("presubmits"), ("presubmits",), repo, jobconfig.Presubmit)),
+        postsubmits=tuple(reading.jobs(parts.get("postsubmits"), ("postsubmits",), repo, jobconfig.Postsubmit)),
+        problems=reading.problems(reading.report.errors),
+        warnings=(*document.problems, *reading.problems(reading.report.warnings)),
+        unknown=reading.problems(reading.report.unknown),
     )
 
 

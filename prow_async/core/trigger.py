@@ -53,6 +53,8 @@ class PullFacts(msgspec.Struct, frozen=True, kw_only=True):
     event: PullRequestEvent
     plan: Plan
     presubmits: tuple[Presubmit, ...]
+    note: str = ""
+    """Why the repository's own jobs are not among them; "" where they are, or it keeps none."""
     bot_login: str = ""
     author: trust.Verdict = trust.Verdict(False, "nobody asked who the author is")
     labels: tuple[str, ...] | None = None
@@ -128,6 +130,8 @@ def decide(facts: PullFacts) -> Decision:
     event, build = facts.event, facts.plan.build
     aborts = tuple(_abort(job, event) for job in facts.unfinished) if facts.plan.abort else ()
     words = [f"pull request {facts.origin.full_repo}#{event.number} {event.action}"]
+    if facts.note:
+        words.append(facts.note)
     if aborts:
         words.append(f"aborts: {', '.join(sorted({job.job for job in facts.unfinished}))}")
     why_not = refusal(facts)

@@ -31,6 +31,8 @@ class CommentFacts(msgspec.Struct, frozen=True, kw_only=True):
     pull: trust.Verdict
     """Of the pull request. Equals `commenter` where that one is trusted: then nobody asked."""
     labels: tuple[str, ...]
+    note: str = ""
+    """Why the repository's own jobs are not among the presubmits; "" where they are, or it keeps none."""
     pr: PullRequest | None = None
     base_sha: str = ""
     statuses: tuple[Status, ...] = ()
@@ -38,11 +40,14 @@ class CommentFacts(msgspec.Struct, frozen=True, kw_only=True):
     comments: tuple[Comment, ...] = ()
 
 
+def is_due(comment: GenericComment) -> bool:
+    """True for a new comment on an open pull request: only there a command can stand."""
+    return comment.action == "created" and comment.is_pr and comment.issue_state == "open"
+
+
 def concerns(comment: GenericComment, presubmits: tuple[Presubmit, ...]) -> bool:
     """True for a new comment on an open pull request that holds a command, or a job's own trigger."""
-    if comment.action != "created" or not comment.is_pr or comment.issue_state != "open":
-        return False
-    return commands.concerns(commands.without_code(comment.body), presubmits)
+    return is_due(comment) and commands.concerns(commands.without_code(comment.body), presubmits)
 
 
 def course(facts: CommentFacts) -> Course:
@@ -81,6 +86,8 @@ def wants_comments(facts: CommentFacts) -> bool:
 def decide(facts: CommentFacts) -> Decision:
     """Return labels, then a reply, or the clean-up and the ProwJobs to create."""
     where = f"comment by {facts.comment.user.login} on {facts.origin.full_repo}#{facts.comment.number}"
+    if facts.note:
+        where = f"{where}\n{facts.note}"
     match course(facts):
         case "refuse":
             reply = _reply(facts, trigger_texts.untrusted(facts.origin), facts.pull.why)

@@ -19,6 +19,8 @@ class PushFacts(msgspec.Struct, frozen=True, kw_only=True):
     origin: trigger_jobs.Origin
     event: PushEvent
     postsubmits: tuple[Postsubmit, ...]
+    note: str = ""
+    """Why the repository's own jobs are not among them; "" where they are, or it keeps none."""
 
 
 def concerns(event: PushEvent) -> bool:
@@ -37,4 +39,5 @@ def decide(facts: PushFacts) -> Decision:
     event = facts.event
     choices = filters.choose_postsubmits(facts.postsubmits, event.branch, changed_files(event))
     creates = trigger_jobs.create_postsubmits(facts.origin, newjob.push_refs(event), choices)
-    return Decision(creates, f"push of {event.after} to {event.ref}\n{filters.explain(choices)}")
+    words = (f"push of {event.after} to {event.ref}", facts.note, filters.explain(choices))
+    return Decision(creates, "\n".join(filter(None, words)))

@@ -12,11 +12,33 @@ import anyio
 import msgspec
 
 from prow_async.api.actions import Decision
-from prow_async.api.github import Comment, GenericComment, IssueCommentEvent, PullRequestEvent, PushEvent, Repo
-from prow_async.core import commands, filters, replies, trigger, trigger_comment, trigger_jobs, trigger_push, trust
+from prow_async.api.errors import ConfigErrors, Refused
+from prow_async.api.github import (
+    Comment,
+    GenericComment,
+    IssueCommentEvent,
+    PullRequest,
+    PullRequestEvent,
+    PushEvent,
+    Repo,
+)
+from prow_async.api.inrepo import RepoJobs, Wanted
+from prow_async.api.jobconfig import Presubmit
+from prow_async.core import (
+    commands,
+    filters,
+    inrepo,
+    replies,
+    trigger,
+    trigger_comment,
+    trigger_jobs,
+    trigger_push,
+    trust,
+)
 from prow_async.ports.plugin import Command, Event, Help, Plugin, Reads
 
 Facts = trigger.PullFacts | trigger_comment.CommentFacts | trigger_push.PushFacts
+NOTE_CHARS = 2000
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -32,7 +54,7 @@ async def gather(reads: Reads, event: Event, guid: str) -> Facts | None:
         case GenericComment():
             return await _gather_comment(reads, event, guid)
         case PushEvent():
-            return _gather_push(reads, event, guid)
+            return await _gather_push(reads, event, guid)
         case IssueCommentEvent():
             return None
 
@@ -53,11 +75,16 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
     pr, number = event.pull_request, event.number or event.pull_request.number
     occasion = f"pull request {_full_name(event.repository)}#{number} {event.action} by {event.sender.login}"
     origin = _origin(reads, event.repository, guid, occasion)
-    presubmits = reads.snapshot.config.presubmits.get(origin.full_repo, ())
-    if plan is None or not presubmits:
+    if plan is None:
+        return None
+    builds = plan.build != "no"  # a pull request that starts nothing needs no look into it
+    presubmits, note, base_sha = await _presubmits(reads, origin, pr if builds else None)
+    if not presubmits and not note and not (_keeps_own(reads, origin) and not builds):
         return None
     bot = await reads.github.bot_user()
-    facts = trigger.PullFacts(origin=origin, event=event, plan=plan, presubmits=presubmits, bot_login=bot.login)
+    facts = trigger.PullFacts(
+        origin=origin, event=event, plan=plan, presubmits=presubmits, note=note, bot_login=bot.login
+    )
 
     async def author() -> trust.Verdict:
         return await _judge(reads, origin, pr.user.login, bot.login) if plan.asks_trust else facts.author
@@ -77,8 +104,7 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
         return facts
     wants = filters.wants_files(trigger.request(), presubmits, pr.base.ref)
     base_sha, files = await _both(
-        lambda: reads.github.branch_sha(origin.org, origin.repo.name, pr.base.ref),
-        lambda: _files(reads, origin, number, wants),
+        lambda: _base_sha(reads, origin, pr, base_sha), lambda: _files(reads, origin, number, wants)
     )
     return msgspec.structs.replace(facts, base_sha=base_sha, files=files)
 
@@ -86,7 +112,14 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
 async def _gather_comment(reads: Reads, event: GenericComment, guid: str) -> trigger_comment.CommentFacts | None:
     occasion = f"comment by {event.user.login} on {_full_name(event.repo)}#{event.number}"
     origin = _origin(reads, event.repo, guid, occasion)
-    presubmits = reads.snapshot.config.presubmits.get(origin.full_repo, ())
+    if not trigger_comment.is_due(event):
+        return None
+    pr = None
+    if _keeps_own(reads, origin):
+        if replies.wrote(event.user.login, (await reads.github.bot_user()).login):
+            return None
+        pr = await reads.github.pull(origin.org, origin.repo.name, event.number)
+    presubmits, note, base_sha = await _presubmits(reads, origin, pr)
     if not trigger_comment.concerns(event, presubmits):
         return None
     bot = await reads.github.bot_user()
@@ -109,6 +142,9 @@ async def _gather_comment(reads: Reads, event: GenericComment, guid: str) -> tri
         commenter=commenter,
         pull=pull,
         labels=labels,
+        pr=pr,
+        base_sha=base_sha,
+        note=note,
     )
     if trigger_comment.course(facts) != "run":
         return facts
@@ -119,7 +155,7 @@ async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trig
     """Read what choosing jobs takes: the pull request; its statuses for a retest; its files if any job looks."""
     origin, number = facts.origin, facts.comment.number
     org, repo = origin.org, origin.repo.name
-    pr = await reads.github.pull(org, repo, number)
+    pr = facts.pr or await reads.github.pull(org, repo, number)
     facts = msgspec.structs.replace(facts, pr=pr)
     if commands.wants_statuses(facts.comment.body):
         facts = msgspec.structs.replace(facts, statuses=await reads.github.combined_status(org, repo, pr.head.sha))
@@ -129,19 +165,59 @@ async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trig
         return await reads.github.comments(org, repo, number) if trigger_comment.wants_comments(facts) else ()
 
     base_sha, (files, old) = await _both(
-        lambda: reads.github.branch_sha(org, repo, pr.base.ref),
+        lambda: _base_sha(reads, origin, pr, facts.base_sha),
         lambda: _both(lambda: _files(reads, origin, number, wants), comments),
     )
     return msgspec.structs.replace(facts, base_sha=base_sha, files=files, comments=old)
 
 
-def _gather_push(reads: Reads, event: PushEvent, guid: str) -> trigger_push.PushFacts | None:
+async def _gather_push(reads: Reads, event: PushEvent, guid: str) -> trigger_push.PushFacts | None:
     occasion = f"push of {event.after} to {_full_name(event.repository)} {event.ref} by {event.sender.login}"
     origin = _origin(reads, event.repository, guid, occasion)
-    postsubmits = reads.snapshot.config.postsubmits.get(origin.full_repo, ())
-    if not postsubmits or not trigger_push.concerns(event):
+    if not trigger_push.concerns(event):
         return None
-    return trigger_push.PushFacts(origin=origin, event=event, postsubmits=postsubmits)
+    jobs, note = await _jobs(reads, origin, event.after, ())
+    if not jobs.postsubmits and not note:
+        return None
+    return trigger_push.PushFacts(origin=origin, event=event, postsubmits=jobs.postsubmits, note=note)
+
+
+def _keeps_own(reads: Reads, origin: trigger_jobs.Origin) -> bool:
+    """Say whether the repository's own configuration counts."""
+    section = reads.snapshot.config.in_repo_config
+    return reads.inrepo is not None and section.is_enabled(origin.org, origin.repo.name)
+
+
+async def _presubmits(
+    reads: Reads, origin: trigger_jobs.Origin, pr: PullRequest | None
+) -> tuple[tuple[Presubmit, ...], str, str]:
+    """Return the presubmits of a pull request, why its repository's own do not count, and the base's commit.
+
+    The static ones alone, and no commit, where there are no others, or `pr` is None.
+    """
+    if pr is None or not _keeps_own(reads, origin):
+        return inrepo.static(reads.snapshot.config, origin.full_repo).presubmits, "", ""
+    base_sha = await reads.github.branch_sha(origin.org, origin.repo.name, pr.base.ref)
+    jobs, note = await _jobs(reads, origin, base_sha, (pr.head.sha,))
+    return jobs.presubmits, note, base_sha
+
+
+async def _jobs(
+    reads: Reads, origin: trigger_jobs.Origin, base_sha: str, heads: tuple[str, ...]
+) -> tuple[RepoJobs, str]:
+    """Return the jobs of a repository in a certain state; the static ones, and why, where its own are of no use."""
+    config, full = reads.snapshot.config, origin.full_repo
+    if reads.inrepo is None or not _keeps_own(reads, origin):
+        return inrepo.static(config, full), ""
+    wanted = Wanted(org=origin.org, repo=origin.repo.name, base_sha=base_sha, heads=heads)
+    try:
+        return await reads.inrepo.jobs(config, wanted), ""
+    except (ConfigErrors, Refused) as error:
+        return inrepo.static(config, full), f"the repository's own jobs do not count: {error}"[:NOTE_CHARS]
+
+
+async def _base_sha(reads: Reads, origin: trigger_jobs.Origin, pr: PullRequest, known: str) -> str:
+    return known or await reads.github.branch_sha(origin.org, origin.repo.name, pr.base.ref)
 
 
 def _origin(reads: Reads, repo: Repo, guid: str, occasion: str) -> trigger_jobs.Origin:

@@ -13,6 +13,7 @@ from prow_async.api.github import GenericComment, IssueCommentEvent, PullRequest
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import Snapshot
 from prow_async.ports.github import GitHub
+from prow_async.ports.inrepo import InRepo
 
 Event = PullRequestEvent | IssueCommentEvent | PushEvent | GenericComment
 
@@ -49,6 +50,8 @@ class Reads(msgspec.Struct, frozen=True):
     clock: Clock
     unfinished_presubmits: Callable[[str, str, int], Awaitable[list[JobsOf]]]
     """Unfinished presubmit ProwJobs of (org, repo, pull number)."""
+    inrepo: InRepo | None
+    """Jobs that repositories keep themselves; None where this process has no way to them."""
     installation: str
     """First part of every derived name (core/identity)."""
 

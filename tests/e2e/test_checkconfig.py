@@ -188,3 +188,24 @@ def test_a_wrong_name_or_format_is_one_line(tmp_path: Path) -> None:
     ):
         done = tree.check(argument)
         assert (done.returncode, words in done.stderr, len(done.stderr.splitlines())) == (2, True, 1)
+
+
+def test_a_repository_s_own_configuration_is_checked_beside_the_static_one(tmp_path: Path) -> None:
+    """Strictly: a key that nobody reads is an error there."""
+    tree = Tree(tmp_path, jobs=f"presubmits: {{o/r: [{{name: a, {POD}}}]}}")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / ".prowignore").write_text("skip*")
+    (tmp_path / "own" / "skip.yaml").write_text("[")
+    file = tmp_path / "own" / "jobs.yaml"
+    asked = ("--prow-yaml-repo-name=o/r", "--prow-yaml-path=own", "--exclude-warning=non-decorated-jobs")
+    file.write_text(f"presubmits: [{{name: b, {POD}}}]")
+    assert (tree.check(*asked).returncode, tree.check(*asked).stderr) == (0, "")
+    file.write_text(f"presubmits:\n- {{name: a, odd: 1, {POD}}}\n- {{name: c, cluster: secret, {POD}}}")
+    done = tree.check(*asked)
+    assert done.returncode == 1
+    assert [line.partition(" [")[0] for line in done.stdout.splitlines()] == [
+        *("own/jobs.yaml:2:", "own/jobs.yaml:2:", "own/jobs.yaml:3:")
+    ]
+    for flag in ("--prow-yaml-repo-name=o", "--prow-yaml-path=nowhere"):
+        done = tree.check("--prow-yaml-repo-name=o/r", "--prow-yaml-path=own", flag)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)

@@ -1,0 +1,31 @@
+"""`.prowignore`: which files of a tree are not configuration, in the syntax of gitignore."""
+
+from collections.abc import Sequence
+
+import pathspec
+
+NAME = ".prowignore"
+
+
+class Ignored:
+    """What one such file says of the tree below it.
+
+    Args:
+        folder: where it stands; "" is the top. Paths asked about begin with it.
+
+    Raises ValueError for a line that does not read.
+    """
+
+    def __init__(self, folder: str, content: bytes) -> None:
+        self._spec = pathspec.GitIgnoreSpec.from_lines(content.decode(errors="replace").splitlines())
+        self._start = len(folder) + 1 if folder else 0
+
+    def verdict(self, path: str) -> bool | None:
+        """Say whether `path` (a folder ends in a slash) is left out; None where no line is about it."""
+        return self._spec.check_file(path[self._start :]).include
+
+
+def leaves_out(every: Sequence[Ignored], path: str) -> bool:
+    """Ask the nearest file, the last in `every`, that has a word on it."""
+    verdicts = (one.verdict(path) for one in reversed(every))
+    return next((verdict for verdict in verdicts if verdict is not None), False)

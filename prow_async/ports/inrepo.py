@@ -1,0 +1,15 @@
+"""In-repo configuration: the jobs of a repository, its own among them."""
+
+from typing import Protocol
+
+from prow_async.api.config import Config
+from prow_async.api.inrepo import RepoJobs, Wanted
+
+
+class InRepo(Protocol):
+    async def jobs(self, config: Config, wanted: Wanted) -> RepoJobs:
+        """Return all jobs of a repository in a certain state, those of the static configuration first.
+
+        Raises: Retry for trouble on the way to it; Refused when its heads do not merge or a commit is gone;
+        ConfigErrors for what is wrong with its files, with their paths and lines.
+        """

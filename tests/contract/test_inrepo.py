@@ -1,0 +1,245 @@
+"""In-repo configuration from real repositories: what counts, what is remembered, what is refused."""
+
+import shutil
+import socket
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import anyio
+import pytest
+
+from prow_async.adapters.git import inrepo as adapter
+from prow_async.adapters.git.command import Remote
+from prow_async.adapters.git.inrepo import InRepoConfig
+from prow_async.api.config import Config
+from prow_async.api.errors import ConfigErrors, Refused, Retry
+from prow_async.api.inrepo import RepoJobs, Wanted
+from prow_async.core import inrepo
+from tests.gitrepo import Origin
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def job(name: str) -> str:
+    return f"presubmits: [{{name: {name}, spec: {{containers: [{{image: i}}]}}}}]\n"
+
+
+class Counts:
+    """Counts what is counted."""
+
+    def __init__(self) -> None:
+        self.found: Counter[str] = Counter()
+
+    def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
+        assert labels == {"org": "o", "repo": "r"}
+        self.found[name.removeprefix("inRepoConfigCache_")] += int(by)
+
+    def gauge(self, name: str, value: float, /, **labels: str) -> None: ...
+
+    def replace(self, name: str, rows: Iterable[tuple[Mapping[str, str], float]]) -> None: ...
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None: ...
+
+
+class Place:
+    """An origin, and what reads it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.origin = Origin(folder / "server")
+        self.config = Config()
+        self.config.in_repo_config.allowed_clusters["*"] = ("default",)
+        self.start()
+
+    def start(self, base: str = "") -> None:
+        """As a new process does."""
+        self.counts = Counts()
+        remote = Remote(base or f"file://{self.folder / 'server'}")
+        self.reader = InRepoConfig(self.folder / "mirrors", remote, self.counts)
+
+    async def jobs(self, base: str, *heads: str) -> RepoJobs:
+        return await self.reader.jobs(self.config, Wanted(org="o", repo="r", base_sha=base, heads=heads))
+
+    async def names(self, base: str, *heads: str) -> list[str]:
+        return [found.name for found in (await self.jobs(base, *heads)).presubmits]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+async def test_a_pull_request_is_read_as_merged(place: Place) -> None:
+    """Base and head each brought something since they parted; a batch has all heads."""
+    root = place.origin.commit({".prow/a.yaml": job("a"), "code": "1"})
+    base = place.origin.commit({".prow/b.yaml": job("b")}, root)
+    head = place.origin.commit({".prow/c.yaml": job("c"), ".prow/a.yaml": None}, root)
+    other = place.origin.commit({".prow/sub/d.yml": job("d")}, root)
+    assert await place.names(root) == ["a"]
+    assert await place.names(base, head) == ["b", "c"]
+    assert await place.names(base, head, other) == ["b", "c", "d"]
+
+
+async def test_the_folder_hides_the_file_and_ignore_files_count(place: Place) -> None:
+    commit = place.origin.commit
+    alone = commit({".prow.yaml": job("file")})
+    both = commit({".prow.yaml": job("file"), ".prow/read.me": "no YAML"})
+    other = commit({".prow.yml": job("x"), "prow.yaml": job("y")})
+    ignored = commit(
+        {
+            ".prowignore": "skipped*\n",
+            ".prow/skipped.yaml": "not: [even",
+            ".prow/a.yaml": job("a"),
+            ".prow/in/.prowignore": "*\n!kept.yaml\n",
+            ".prow/in/kept.yaml": job("kept"),
+            ".prow/in/gone.yaml": job("gone"),
+            ".prow/in/skipped1.yaml": job("gone-too"),
+        }
+    )
+    assert await place.names(alone) == ["file"]
+    assert await place.names(both) == []
+    assert await place.names(other) == []
+    assert await place.names(ignored) == ["a", "kept"]
+
+
+async def test_links_are_not_followed(place: Place) -> None:
+    sha = place.origin.commit({"there": job("a")}, link={".prow.yaml": "there"})
+    inside = place.origin.commit({".prow/b.yaml": job("b")}, link={".prow/a.yaml": "/etc/passwd"})
+    assert await place.names(sha) == []
+    assert await place.names(inside) == ["b"]
+
+
+async def test_an_unrelated_push_reads_no_file(place: Place) -> None:
+    root = place.origin.commit({".prow/a.yaml": job("a"), "code": "1"})
+    await place.jobs(root)
+    assert place.counts.found == Counter(lookups=1, misses=1)
+    pushed = place.origin.commit({"code": "2"}, root)
+    assert await place.names(pushed) == ["a"]
+    assert await place.names(pushed) == ["a"]
+    assert place.counts.found == Counter(lookups=3, misses=1, hits=2)
+    changed = place.origin.commit({".prow/a.yaml": job("b")}, pushed)
+    assert await place.names(changed) == ["b"]
+    assert place.counts.found == Counter(lookups=4, misses=2, hits=2)
+
+
+async def test_a_new_configuration_completes_anew_without_git(place: Place) -> None:
+    root = place.origin.commit({".prow.yaml": job("a")})
+    await place.jobs(root)
+    shutil.rmtree(place.folder / "mirrors")
+    place.origin.folder.rename(place.folder / "away")
+    place.config = Config(pod_namespace="elsewhere", in_repo_config=place.config.in_repo_config)
+    assert (await place.jobs(root)).presubmits[0].namespace == "elsewhere"
+
+
+async def test_mirrors_outlive_the_process_and_the_server(place: Place) -> None:
+    root = place.origin.commit({".prow/a.yaml": job("a"), ".prow/b.yaml": job("b")})
+    head = place.origin.commit({".prow/c.yaml": job("c")}, root)
+    await place.jobs(root, head)
+    place.origin.folder.rename(place.folder / "away")
+    place.start()
+    assert await place.names(root, head) == ["a", "b", "c"]
+
+
+async def test_only_blobs_that_are_read_are_fetched(place: Place) -> None:
+    root = place.origin.commit({".prow/a.yaml": job("a"), "large": "x" * 100_000, "other": "y"})
+    await place.jobs(root)
+    [mirror] = (place.folder / "mirrors" / "o").glob("*.git")
+    packs = sum(pack.stat().st_size for pack in mirror.rglob("*.pack"))
+    assert packs < 5_000
+
+
+async def test_a_damaged_mirror_is_made_anew(place: Place) -> None:
+    root = place.origin.commit({".prow.yaml": job("a")})
+    await place.jobs(root)
+    [mirror] = (place.folder / "mirrors" / "o").glob("*.git")
+    for pack in mirror.rglob("*.pack"):
+        pack.chmod(0o600)
+        pack.write_bytes(b"no pack")
+    (mirror / "config").write_text("[broken")
+    place.start()
+    assert await place.names(root) == ["a"]
+
+
+async def test_what_cannot_be_had_is_refused_or_tried_again(place: Place) -> None:
+    root = place.origin.commit({"code": "1\n", ".prow.yaml": job("a")})
+    one, two = (place.origin.commit({"code": text}, root) for text in ("2\n", "3\n"))
+    stranger = place.origin.commit({"another": "history"})
+    for heads, told in (((two,), "they conflict"), (("0" * 40,), "does not give"), ((stranger,), "cannot be merged")):
+        with pytest.raises(Refused, match=told):
+            await place.jobs(one, *heads)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        place.start(f"http://127.0.0.1:{closed.getsockname()[1]}")
+        shutil.rmtree(place.folder / "mirrors")
+        with pytest.raises(Retry, match="does not give"):
+            await place.jobs(root)
+
+
+HOSTILE = [
+    Wanted(org="..", repo="r", base_sha="a" * 40),
+    Wanted(org="o", repo="../r", base_sha="a" * 40),
+    Wanted(org="-o", repo="r", base_sha="a" * 40),
+    Wanted(org="o", repo="r\n", base_sha="a" * 40),
+    Wanted(org="o", repo="", base_sha="a" * 40),
+    Wanted(org="o", repo="r", base_sha="--upload-pack=touch x"),
+    Wanted(org="o", repo="r", base_sha="main"),
+    Wanted(org="o", repo="r", base_sha="a" * 40, heads=("+refs/heads/*:refs/heads/*",)),
+    Wanted(org="o", repo="r", base_sha="a" * 40, heads=("A" * 40,)),
+]
+
+
+@pytest.mark.parametrize("wanted", HOSTILE, ids=repr)
+async def test_hostile_names_never_reach_git(place: Place, wanted: Wanted) -> None:
+    with pytest.raises(Refused, match=r"is no (repository|commit)"):
+        await place.reader.jobs(place.config, wanted)
+    assert not (place.folder / "mirrors").exists()
+
+
+async def test_a_remote_helper_is_never_run(place: Place) -> None:
+    """A base of `ext::` would run a command."""
+    mark = place.folder / "mark"
+    place.start(f"ext::sh -c 'touch {mark}' ")
+    with pytest.raises(Refused):
+        await place.jobs("a" * 40)
+    assert not mark.exists()
+
+
+async def test_problems_and_sizes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = place.origin.commit({".prow/a.yaml": job("a"), ".prow/b.yaml": "\npresubmits: [{name: '?'}]"})
+    with pytest.raises(ConfigErrors) as caught:
+        await place.jobs(bad)
+    assert {(problem.file, problem.line) for problem in caught.value.problems} == {(".prow/b.yaml", 2)}
+    fat = place.origin.commit({".prow/a.yaml": "#" * 3000, ".prow/b.yaml": "#" * 3000})
+    many = place.origin.commit({f".prow/{number}.yaml": "" for number in range(20)})
+    monkeypatch.setattr(inrepo, "MAX_BYTES", 5000)
+    monkeypatch.setattr(inrepo, "MAX_FILES", 10)
+    for sha, told in ((fat, "larger than 5000 bytes"), (many, "holds 20 files; 10 are allowed")):
+        with pytest.raises(Refused, match=told):
+            await place.jobs(sha)
+
+
+async def test_many_at_once_ask_git_once(place: Place) -> None:
+    root = place.origin.commit({".prow.yaml": job("a")})
+    async with anyio.create_task_group() as group:
+        for _ in range(30):
+            group.start_soon(place.jobs, root)
+    assert place.counts.found == Counter(lookups=30, hits=29, misses=1)
+
+
+async def test_old_commits_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mirror stays bounded, and what was forgotten is fetched again."""
+    monkeypatch.setattr(adapter.mirror, "KEPT_COMMITS", 2)
+    monkeypatch.setattr(adapter.mirror, "_GC_EVERY", 1)
+    shas = [place.origin.commit({".prow.yaml": job(f"j{number}")}) for number in range(5)]
+    for sha in shas:
+        await place.jobs(sha)
+    [mirror] = (place.folder / "mirrors" / "o").glob("*.git")
+    assert len(list((mirror / "refs" / "prow" / "seen").glob("*"))) <= 2
+    place.start()
+    assert await place.names(shas[0]) == ["j0"]

@@ -1,0 +1,144 @@
+"""trigger where a repository keeps jobs of its own: which state is asked for, and what happens when it is no use."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from prow_async.api.config import Config
+from prow_async.api.config_sections import InRepoConfig
+from prow_async.api.errors import ConfigErrors, Problem, ProwError, Refused, Retry
+from prow_async.api.github import Label, PullRequestEvent, PushEvent, User
+from prow_async.api.inrepo import RepoJobs, Wanted
+from prow_async.api.plugin_config import Trigger
+from prow_async.core import inrepo
+from prow_async.core.config_load import SourceFile
+from prow_async.plugins import trigger as plugin
+from prow_async.ports.config import Snapshot
+from prow_async.ports.plugin import Event, Reads
+from tests.unit.core import samples
+from tests.unit.plugins.test_trigger import MEMBER, UNIT, World, brief, event, reads
+
+pytestmark = pytest.mark.anyio
+
+OWN = """
+presubmits:
+- {name: own, always_run: true, spec: {containers: [{image: i}]}}
+- {name: odd, trigger: '^please', rerun_command: please, spec: {containers: [{image: i}]}}
+postsubmits: [{name: post, spec: {containers: [{image: i}]}}]
+"""
+
+
+class Repository:
+    """A repository whose files say the same in every state, or which cannot be read."""
+
+    def __init__(self, files: str = OWN, error: ProwError | None = None) -> None:
+        self.files = files
+        self.error = error
+        self.asked: list[Wanted] = []
+
+    async def jobs(self, config: Config, wanted: Wanted) -> RepoJobs:
+        self.asked.append(wanted)
+        if self.error is not None:
+            raise self.error
+        return inrepo.complete(inrepo.parse(wanted.full_name, [SourceFile(".prow.yaml", self.files.encode())]), config)
+
+
+def reading(world: World, repository: Repository, static: bool = True) -> Reads:
+    section = InRepoConfig(enabled={"o": True}, allowed_clusters={"*": ("default",)})
+    found = reads(world, Trigger(), (UNIT,) if static else ())
+    config = msgspec.structs.replace(found.snapshot.config, in_repo_config=section)
+    snapshot = Snapshot(config, found.snapshot.plugins, 0.0, "digest")
+    return msgspec.structs.replace(found, snapshot=snapshot, inrepo=repository)
+
+
+async def settle(
+    of: Event, repository: Repository, static: bool = True, **world: Any
+) -> tuple[list[str], str, list[str]]:
+    place = World(**world)
+    facts = await plugin.gather(reading(place, repository, static), of, samples.GUID)
+    if facts is None:
+        return [], "(not for trigger)", place.asked
+    decision = plugin.decide(facts)
+    return [brief(action) for action in decision.actions], decision.why, place.asked
+
+
+def comment(body: str, by: str = "ben") -> Event:
+    return msgspec.structs.replace(samples.comment(body), user=User(login=by))
+
+
+async def test_a_pull_request_runs_its_own_jobs_as_merged() -> None:
+    repository = Repository()
+    done, _, asked = await settle(event("opened"), repository, **MEMBER)
+    assert done == ["run unit", "run own"]
+    assert repository.asked == [Wanted(org="o", repo="r", base_sha="b" * 40, heads=("5" * 40,))]
+    assert asked.count("branch main") == 1
+
+
+async def test_own_jobs_alone_are_enough() -> None:
+    done, _, _ = await settle(event("opened"), Repository(), static=False, **MEMBER)
+    assert done == ["run own"]
+    assert (await settle(event("opened"), Repository(""), static=False))[1] == "(not for trigger)"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Refused("o/r: they conflict"), "they conflict"),
+        (ConfigErrors([Problem(".prow.yaml", 7, "name is missing")]), ".prow.yaml:7: name is missing"),
+    ],
+)
+async def test_where_they_are_of_no_use_the_static_ones_run_and_the_reason_is_told(error: ProwError, told: str) -> None:
+    done, why, _ = await settle(event("opened"), Repository(error=error), **MEMBER)
+    assert done == ["run unit"]
+    assert "the repository's own jobs do not count: " in why
+    assert told in why
+    assert told in (await settle(event("opened"), Repository(error=error), static=False, **MEMBER))[1]
+    done, why, _ = await settle(comment("/test all"), Repository(error=error))
+    assert (done, told in why) == (["run unit"], True)
+
+
+async def test_trouble_on_the_way_is_tried_again() -> None:
+    with pytest.raises(Retry):
+        await settle(event("opened"), Repository(error=Retry("connection refused")))
+
+
+async def test_what_starts_nothing_is_not_looked_into() -> None:
+    repository = Repository(error=Refused("never asked"))
+    done, _, _ = await settle(event("closed"), repository)
+    assert done == ["abort pj-1", "abort pj-2"]
+    await settle(event("assigned"), repository)
+    await settle(msgspec.structs.replace(comment("/test all"), action="deleted"), repository)
+    await settle(comment("please", by="robot"), repository)
+    assert repository.asked == []
+
+
+async def test_comments_know_triggers_of_its_own() -> None:
+    """The pull request and its base are read once."""
+    done, _, asked = await settle(comment("please"), Repository())
+    assert done == ["run odd"]
+    assert (asked.count("pull"), asked.count("branch main")) == (1, 1)
+    assert (await settle(comment("thanks"), Repository()))[1] == "(not for trigger)"
+    done, _, _ = await settle(comment("/test own"), Repository())
+    assert done == ["run own"]
+
+
+async def test_a_push_is_read_at_its_commit() -> None:
+    repository = Repository()
+    pushed = PushEvent(ref="refs/heads/main", after="c" * 40, repository=samples.REPO)
+    assert (await settle(pushed, repository))[0] == ["run post"]
+    assert repository.asked == [Wanted(org="o", repo="r", base_sha="c" * 40)]
+    assert (await settle(msgspec.structs.replace(pushed, after="0" * 40), repository))[1] == "(not for trigger)"
+
+
+async def test_other_orgs_are_left_alone() -> None:
+    repository = Repository()
+    found = reading(World(**MEMBER), repository)
+    section = InRepoConfig(enabled={"o": True, "o/r": False})
+    config = msgspec.structs.replace(found.snapshot.config, in_repo_config=section)
+    off = msgspec.structs.replace(found, snapshot=Snapshot(config, found.snapshot.plugins, 0.0, "digest"))
+    opened: PullRequestEvent = event("labeled", label=Label("ok-to-test"))
+    facts = await plugin.gather(off, opened, samples.GUID)
+    assert facts is not None
+    assert [brief(action) for action in plugin.decide(facts).actions] == ["run unit"]
+    assert repository.asked == []
