@@ -8,7 +8,7 @@ import io
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -106,31 +106,34 @@ def job_files(path: str) -> list[str]:
     """
     if not os.path.exists(path):
         raise CannotStart(f"job configuration {path}: no such file or directory; check --job-config-path")
-    return list(_tree(path, _YAML)) if os.path.isdir(path) else [path]
+    return _tree(path, _YAML) if os.path.isdir(path) else [path]
 
 
 def files_ending(folder: str, suffix: str) -> list[str]:
     """Return the files of a tree whose names end so. Raises CannotStart when the folder is not there."""
     if not os.path.isdir(folder):
         raise CannotStart(f"{folder}: no such directory")
-    return list(_tree(folder, (suffix,)))
+    return _tree(folder, (suffix,))
 
 
-def _tree(folder: str, endings: tuple[str, ...], ignored: tuple[Ignored, ...] = ()) -> Iterator[str]:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    if any(entry.name == prowignore.NAME for entry in entries):
+def _tree(folder: str, endings: tuple[str, ...], ignored: tuple[Ignored, ...] = ()) -> list[str]:
+    found: list[str] = []
+    with os.scandir(folder) as scanned:
+        entries = {entry.name: entry for entry in scanned}
+    if prowignore.NAME in entries:
         ignored = (*ignored, _ignored(folder))
-    for entry in entries:
-        if entry.name.startswith(".."):
+    for name in sorted(entries):
+        entry = entries[name]
+        if name.startswith(".."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if not prowignore.leaves_out(ignored, entry.path + "/"):
-                yield from _tree(entry.path, endings, ignored)
-        elif entry.name.endswith(endings) and not (
-            _leads_to_folder(entry) or prowignore.leaves_out(ignored, entry.path)
-        ):
-            yield entry.path
+            if not (ignored and prowignore.leaves_out(ignored, entry.path + "/")):
+                found += _tree(entry.path, endings, ignored)
+        elif name.endswith(endings) and not _leads_to_folder(entry):
+            if ignored and prowignore.leaves_out(ignored, entry.path):
+                continue
+            found.append(entry.path)
+    return found
 
 
 def _ignored(folder: str) -> Ignored:

@@ -12,7 +12,7 @@ from prow_async.api import names
 from prow_async.api.config import Config
 from prow_async.api.jobconfig import JobBase, Periodic, Postsubmit, Presubmit
 from prow_async.api.prowjob import RerunAuthConfig
-from prow_async.core import config_check_pod, config_jobs, cron, durations, patterns, urls
+from prow_async.core import config_check_pod, config_check_tekton, config_jobs, cron, durations, patterns, urls
 from prow_async.core import labels as label_rules
 from prow_async.core.config_jobs import KUBERNETES
 
@@ -105,6 +105,7 @@ def _base_problems(job: JobBase, main: Config) -> Iterator[str]:
         yield f"max_concurrency: {job.max_concurrency} must not be negative"
     yield from _agent_problems(job, main)
     yield from config_check_pod.pod_problems(job)
+    yield from config_check_tekton.problems(job)
     yield from _mark_problems(job)
     if job.job_queue_name and job.job_queue_name not in main.plank.job_queue_capacities:
         yield f'job_queue_name: "{job.job_queue_name}" is not in plank.job_queue_capacities'
@@ -156,13 +157,21 @@ def _rerun_auth_problems(auth: RerunAuthConfig) -> Iterator[str]:
 
 
 def _clone_problems(job: JobBase) -> Iterator[str]:
-    uri = job.clone_uri
-    if not uri:
+    """Look at clone_uri; at those of extra_refs too, as upstream, where the job itself has one."""
+    if not job.clone_uri:
         return
-    bare = uri.partition("@")[2] if uri.startswith("git@") or "@" in uri.partition("/")[0] else uri
-    why = urls.problem(bare) if "://" in bare else None
-    if why:
-        yield f"clone_uri: {why}"
     uses_token = job.decoration_config is not None and job.decoration_config.oauth_token_secret is not None
-    if uses_token and not uri.startswith(("https://", "http://")):
-        yield "clone_uri: must begin with https:// when an oauth_token_secret is used"
+    uris = [("clone_uri", job.clone_uri), *(("extra_refs: clone_uri", ref.clone_uri) for ref in job.extra_refs)]
+    for key, uri in uris:
+        bare = uri.partition("@")[2] if uri.startswith("git@") or "@" in uri.partition("/")[0] else uri
+        why = urls.problem(bare) if "://" in bare else None
+        if why:
+            yield f"{key}: {why}"
+        if uses_token and uri and not uri.startswith(("https://", "http://")):
+            yield f"{key}: must begin with https:// when an oauth_token_secret is used"
+
+
+def warnings(job: JobBase) -> Iterator[str]:
+    """Yield what is odd about a completed job, yet no reason to refuse it."""
+    if job.agent not in (KUBERNETES, JENKINS, TEKTON):
+        yield f'agent: "{job.agent}" is none that Prow knows; nothing here will run the job'

@@ -70,6 +70,7 @@ class Completed(msgspec.Struct, frozen=True):
     postsubmits: tuple[tuple[str, Postsubmit], ...]
     periodics: tuple[Periodic, ...]
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
 
 
 class _Repo(msgspec.Struct, frozen=True):
@@ -99,6 +100,7 @@ def lines_of(document: Callable[[], goyaml.Document | None]) -> Lines:
 def complete_file(file: ParsedFile, context: Context, lines: Lines) -> Completed:
     """Complete and check every job of a file by itself."""
     problems: list[Problem] = []
+    warnings: list[Problem] = []
 
     def finish(
         parsed: Parsed[J],
@@ -106,9 +108,10 @@ def complete_file(file: ParsedFile, context: Context, lines: Lines) -> Completed
         check: Callable[[J, config.Config], Iterator[str]],
     ) -> J:
         job, wrong = complete(parsed.job, parsed.repo, context)
-        for text in [*wrong, *check(job, context.main)]:
-            line = lines((*parsed.path, text.partition(":")[0]), job.source.line)
-            problems.append(Problem(file.path, line, f'job "{job.name}": {text}'))
+        for told, texts in ((problems, [*wrong, *check(job, context.main)]), (warnings, config_check.warnings(job))):
+            for text in texts:
+                line = lines((*parsed.path, text.partition(":")[0]), job.source.line)
+                told.append(Problem(file.path, line, f'job "{job.name}": {text}'))
         return job
 
     pre = [
@@ -118,7 +121,7 @@ def complete_file(file: ParsedFile, context: Context, lines: Lines) -> Completed
         (p.repo, finish(p, config_jobs.complete_postsubmit, config_check.postsubmit_problems)) for p in file.postsubmits
     ]
     timed = [finish(p, config_jobs.complete_periodic, config_check.periodic_problems) for p in file.periodics]
-    return Completed(file, context, tuple(pre), tuple(post), tuple(timed), tuple(problems))
+    return Completed(file, context, tuple(pre), tuple(post), tuple(timed), tuple(problems), tuple(warnings))
 
 
 class Joiner:
@@ -171,7 +174,11 @@ class Joiner:
             postsubmits=postsubmits,
             periodics=periodics,
         )
-        warnings = (*(warning for file in (*every, *files.supplementals) for warning in file.warnings), *main.warnings)
+        warnings = (
+            *(warning for file in (*every, *files.supplementals) for warning in file.warnings),
+            *main.warnings,
+            *(warning for done in completed for warning in done.warnings),
+        )
         return Joined(whole, tuple(problems), warnings)
 
     def _forget(self, present: Sequence[ParsedFile]) -> None:

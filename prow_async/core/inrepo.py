@@ -47,18 +47,20 @@ def complete(parsed: Parsed, config: Config) -> RepoJobs:
     presets = (*(one.preset for file in parsed.files for one in file.presets), *config.presets)
     context = Context(config, presets)
     problems = [problem for file in parsed.files for problem in file.problems]
+    warnings = [warning for file in parsed.files for warning in (*file.warnings, *file.unknown)]
     presubmits: list[Presubmit] = []
     postsubmits: list[Postsubmit] = []
     for file, source in zip(parsed.files, parsed.sources, strict=True):
         done = config_join.complete_file(file, context, config_join.lines_of(_reader(source)))
         problems += done.problems
+        warnings += done.warnings
         presubmits += (job for _, job in done.presubmits)
         postsubmits += (job for _, job in done.postsubmits)
     problems += _clusters((*presubmits, *postsubmits), config, parsed.repo)
     whole = RepoJobs(
         (*config.presubmits.get(parsed.repo, ()), *presubmits),
         (*config.postsubmits.get(parsed.repo, ()), *postsubmits),
-        tuple(warning for file in parsed.files for warning in (*file.warnings, *file.unknown)),
+        tuple(warnings),
     )
     problems += _together(parsed, whole)
     if problems:
