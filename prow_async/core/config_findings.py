@@ -19,12 +19,11 @@ class Findings:
     def warn(self, text: str, *path: str | int) -> None:
         self.warnings.append(Finding(path, text))
 
-    def template(self, text: str, *path: str | int) -> None:
-        """Note a Go template that does not parse."""
+    def template(self, text: str, *path: str | int, further: frozenset[str] = frozenset()) -> None:
+        """Note a Go template that does not parse; it may use `further` functions."""
+        name = next(str(step) for step in reversed(path) if "template" in str(step) or step in ("title", "body"))
         try:
-            gotemplate.parse(
-                text, next(str(p) for p in reversed(path) if "template" in str(p) or p in ("title", "body"))
-            )
+            gotemplate.parse(text, name, further)
         except gotemplate.TemplateError as error:
             self.wrong(str(error), *path)
 

@@ -11,7 +11,16 @@ import msgspec
 
 from prow_async.api import config
 from prow_async.api.config_sections import InRepoConfig, JenkinsOperator, PubSubTrigger
-from prow_async.core import config_deck, config_decoration, config_tide, durations, gotemplate, instants, patterns
+from prow_async.core import (
+    config_deck,
+    config_decoration,
+    config_tide,
+    durations,
+    gotemplate,
+    gotemplate_funcs,
+    instants,
+    patterns,
+)
 from prow_async.core.config_findings import Findings
 from prow_async.core.goconvert import Finding
 
@@ -173,7 +182,8 @@ def _check_agent(agent: config.Plank | JenkinsOperator, found: Findings, *path: 
         found.wrong("must not be negative", *path, "max_concurrency")
     if agent.max_goroutines < 0:
         found.wrong("must not be negative", *path, "max_goroutines")
-    found.template(agent.job_url_template, *path, "job_url_template")
+    further = gotemplate_funcs.FURTHER if isinstance(agent, JenkinsOperator) else frozenset()
+    found.template(agent.job_url_template, *path, "job_url_template", further=further)
     found.template(agent.report_template, *path, "report_template")
     for scope, text in agent.report_templates.items():
         found.template(text, *path, "report_templates", scope)

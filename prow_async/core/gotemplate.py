@@ -56,12 +56,15 @@ class Template(msgspec.Struct, frozen=True):
 
 
 @functools.lru_cache(maxsize=1024)
-def parse(text: str, name: str = "template") -> Template:
+def parse(text: str, name: str = "template", further: frozenset[str] = frozenset()) -> Template:
     """Read a template, or return it from the cache.
+
+    Args:
+        further: names of gotemplate_funcs.FURTHER that it may use beside the built-in functions.
 
     Raises: TemplateError, its message as `template: NAME:LINE: what is wrong`.
     """
-    parser = _Parser(gotemplate_lex.tokens(text, name), name)
+    parser = _Parser(gotemplate_lex.tokens(text, name), name, further)
     body = parser.top()
     return Template(name, body, parser.named)
 
@@ -69,7 +72,8 @@ def parse(text: str, name: str = "template") -> Template:
 class _Parser:
     """Recursive descent over the tokens. `_variables` are the names in scope, innermost last."""
 
-    def __init__(self, tokens: list[Token], name: str) -> None:
+    def __init__(self, tokens: list[Token], name: str, further: frozenset[str]) -> None:
+        self._functions = gotemplate_funcs.NAMES | further
         self._tokens = tokens
         self._name = name
         self._at = 0
@@ -294,6 +298,6 @@ class _Parser:
         constants = {"true": True, "false": False, "nil": None}
         if word in constants:
             return Literal(constants[word])
-        if word not in gotemplate_funcs.NAMES:
+        if word not in self._functions:
             raise self._error(f'function "{word}" not defined')
         return Function(word)

@@ -62,7 +62,7 @@ def go_text(value: Any) -> str:
 
 
 def call(name: str, arguments: list[Any]) -> Any:
-    """Run a function of NAMES other than `and` and `or`. Raises FunctionError."""
+    """Run a function of NAMES or FURTHER other than `and` and `or`. Raises FunctionError."""
     low, high, function = _TABLE[name]
     if len(arguments) < low or (high is not None and len(arguments) > high):
         wanted = f"at least {low}" if high is None else str(low) if low == high else f"{low} to {high}"
@@ -192,23 +192,49 @@ def _go_type(value: Any) -> str:
 
 def _verb(verb: str, value: Any, found: re.Match[str]) -> str:
     kind, places = _kind(value), found["places"]
-    if verb == "v" or (verb == "s" and kind in ("string", "other")):
+    if verb == "T" and kind != "other":
+        return _go_type(value)
+    if verb == "v" or (verb == "s" and kind in ("string", "other") and value is not None):
         text = go_text(value)
         return text if places is None or kind != "string" else text[: int(places or 0)]
-    if verb == "q" and kind == "string":
+    if value is None:
+        return f"%!{verb}(<nil>)"
+    if kind == "int":
+        shown = _whole(verb, value, found["flags"])
+    elif kind == "float":
+        shown = _fraction(verb, value, places)
+    elif kind == "string":
+        shown = _string(verb, value)
+    else:
+        shown = go_text(value) if verb == "t" and kind == "bool" else None
+    return f"%!{verb}({_go_type(value)}={go_text(value)})" if shown is None else shown
+
+
+def _whole(verb: str, value: int, flags: str) -> str | None:
+    if verb in "dxXob":
+        prefix = {"x": "0x", "X": "0X", "o": "0", "b": "0b"}.get(verb, "") if "#" in flags else ""
+        sign = "-" if value < 0 else "+" if "+" in flags else " " if " " in flags else ""
+        return f"{sign}{prefix}{abs(value):{verb}}"
+    if verb not in "cqU":
+        return None
+    if not 0 <= value <= 0x10FFFF or 0xD800 <= value < 0xE000:
+        value = 0xFFFD
+    return f"U+{value:04X}" if verb == "U" else chr(value) if verb == "c" else f"'{chr(value)}'"
+
+
+def _fraction(verb: str, value: float, places: str | None) -> str | None:
+    if verb not in "feEgG":
+        return None
+    if verb in "gG" and places is None:
+        return goscalars.go_float(value)
+    return f"{value:.{6 if places is None else int(places or 0)}{verb}}"
+
+
+def _string(verb: str, value: str) -> str | None:
+    if verb == "q":
         return json.dumps(value, ensure_ascii=False)
-    if verb == "t" and kind == "bool":
-        return go_text(value)
-    if verb in "dxXob" and kind == "int":
-        return format(value, ("+" if "+" in found["flags"] else "") + verb)
-    if verb in "xX" and kind == "string":
-        digits: str = value.encode().hex()
-        return digits if verb == "x" else digits.upper()
-    if verb in "feEgG" and kind == "float":
-        if verb in "gG" and places is None:
-            return goscalars.go_float(value)
-        return f"{value:.{6 if places is None else int(places or 0)}{verb}}"
-    return f"%!{verb}({_go_type(value)}={go_text(value)})"
+    digits = value.encode().hex()
+    return {"x": digits, "X": digits.upper()}.get(verb)
 
 
 def _html(arguments: list[Any]) -> str:
@@ -220,7 +246,9 @@ _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&"
 
 
 def _js(arguments: list[Any]) -> str:
-    return "".join(_JS.get(c) or (f"\\u{ord(c):04X}" if ord(c) < 32 else c) for c in _print(arguments))
+    return "".join(
+        _JS.get(c) or (f"\\u{ord(c):04X}" if ord(c) < 32 or c in "\u2028\u2029" else c) for c in _print(arguments)
+    )
 
 
 def _urlquery(arguments: list[Any]) -> str:
@@ -229,6 +257,13 @@ def _urlquery(arguments: list[Any]) -> str:
 
 def _at_most(arguments: list[Any]) -> bool:
     return _less(arguments[0], arguments[1]) or _same(arguments[0], arguments[1])
+
+
+def _replace(arguments: list[Any]) -> str:
+    old, new, text = arguments
+    if not all(isinstance(part, str) for part in arguments):
+        raise FunctionError("wants three strings: what, by what, in what")
+    return str(text).replace(old, new)
 
 
 _Entry = tuple[int, int | None, Callable[[list[Any]], Any]]
@@ -249,6 +284,9 @@ _TABLE: Mapping[str, _Entry] = {
     "html": (0, None, _html),
     "js": (0, None, _js),
     "urlquery": (0, None, _urlquery),
+    "replace": (3, 3, _replace),
 }
-NAMES = frozenset({"and", "or", *_TABLE})
-"""Every function a template may name."""
+FURTHER = frozenset({"replace"})
+"""Functions that only some templates may name."""
+NAMES = frozenset({"and", "or", *_TABLE}) - FURTHER
+"""Every function that any template may name."""

@@ -4,7 +4,7 @@ import pytest
 
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors
-from prow_async.core import config_load
+from prow_async.core import config_load, gotemplate
 from prow_async.core.config_load import SourceFile
 
 NOW_S = 1_800_000_000.0
@@ -185,6 +185,13 @@ sinker: {max_pod_age: 2h}
     told = {str(warning) for warning in loaded.warnings}
     assert any("tide.pr_status_base_url: is deprecated" in warning for warning in told)
     assert any("deck.spyglass.viewers: is deprecated" in warning for warning in told)
+
+
+def test_jenkins_may_replace_in_its_job_urls() -> None:
+    text = "jenkins_operators: [{job_url_template: '{{replace `/` `_` .Spec.Job | printf `x/%s`}}'}]"
+    [operator] = load(text).config.jenkins_operators
+    template = gotemplate.parse(operator.job_url_template, further=frozenset({"replace"}))
+    assert template.execute({"Spec": {"Job": "a/b"}}) == "x/a_b"
 
 
 def test_queries_that_filter_alike_are_joined_within_a_tenant() -> None:

@@ -41,6 +41,8 @@ DATA: dict[str, Any] = {
         ('{{.Labels.a}} {{.Labels.zz}} [{{index .Labels "zz"}}]', "1 <no value> []"),
         ('{{.Name | printf "%s-%05d-%q-%v" "x" 42 "a\\"b"}}', 'x-00042-"a\\"b"-n1'),
         ('{{printf "%-4s|%4s|%t|%.2f|%x|%d" "a" "b" true 1.5 255 "s"}}', "a   |   b|true|1.50|ff|%!d(string=s)"),
+        ('{{printf "%c %q %U %#x% d %T" 65 233 8364 255 5 1.5}}', "A 'é' U+20AC 0xff 5 float64"),
+        ('{{printf "%s %d %v" nil nil nil}}', "%!s(<nil>) %!d(<nil>) <nil>"),
         ('{{printf "%s"}} {{printf "a" 1}}', "%!s(MISSING) a%!(EXTRA int=1)"),
         ("{{len .Name}} {{len .Labels}} {{not .Name}}", "2 2 false"),
         ('{{or "" .Name}} {{and .Name 0}} {{and .Name .Spec.N}}', "n1 0 3"),
