@@ -7,7 +7,6 @@ Source: upstream pkg/gcsupload/run.go (gatherArtifacts).
 """
 
 import io
-import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -15,8 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from prow_async.api.errors import Refused
-
-log = logging.getLogger(__name__)
+from prow_async.podutils.logs import Log
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -28,7 +26,7 @@ class Found(msgspec.Struct, frozen=True):
     """The real folder that the file must lie in once it is open."""
 
 
-def gather(item: str) -> Iterator[Found]:
+def gather(item: str, log: Log) -> Iterator[Found]:
     """Yield the files of an item: itself, or those in it at any depth, by name, below the folder's own name.
 
     What is missing, a link out of the folder, or no file at all is passed over with a warning.
@@ -37,16 +35,16 @@ def gather(item: str) -> Iterator[Found]:
     try:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError) as error:
-        log.warning("Encountered error in resolving items to upload for %r: %s", item, error)
+        log.warning(f"Encountered error in resolving items to upload for {item}: {error}")
         return
     name = _printable(os.path.basename(path))
     if stat.S_ISDIR(mode):
-        log.info("Gathering artifacts from artifact directory: %s", _printable(path))
-        yield from _walk(path, name, os.path.realpath(path))
+        log.info(f"Gathering artifacts from artifact directory: {_printable(path)}")
+        yield from _walk(path, name, os.path.realpath(path), log)
     elif stat.S_ISREG(mode):
         yield Found(name, path, os.path.realpath(os.path.dirname(path)))
     else:
-        log.warning("%s is neither a file nor a folder, skipping...", _printable(path))
+        log.warning(f"{_printable(path)} is neither a file nor a folder, skipping...")
 
 
 def open_file(found: Found) -> "Bounded":
@@ -84,8 +82,8 @@ class Bounded:
         self._opened.close()
 
 
-def _walk(folder: str, name: str, root: str) -> Iterator[Found]:
-    levels = [(name, _entries(folder))]
+def _walk(folder: str, name: str, root: str, log: Log) -> Iterator[Found]:
+    levels = [(name, _entries(folder, log))]
     while levels:
         above, entries = levels[-1]
         entry = next(entries, None)
@@ -94,19 +92,20 @@ def _walk(folder: str, name: str, root: str) -> Iterator[Found]:
             continue
         below = f"{above}/{_printable(entry.name)}"
         if entry.is_dir(follow_symlinks=False):
-            levels.append((below, _entries(entry.path)))
+            levels.append((below, _entries(entry.path, log)))
         elif entry.is_file(follow_symlinks=False) or _leads_inside(entry, root):
             yield Found(below, entry.path, root)
         else:
-            log.warning("%s is no file, or a link that leads out of its folder, skipping...", _printable(entry.path))
+            shown = _printable(entry.path)
+            log.warning(f"{shown} is no file, or a link that leads out of its folder, skipping...")
 
 
-def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+def _entries(folder: str, log: Log) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return iter(sorted(entries, key=lambda entry: os.fsencode(entry.name)))
     except OSError as error:
-        log.warning("Encountered error in looking through %s: %s", _printable(folder), error.strerror)
+        log.warning(f"Encountered error in looking through {_printable(folder)}: {error.strerror}")
         return iter(())
 
 

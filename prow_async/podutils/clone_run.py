@@ -11,6 +11,7 @@ from typing import IO
 import msgspec
 
 from prow_async.core import clone
+from prow_async.podutils import logs
 
 _READ_BYTES = 65536
 _LONGEST_SECRET_BYTES = 4096
@@ -42,8 +43,9 @@ class Runner:
         environ: the environment of every command; a command's own variables are added.
     """
 
-    def __init__(self, environ: Mapping[str, str], limits: Limits) -> None:
+    def __init__(self, environ: Mapping[str, str], limits: Limits, log: logs.Log) -> None:
         self.limits = limits
+        self._log = log
         self._environ = dict(environ)
         self._lock = threading.RLock()  # stop() is called by a signal's handler, also amid run()
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -70,8 +72,11 @@ class Runner:
         if command.step != "fetch":
             return outcome
         for number, wait_s in enumerate(self.limits.waits_s, 2):
-            if not outcome.error or not outcome.started or self._stop.wait(wait_s):
+            if not outcome.error or not outcome.started:
                 break
+            self._log.info("Retrying after sleep", command=str(command), error=outcome.error, sleep=wait_s)
+            if self._stop.wait(wait_s):
+                return msgspec.structs.replace(outcome, error=self._why)
             outcome = msgspec.structs.replace(self._once(command, variables), tries=number)
         return outcome
 
@@ -141,7 +146,7 @@ class Runner:
         if self._why:
             return self._why
         if late:
-            return f"did not end within {self.limits.command_s:.0f} s"
+            return f"did not end within {self.limits.command_s:g} s"
         if code > 0:
             return f"exit status {code}"
         return f"signal: {signal.strsignal(-code) or -code}".lower()

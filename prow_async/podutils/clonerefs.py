@@ -43,7 +43,7 @@ def main(
             raise CannotStart(f"clonerefs: {mistake}")
         for warning in clone_check.options_warnings(wanted):
             told.warning(warning)
-        runner = clone_run.Runner(clone_setup.environment(environ), limits or clone_run.Limits())
+        runner = clone_run.Runner(clone_setup.environment(environ), limits or clone_run.Limits(), told)
         return _run(wanted, runner, told)
 
     return options.start(told, work)

@@ -22,17 +22,19 @@ class Censor:
 
     def __init__(self) -> None:
         self._forms: tuple[str, ...] = ()
+        self._lock = threading.Lock()
 
     def add(self, secrets: Iterable[str]) -> None:
         """Register secrets. Those of less than 4 characters are left out."""
-        forms = set(self._forms)
+        forms = set()
         for secret in secrets:
             plain = secret.strip()
             if len(plain) < _SHORTEST_SECRET:
                 continue
             quoted = msgspec.json.encode(plain).decode()[1:-1]
             forms |= {plain, quoted, *(base64.b64encode(form.encode()).decode() for form in (plain, secret))}
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
+        with self._lock:
+            self._forms = tuple(sorted(forms.union(self._forms), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         for form in self._forms:

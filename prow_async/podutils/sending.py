@@ -7,7 +7,6 @@ Source: upstream pkg/pod-utils/gcs/upload.go (four at a time, four tries, one, f
 """
 
 import concurrent.futures
-import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -15,13 +14,12 @@ from typing import Protocol
 import msgspec
 
 from prow_async.api.errors import ProwError, Retry
+from prow_async.podutils.logs import Log
 from prow_async.ports.blobs import PLAIN, Attributes
 
 PARALLEL = 4
 PAUSES_S = (1.0, 4.0, 9.0)
 _GIVE_UP_AFTER = 16
-
-log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -46,7 +44,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def send_all(
-    uploads: Iterable[Upload], send: Callable[[Upload], None], pause: Callable[[float], None]
+    uploads: Iterable[Upload], send: Callable[[Upload], None], pause: Callable[[float], None], log: Log
 ) -> tuple[Failure, ...]:
     """Send everything, and again what failed with Retry; return what could not be sent in the end."""
     first = _Round(iter(uploads), send)
@@ -55,7 +53,7 @@ def send_all(
     for pause_s in PAUSES_S:
         if not later:
             break
-        log.warning("Tried again in %s s: %d uploads, the first one %s", pause_s, len(later), later[0][1])
+        log.warning(f"Tried again in {pause_s:g} s: {len(later)} uploads", dest=later[0][0].path, error=later[0][1].why)
         pause(pause_s)
         again = _Round(iter([upload for upload, _ in later]), send)
         failures += again.run()

@@ -5,7 +5,6 @@ Source: upstream pkg/gcsupload/run.go, pkg/pod-utils/gcs/upload.go.
 
 import contextlib
 import functools
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,13 +17,12 @@ from prow_async.api.jobspec import JobSpec
 from prow_async.api.podoptions import GCSUploadOptions
 from prow_async.core import content_types, storage_paths
 from prow_async.podutils import artifacts, packing, sending
+from prow_async.podutils.logs import Log
 from prow_async.podutils.sending import Failure, Source, Upload
 from prow_async.ports.blobs import PLAIN, Attributes, Blobs
 
 _TOLD = 5
 _UNFIT = {ord("#"): "%23", 0x7F: "%7F"} | {c: f"%{c:02X}" for c in range(0x20)}
-
-log = logging.getLogger(__name__)
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -38,7 +36,11 @@ class Item(msgspec.Struct, frozen=True):
 
 
 def run(
-    spec: JobSpec, options: GCSUploadOptions, items: Sequence[Item], pause: Callable[[float], None] = time.sleep
+    spec: JobSpec,
+    options: GCSUploadOptions,
+    items: Sequence[Item],
+    log: Log | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Upload `options.items` (files and folders), then `items`, then the pointers to the run: each pass whole.
 
@@ -48,25 +50,26 @@ def run(
     Raises Refused when at least one object can never be uploaded as things are, else Retry when at least one could not
     be; everything else has been uploaded then.
     """
+    log = log or Log("gcsupload")
     try:
         folder = "" if options.local_output_dir else run_folder(spec, options)
         pointers = () if options.local_output_dir else tuple(_pointers(spec, options))
     except UserMistake as mistake:
         raise Refused(mistake.text_for_user) from mistake
-    send = _dry if options.dry_run else _sender(options)
+    send = functools.partial(_dry, log) if options.dry_run else _sender(options)
     keeps_attributes = not options.local_output_dir and not options.bucket.startswith("file://")
     passes: tuple[Iterable[Upload], ...] = (
-        _artifacts(options, folder, keeps_attributes),
+        _artifacts(options, folder, keeps_attributes, log),
         [Upload(storage_paths.join(folder, item.path), item.source, item.attributes) for item in items],
         pointers,
     )
     failures: list[Failure] = []
     for uploads in passes:
-        failures += sending.send_all(uploads, send, pause)
+        failures += sending.send_all(uploads, send, pause, log)
     if failures:
         raise _summary(failures)
     if not options.dry_run:
-        log.info("Finished upload to %s", options.local_output_dir or options.bucket)
+        log.info(f"Finished upload to {options.local_output_dir or options.bucket}")
 
 
 def run_folder(spec: JobSpec, options: GCSUploadOptions) -> str:
@@ -74,8 +77,8 @@ def run_folder(spec: JobSpec, options: GCSUploadOptions) -> str:
     return storage_paths.join(storage_paths.run_folder(spec, options), options.sub_dir)
 
 
-def _dry(upload: Upload) -> None:
-    log.info("Would upload %s", upload.path)
+def _dry(log: Log, upload: Upload) -> None:
+    log.info("Would upload", dest=upload.path)
 
 
 def _sender(options: GCSUploadOptions) -> Callable[[Upload], None]:
@@ -117,18 +120,18 @@ def _opened(upload: Upload) -> Source:
         raise Refused(f"cannot read the source of {upload.path}: {error.strerror or error}") from error
 
 
-def _artifacts(options: GCSUploadOptions, folder: str, keeps_attributes: bool) -> Iterator[Upload]:
+def _artifacts(options: GCSUploadOptions, folder: str, keeps_attributes: bool, log: Log) -> Iterator[Upload]:
     """Find the uploads that the options name, one at a time: there may be very many."""
     taken: set[str] = set()
     for item in options.items:
-        for found in artifacts.gather(item):
+        for found in artifacts.gather(item, log):
             above, _, name = found.name.rpartition("/")
             named = content_types.of_name(name, options.media_types)
             if not keeps_attributes:
                 named = content_types.Named(name)
             path = storage_paths.join(folder, above.translate(_UNFIT), named.name.translate(_UNFIT))
             if path in taken:
-                log.warning("Encountered duplicate upload of %s, skipping...", path)
+                log.warning("Encountered duplicate upload, skipping...", dest=path)
                 continue
             taken.add(path)
             attributes = Attributes(named.content_type, named.content_encoding)
