@@ -57,7 +57,7 @@ class Censoring:
             return
         self._is_complete = False
         self._log.info("Starting to censor data")
-        todo = _Shared(self._all(process_logs, items))
+        todo = Todo(self._all(process_logs, items))
         workers = [threading.Thread(target=self._work, args=(todo,)) for _ in range(self._workers)]
         for worker in workers:
             worker.start()
@@ -78,7 +78,7 @@ class Censoring:
                 if zglob.is_chosen(name, self._options.include_directories, self._options.exclude_directories):
                     yield found.path, found.root
 
-    def _work(self, todo: "_Shared") -> None:
+    def _work(self, todo: "Todo") -> None:
         while (next_one := todo.take()) is not None:
             path, root = next_one
             try:
@@ -98,18 +98,21 @@ class Censoring:
         self._log.error("Could not censor a file, so it is not uploaded", path=_shown(path), error=why)
 
 
-class _Shared:
-    """Work that several threads take from."""
+class Todo:
+    """Files that several threads take from. Not exhausted once finding them has failed: some were never looked at."""
 
     def __init__(self, items: Iterable[tuple[str, str]]) -> None:
         self.is_exhausted = False
+        self._has_failed = False
         self._items = iter(items)
         self._lock = threading.Lock()
 
     def take(self) -> tuple[str, str] | None:
         with self._lock:
+            self._has_failed, failed = True, self._has_failed
             item = next(self._items, None)
-            self.is_exhausted = item is None
+            self._has_failed = failed
+            self.is_exhausted = item is None and not failed
             return item
 
 

@@ -77,6 +77,13 @@ def test_the_artifact_folder_is_there_and_standard_input_empty(tmp_path: Path) -
     assert (done.code, done.out) == (0, b"\n")
 
 
+def test_a_test_starts_with_no_signal_ignored_or_held_back(tmp_path: Path) -> None:
+    done = parts.run("entrypoint", environ(tmp_path, "grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"))
+    masks = {line.split()[0]: int(line.split()[1], 16) for line in done.out.decode().splitlines()}
+    named = (1 << 31) - 1  # the C library ignores the two after these while it starts a process: they are its own
+    assert {name: mask & named for name, mask in masks.items()} == {"SigBlk:": 0, "SigIgn:": 0}
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [

@@ -60,6 +60,12 @@ def test_secrets_that_begin_alike_are_told_apart_by_all_their_bytes() -> None:
     assert masked == b"a " + b"X" * len(forms[0]) + b" b " + b"X" * 30 + forms[1][30:-1] + b" c"
 
 
+def test_a_short_secret_where_a_longer_one_only_begins() -> None:
+    long = b"0123456789" * 4
+    masked = Censor([long, long[:7]]).whole(b"<" + long[:-1] + b">")
+    assert masked == b"<" + b"X" * 7 + b"789" + (b"X" * 7 + b"789") * 2 + b"X" * 7 + b"78>"
+
+
 def test_a_piece_without_secrets_is_given_back_as_it_is() -> None:
     stream = Censor([b"hunter2"]).stream()
     piece = stream.feed(b"nothing to see here")
