@@ -79,19 +79,24 @@ class Censoring:
                     yield found.path, found.root
 
     def _work(self, todo: "Todo") -> None:
-        while (next_one := todo.take()) is not None:
-            path, root = next_one
-            try:
-                if not stat.S_ISLNK(os.lstat(path).st_mode):  # what it leads to is looked at where it lies
-                    censored_files.censor(path, root, self._censor, self._piece_bytes)
-            except FileNotFoundError:
-                continue
-            except censored_files.Damaged as damaged:
-                self._log.warning("Kept what of a damaged archive can be read", path=_shown(path), error=str(damaged))
-            except (OSError, censored_files.NotCensored) as error:
-                self._withhold(path, error.strerror if isinstance(error, OSError) else str(error))
-            except Exception as bug:  # whatever it is: the file may show a secret, and the others want their turn
-                self._withhold(path, repr(bug))
+        try:
+            while (found := todo.take()) is not None:
+                self._one(*found)
+        except Exception as bug:  # the others stop too, and nothing is uploaded: `Todo` is not exhausted
+            self._log.error("Could not find all files to censor, so no file is uploaded", error=repr(bug))
+
+    def _one(self, path: str, root: str) -> None:
+        try:
+            if not stat.S_ISLNK(os.lstat(path).st_mode):  # what it leads to is looked at where it lies
+                censored_files.censor(path, root, self._censor, self._piece_bytes)
+        except FileNotFoundError:
+            return
+        except censored_files.Damaged as damaged:
+            self._log.warning("Kept what of a damaged archive can be read", path=_shown(path), error=str(damaged))
+        except (OSError, censored_files.NotCensored) as error:
+            self._withhold(path, error.strerror if isinstance(error, OSError) else str(error))
+        except Exception as bug:  # whatever it is: the file may show a secret, and the others want their turn
+            self._withhold(path, repr(bug))
 
     def _withhold(self, path: str, why: str | None) -> None:
         self._withheld.add(os.path.realpath(path))
