@@ -127,7 +127,7 @@ def _tell(command: str, error: Exception) -> int:
         return 1
     if all(isinstance(one, CannotStart) for one in found):
         for one in found:
-            print(f"prow-async {command}: {one}", file=sys.stderr)
+            print(f"prow-async {command}: {str(one).removeprefix(f'prow-async {command}: ')}", file=sys.stderr)
         return 2
     raise error
 
