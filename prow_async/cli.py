@@ -1,5 +1,6 @@
 """The command line: one program, one subcommand per component and tool."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -75,6 +76,12 @@ def _preview(argv: Sequence[str]) -> int:
     return preview.main(argv)
 
 
+def _clonerefs(argv: Sequence[str]) -> int:
+    from prow_async.podutils import clonerefs
+
+    return clonerefs.main(argv, os.environ)
+
+
 COMMANDS: dict[str, tuple[Main, str]] = {
     "up": (_up, "run everything in one process, on the embedded default or on your own parts"),
     "demo": (_demo, "run one job's whole life on the embedded default, tell it, exit (what `make run` does)"),
@@ -87,6 +94,7 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "preview": (_preview, "show every ProwJob and pod of a configuration, and what a change of it does"),
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
+    "clonerefs": (_clonerefs, "in a pod: clone a job's code"),
 }
 
 
