@@ -82,6 +82,18 @@ def _clonerefs(argv: Sequence[str]) -> int:
     return clonerefs.main(argv, os.environ)
 
 
+def _initupload(argv: Sequence[str]) -> int:
+    from prow_async.podutils import initupload
+
+    return initupload.main(argv, os.environ)
+
+
+def _gcsupload(argv: Sequence[str]) -> int:
+    from prow_async.podutils import gcsupload
+
+    return gcsupload.main(argv, os.environ)
+
+
 COMMANDS: dict[str, tuple[Main, str]] = {
     "up": (_up, "run everything in one process, on the embedded default or on your own parts"),
     "demo": (_demo, "run one job's whole life on the embedded default, tell it, exit (what `make run` does)"),
@@ -95,6 +107,8 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
     "clonerefs": (_clonerefs, "in a pod: clone a job's code"),
+    "initupload": (_initupload, "in a pod: upload what is known of a run before its tests"),
+    "gcsupload": (_gcsupload, "in a pod: upload files and folders to where a run's files lie"),
 }
 
 
