@@ -11,7 +11,7 @@ import yaml
 from prow_async.adapters import config_disk, config_reader
 from prow_async.api.config import Config
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem, printable
-from prow_async.apps import flag_groups, flags, process
+from prow_async.apps import flag_groups, flags
 from prow_async.apps.flags import Flag
 from prow_async.core import checkconfig, config_parse, goyaml, inrepo
 from prow_async.core.config_load import SourceFile
@@ -82,7 +82,7 @@ def active(parsed: flags.Flags) -> list[str]:
 
 
 def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
-    paths = process.config_paths(parsed.values)
+    paths = flag_groups.config_paths(parsed.values)
     reader = config_reader.Reader(paths)
     reader.check_paths()
     try:
