@@ -19,6 +19,8 @@ sigmention size skip slackevents stage testfreeze trick-or-treat trigger verify-
 """
 KNOWN = frozenset(_NAMES.split())
 """The plugins that upstream's hook has."""
+_LIKE = 0.8
+"""How near a name must come for a guess at what was meant."""
 _RIVALS = frozenset({"blunderbuss", "rifle"})
 
 
@@ -46,7 +48,7 @@ def check_known(config: PluginConfig, found: Findings) -> None:
             if name in externals:
                 found.warn(f'"{name}" is an external plugin; naming it here starts nothing', "plugins", scope)
                 continue
-            near = difflib.get_close_matches(name[:64], KNOWN, 1)
+            near = difflib.get_close_matches(name[:64], KNOWN, 1, _LIKE)
             hint = f"; did you mean {near[0]}?" if near else ""
             found.wrong(f'there is no plugin "{name}"{hint}', "plugins", scope)
 
