@@ -240,10 +240,10 @@ def test_a_list_that_is_not_read_whole_is_judged_the_next_time() -> None:
 
 def test_names_of_plugins_are_known_for_those_who_ask() -> None:
     """External plugins are told apart: naming them among the others starts nothing."""
-    text = "plugins:\n  o: [trigger, triger, reward-owners]\n  p: [ext]\nexternal_plugins: {o: [{name: ext}]}\n"
+    text = "plugins:\n  o: [trigger, sizes, reward-owners]\n  p: [ext]\nexternal_plugins: {o: [{name: ext}]}\n"
     assert problems(text, known_plugins_only=True) == [
         'p.yaml:2: plugins.o: there is no plugin "reward-owners"',
-        'p.yaml:2: plugins.o: there is no plugin "triger"; did you mean trigger?',
+        'p.yaml:2: plugins.o: there is no plugin "sizes"; did you mean size?',
     ]
-    [warning] = load(text.replace(", triger, reward-owners", ""), known_plugins_only=True).warnings
+    [warning] = load(text.replace(", sizes, reward-owners", ""), known_plugins_only=True).warnings
     assert str(warning) == 'p.yaml:3: plugins.p: "ext" is an external plugin; naming it here starts nothing'
