@@ -1,5 +1,6 @@
 """mkpj: the ProwJob of one configured job, printed or started. Source: upstream cmd/mkpj."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 
@@ -18,10 +19,13 @@ from prow_async.ports.github import GitHub
 from prow_async.ports.kube import Collection
 
 PROGRAM = "prow-async mkpj"
+_RETRIES = "github-client.max-retries"
 FLAGS = (
     *flag_groups.CONFIG,
     *flag_groups.KUBERNETES,
-    *flag_groups.GITHUB,
+    *(  # a person waits for the answer
+        dataclasses.replace(flag, default=2) if flag.name == _RETRIES else flag for flag in flag_groups.GITHUB
+    ),
     Flag("job", "str", "", "name of the job"),
     Flag("base-ref", "str", "", "the branch under test"),
     Flag("base-sha", "str", "", "its commit (default: GitHub is asked)"),
