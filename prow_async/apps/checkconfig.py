@@ -76,10 +76,10 @@ def active(parsed: flags.Flags) -> list[str]:
     for name in (*wanted, *sorted(excluded)):
         if name not in known:
             raise CannotStart(f"{PROGRAM}: no such warning: {name}; there are {', '.join(sorted(known))}")
-    if not wanted:
-        wanted = known if parsed["expensive-checks"] else [*checkconfig.DEFAULT]
-    elif parsed["include-default-warnings"]:
-        wanted = [*wanted, *checkconfig.DEFAULT]
+    if not wanted or parsed["include-default-warnings"]:
+        wanted += known if parsed["expensive-checks"] else [*checkconfig.DEFAULT]
+    if parsed["github-app-id"] and parsed["github-app-private-key-path"]:
+        wanted.append(checkconfig.OF_GITHUB_APPS)
     return [name for name in dict.fromkeys(wanted) if name not in excluded]
 
 

@@ -170,10 +170,9 @@ DEFAULT: dict[str, Check] = {
 }
 OPTIONAL: dict[str, Check] = {"valid-decoration-config": decoration, "unknown-fields-all": unknown_fields_all}
 ALIASES = {"validate-supplemental-prow-config-hirarchy": "validate-supplemental-prow-config-hierarchy"}
-UNCHECKED = (
-    "verify-owners-presence",
-    "validate-github-app-installation",
-)
+OF_GITHUB_APPS = "validate-github-app-installation"
+"""Looked at by those who give a GitHub App."""
+UNCHECKED = ("verify-owners-presence", OF_GITHUB_APPS)
 """Names that are known and look at GitHub, which is not asked yet: they say that they did not look."""
 OF_PLUGINS = frozenset(
     {

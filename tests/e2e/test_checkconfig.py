@@ -226,13 +226,17 @@ def test_unknown_plugins_are_fatal_and_a_file_need_not_be_there(tmp_path: Path) 
 
 
 def test_github_is_not_asked_yet(tmp_path: Path) -> None:
-    """And the two warnings that would say so."""
-    done = Tree(tmp_path).check("--expensive-checks")
-    notices = [line for line in done.stdout.splitlines() if "not checked" in line]
-    assert [line.partition("]")[0] for line in notices] == [
-        "[verify-owners-presence",
-        "[validate-github-app-installation",
-    ]
+    """And the two warnings that would ask it say so, where they are on."""
+    owners, app = "verify-owners-presence", "validate-github-app-installation"
+    for arguments, expected in (
+        (("--expensive-checks",), [owners, app]),
+        (("--warnings=validate-urls", "--include-default-warnings", "--expensive-checks"), [owners, app]),
+        (("--github-app-id=1", "--github-app-private-key-path=k"), [app]),
+        ((), []),
+    ):
+        done = Tree(tmp_path).check(*arguments)
+        notices = [line for line in done.stdout.splitlines() if "not checked" in line]
+        assert [line.partition("]")[0] for line in notices] == [f"[{name}" for name in expected]
 
 
 def test_a_clean_configuration_passes(tmp_path: Path) -> None:
