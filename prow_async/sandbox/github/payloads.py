@@ -8,7 +8,15 @@ from collections.abc import Sequence
 import msgspec
 
 from prow_async.sandbox.github import shapes
-from prow_async.sandbox.github.records import CommentRecord, Commit, Hook, IssueRecord, Repository, StatusRecord
+from prow_async.sandbox.github.records import (
+    CommentRecord,
+    Commit,
+    Hook,
+    IssueRecord,
+    Repository,
+    Signature,
+    StatusRecord,
+)
 from prow_async.sandbox.github.registry import Registry
 from prow_async.sandbox.github.shapes import Json
 
@@ -76,7 +84,9 @@ def status(world: Registry, repo: Repository, sha: str, record: StatusRecord) ->
 def push(world: Registry, repo: Repository, ref: str, change: tuple[str, str], sender: str) -> Json:
     """Render a push. `change` is the commit before and after; one of them may be NO_COMMIT."""
     before, after = change
-    commits = [_pushed(world, repo, c) for c in _between(repo, before, after)]
+    known = repo.pushes.get(change)
+    commits = [_pushed(world, repo, c) for c in (known.commits if known else _between(repo, before, after))]
+    tip = repo.commits.get(after)
     around = _around(world, repo, sender)
     owner = around["repository"]["owner"]
     around["repository"]["owner"] = owner | {"name": owner["login"], "email": None}
@@ -86,11 +96,11 @@ def push(world: Registry, repo: Repository, ref: str, change: tuple[str, str], s
         "after": after,
         "created": before == NO_COMMIT,
         "deleted": after == NO_COMMIT,
-        "forced": False,
+        "forced": known is not None and known.forced,
         "base_ref": None,
         "compare": f"{world.address}/{repo.full_name}/compare/{before[:12]}...{after[:12]}",
         "commits": commits,
-        "head_commit": commits[-1] if commits else None,
+        "head_commit": _pushed(world, repo, tip) if tip else None,
         "pusher": {"name": world.account(sender).login, "email": f"{sender}@localhost"},
     } | around
 
@@ -106,20 +116,25 @@ def _between(repo: Repository, before: str, after: str) -> Sequence[Commit]:
 
 
 def _pushed(world: Registry, repo: Repository, record: Commit) -> Json:
-    person = {"name": record.author, "email": f"{record.author}@localhost", "username": record.author}
     return {
         "id": record.sha,
-        "tree_id": record.sha,
+        "tree_id": record.tree or record.sha,
         "distinct": True,
         "message": record.message,
         "timestamp": shapes.instant(record.created_s),
         "url": f"{world.address}/{repo.full_name}/commit/{record.sha}",
-        "author": person,
-        "committer": person,
+        "author": _signature(record, record.written),
+        "committer": _signature(record, record.committed),
         "added": [f.filename for f in record.files if f.status == "added"],
         "removed": [f.filename for f in record.files if f.status == "removed"],
         "modified": [f.filename for f in record.files if f.status not in ("added", "removed")],
     }
+
+
+def _signature(record: Commit, signed: Signature | None) -> Json:
+    if signed is None:
+        return {"name": record.author, "email": f"{record.author}@localhost", "username": record.author}
+    return {"name": signed.name, "email": signed.email} | ({"username": record.author} if record.author else {})
 
 
 def _around(world: Registry, repo: Repository, sender: str) -> Json:

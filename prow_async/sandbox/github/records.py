@@ -46,13 +46,57 @@ class Organization(msgspec.Struct):
     hooks: list[Hook] = []
 
 
+class Signature(msgspec.Struct, frozen=True):
+    """Who wrote or committed something, and when, as git keeps it."""
+
+    name: str
+    email: str
+    at_s: float
+
+
+class FileChange(ChangedFile, frozen=True):
+    """A changed file as git sees it; `sha` is the new blob."""
+
+    sha: str = ""
+    additions: int = 0
+    deletions: int = 0
+
+
 class Commit(msgspec.Struct, frozen=True):
+    """A commit. What follows `files` is known of commits that are in git alone."""
+
     sha: str
     message: str
     author: str
     parent: str
     created_s: float
     files: tuple[ChangedFile, ...] = ()
+    tree: str = ""
+    more_parents: tuple[str, ...] = ()
+    written: Signature | None = None
+    committed: Signature | None = None
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return ((self.parent,) if self.parent else ()) + self.more_parents
+
+
+class Push(msgspec.Struct, frozen=True):
+    """What git knows of a push: the commits it brought, oldest first, and whether it threw some away."""
+
+    commits: tuple[Commit, ...]
+    forced: bool = False
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """What git knows of a pull request's head against the tip of its base."""
+
+    base_sha: str
+    head_sha: str
+    files: tuple[ChangedFile, ...]
+    commits: int
+    merge_sha: str = ""
+    """The commit that merges both; empty when they conflict."""
 
 
 class StatusRecord(msgspec.Struct, frozen=True):
@@ -90,6 +134,8 @@ class PullPart(msgspec.Struct):
     merged: bool = False
     mergeable: bool | None = True
     merge_sha: str = ""
+    """The commit it was merged by; with git, while it is open, the one that would merge it."""
+    commits: int = 1
 
 
 class IssueRecord(msgspec.Struct):
@@ -132,6 +178,10 @@ class Repository(msgspec.Struct):
     hooks: list[Hook] = []
     comments: dict[int, tuple[IssueRecord, CommentRecord]] = {}
     """Comment id -> where it stands."""
+    compared: dict[int, Compared] = {}
+    """Number -> what git knows of a pull request's next head. Empty without git."""
+    pushes: dict[tuple[str, str], Push] = {}
+    """Commit before and after -> what git knows of it, while that push is told of. Empty without git."""
 
     @property
     def full_name(self) -> str:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from prow_async.ports.clock import Ids
+from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.limits import Limits
 from prow_async.sandbox.github.outbox import Outbox
 from prow_async.sandbox.github.records import PERMISSIONS, Account, Commit, Organization, Permission, Repository
@@ -23,6 +24,8 @@ class Registry:
         self.address = address
         self.outbox = Outbox(ids, log_limit)
         self.limits = Limits()
+        self.git: Repositories | None = None
+        """The git repositories behind it; None while commits are only told of. Set before the first repository."""
         self.accounts: dict[str, Account] = {}
         self.organizations: dict[str, Organization] = {}
         self.repositories: dict[tuple[str, str], Repository] = {}

@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from prow_async.sandbox.github import pages
-from prow_async.sandbox.github.areas import issues, people, pulls, repos, statuses, webhooks
+from prow_async.sandbox.github import pages, steps
+from prow_async.sandbox.github.areas import gitdata, issues, people, pulls, repos, statuses, webhooks
 from prow_async.sandbox.github.call import Answer, Call, Content, Request, Route
+from prow_async.sandbox.github.git.command import Failed
 from prow_async.sandbox.github.limits import Bucket
 from prow_async.sandbox.github.refusal import Refusal, missing
 from prow_async.sandbox.github.world import World
@@ -24,6 +25,7 @@ ROUTES: tuple[Route, ...] = (
     *statuses.ROUTES,
     *issues.ROUTES,
     *pulls.ROUTES,
+    *gitdata.ROUTES,
     *webhooks.ROUTES,
 )
 _BY_METHOD: dict[str, list[Route]] = {}
@@ -36,7 +38,12 @@ _FREE_PATHS = ("/rate_limit",)
 
 
 def handle(world: World, request: Request, now_s: float) -> Answer:
-    """Answer one request. Never raises: what is wrong becomes a status, as on GitHub."""
+    """Answer one request, doing all its work here. Never raises: what is wrong becomes a status, as on GitHub."""
+    return steps.run_here(answering(world, request, now_s))
+
+
+def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answer]:
+    """Answer one request in steps, for a door that has threads for the work between. Never raises, as `handle`."""
     path, _, query = request.path.partition("?")
     page = pages.find(world, request.method, path)
     if page is not None:
@@ -51,23 +58,28 @@ def handle(world: World, request: Request, now_s: float) -> Answer:
             return _refused(Refusal(403, f"API rate limit exceeded for user ID {asker.id}."), bucket.headers())
         bucket.used += 1
     try:
-        content = _perform(world, request, login, now_s, (path, dict(parse_qsl(query, keep_blank_values=True))))
+        target = (path, dict(parse_qsl(query, keep_blank_values=True)))
+        content = yield from _perform(world, request, login, now_s, target)
     except Refusal as refusal:
         return _refused(refusal, bucket.headers())
+    except Failed as failed:
+        return _refused(Refusal(500, f"Server Error: {failed}"), bucket.headers())
     return _answer(request, content, bucket)
 
 
 def _perform(
     world: World, request: Request, login: str, now_s: float, target: tuple[str, Mapping[str, str]]
-) -> Content:
+) -> steps.Steps[Content]:
     path = target[0]
     for route in _BY_METHOD.get(request.method, ()):
         params = route.match(path)
         if params is not None:
             call = Call(world, login, now_s, params, target)
+            call.accept = request.headers.get("accept", "")
             if request.method != "GET":
                 call.content = _decode(request.body)
-            return route.handler(call)
+            content = route.handler(call)
+            return content if isinstance(content, Content) else (yield from content)
     raise missing()
 
 
@@ -93,6 +105,7 @@ def _decode(body: bytes) -> Any:
 
 def _answer(request: Request, content: Content, bucket: Bucket) -> Answer:
     body = b"" if content.content is None else msgspec.json.encode(content.content)
+    body = body if content.raw is None else content.raw
     headers = _usual_headers(body) | content.headers
     if request.method == "GET" and content.status == 200 and body:
         etag = f'W/"{hashlib.sha256(body).hexdigest()}"'

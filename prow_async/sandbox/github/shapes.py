@@ -12,10 +12,12 @@ from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github.records import (
     CommentRecord,
     Commit,
+    FileChange,
     Hook,
     IssueRecord,
     PullPart,
     Repository,
+    Signature,
     StatusRecord,
 )
 from prow_async.sandbox.github.registry import Registry
@@ -182,9 +184,9 @@ def pull(world: Registry, repo: Repository, record: IssueRecord, mergeable_known
         "mergeable_state": {True: "clean", False: "dirty", None: "unknown"}[mergeable],
         "review_comments": 0,
         "maintainer_can_modify": True,
-        "commits": 1,
-        "additions": len(part.files),
-        "deletions": 0,
+        "commits": part.commits,
+        "additions": sum(f.additions if isinstance(f, FileChange) else 1 for f in part.files.values()),
+        "deletions": sum(f.deletions for f in part.files.values() if isinstance(f, FileChange)),
         "changed_files": len(part.files),
     }
 
@@ -238,13 +240,14 @@ def status(world: Registry, repo: Repository, sha: str, record: StatusRecord) ->
 
 
 def changed_file(changed: ChangedFile) -> Json:
+    known = changed if isinstance(changed, FileChange) else FileChange(sha="0" * 40, additions=1)
     shape: Json = {
-        "sha": "0" * 40,
+        "sha": known.sha,
         "filename": changed.filename,
         "status": changed.status or "modified",
-        "additions": 1,
-        "deletions": 0,
-        "changes": 1,
+        "additions": known.additions,
+        "deletions": known.deletions,
+        "changes": known.additions + known.deletions,
     }
     if changed.previous_filename:
         shape["previous_filename"] = changed.previous_filename
@@ -252,18 +255,34 @@ def changed_file(changed: ChangedFile) -> Json:
 
 
 def commit(world: Registry, repo: Repository, record: Commit) -> Json:
-    person = {"name": record.author, "email": f"{record.author}@localhost", "date": instant(record.created_s)}
+    known = user(world, record.author) if record.author else None
     return {
         "url": f"{world.address}/repos/{repo.full_name}/commits/{record.sha}",
         "sha": record.sha,
         "node_id": node_id("C", int(record.sha[:8], 16)),
         "html_url": f"{world.address}/{repo.full_name}/commit/{record.sha}",
-        "commit": {"message": record.message, "author": person, "committer": person, "tree": {"sha": record.sha}},
-        "author": user(world, record.author),
-        "committer": user(world, record.author),
-        "parents": [{"sha": record.parent}] if record.parent else [],
+        "commit": bare_commit(record),
+        "author": known,
+        "committer": known,
+        "parents": [{"sha": parent} for parent in record.parents],
         "files": [changed_file(changed) for changed in record.files],
     }
+
+
+def bare_commit(record: Commit) -> Json:
+    """Render what git knows of a commit."""
+    return {
+        "message": record.message,
+        "author": _signature(record, record.written),
+        "committer": _signature(record, record.committed),
+        "tree": {"sha": record.tree or record.sha},
+    }
+
+
+def _signature(record: Commit, signed: Signature | None) -> Json:
+    if signed is None:
+        signed = Signature(record.author, f"{record.author}@localhost", record.created_s)
+    return {"name": signed.name, "email": signed.email, "date": instant(signed.at_s)}
 
 
 def git_ref(world: Registry, repo: Repository, ref: str) -> Json:

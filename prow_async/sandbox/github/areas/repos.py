@@ -1,10 +1,10 @@
-"""Repositories, branches, refs, commits."""
+"""Repositories, branches, refs."""
 
-from prow_async.api.github import ChangedFile
-from prow_async.sandbox.github import shapes
+from prow_async.sandbox.github import landing, shapes
 from prow_async.sandbox.github.call import Call, Content, Route
 from prow_async.sandbox.github.records import Repository
-from prow_async.sandbox.github.refusal import Refusal, forbidden, invalid, missing
+from prow_async.sandbox.github.refusal import Refusal, forbidden, missing
+from prow_async.sandbox.github.steps import Steps
 
 
 def one_repo(call: Call) -> Content:
@@ -28,14 +28,6 @@ def branch(call: Call) -> Content:
     return Content(200, _branch(call.repo, call.params["branch"]))
 
 
-def commit(call: Call) -> Content:
-    try:
-        sha = call.world.commit_of(call.repo, call.params["ref"])
-    except Refusal:
-        raise Refusal(422, f"No commit found for SHA: {call.params['ref']}") from None
-    return Content(200, shapes.commit(call.world, call.repo, call.repo.commits[sha]))
-
-
 def ref(call: Call) -> Content:
     """Read exactly one ref."""
     if call.params["ref"] not in call.repo.refs:
@@ -57,20 +49,8 @@ def matching_refs(call: Call) -> Content:
     return call.page(_beginning(call), lambda name: shapes.git_ref(call.world, call.repo, name))
 
 
-def put_file(call: Call) -> Content:
-    """Commit one file to a branch. Its content is not kept: only names matter here."""
-    _require_push(call)
-    if not call.text("message") or "content" not in call.content:
-        raise invalid("Request", "content", "missing_field")
-    branch = call.text("branch", call.repo.default_branch)
-    changed = ChangedFile(call.params["path"], "modified" if call.has("sha") else "added")
-    message = call.text("message")
-    sha = call.world.push_commit(call.repo, branch, (message, (changed,)), by=call.login, now_s=call.now_s)
-    return Content(201, {"content": {"path": call.params["path"]}, "commit": {"sha": sha, "message": message}})
-
-
-def create_ref(call: Call) -> Content:
-    _require_push(call)
+def create_ref(call: Call) -> Content | Steps[Content]:
+    require_push(call)
     name = call.text("ref")
     if not name.startswith("refs/") or name.count("/") < 2:
         raise Refusal(422, "Reference name must start with 'refs/' and have at least two slashes.")
@@ -79,27 +59,31 @@ def create_ref(call: Call) -> Content:
     return _set_ref(call, name.removeprefix("refs/"), 201)
 
 
-def update_ref(call: Call) -> Content:
-    _require_push(call)
+def update_ref(call: Call) -> Content | Steps[Content]:
+    require_push(call)
     if call.params["ref"] not in call.repo.refs:
         raise Refusal(422, "Reference does not exist")
     return _set_ref(call, call.params["ref"], 200)
 
 
-def delete_ref(call: Call) -> Content:
-    _require_push(call)
-    call.world.set_ref(call.org, call.repo_name, call.params["ref"], "", by=call.login, now_s=call.now_s)
+def delete_ref(call: Call) -> Steps[Content]:
+    require_push(call)
+    move = (call.params["ref"], "")
+    yield from landing.set_ref(call.world, call.repo, move, by=call.login, now_s=call.now_s, force=True)
     return Content(204)
 
 
-def _set_ref(call: Call, name: str, status: int) -> Content:
+def _set_ref(call: Call, name: str, status: int) -> Steps[Content]:
     if not call.text("sha"):
         raise Refusal(422, "Object does not exist")
-    call.world.set_ref(call.org, call.repo_name, name, call.text("sha"), by=call.login, now_s=call.now_s)
+    force = isinstance(call.content, dict) and call.content.get("force") is True
+    move = (name, call.text("sha"))
+    yield from landing.set_ref(call.world, call.repo, move, by=call.login, now_s=call.now_s, force=force)
     return Content(status, shapes.git_ref(call.world, call.repo, name))
 
 
-def _require_push(call: Call) -> None:
+def require_push(call: Call) -> None:
+    """Refuse (403) whoever may not push."""
     if not call.world.may_push(call.repo, call.login):
         raise forbidden()
 
@@ -123,6 +107,4 @@ ROUTES = (
     Route("POST", "/repos/{org}/{repo}/git/refs", create_ref),
     Route("PATCH", "/repos/{org}/{repo}/git/refs/{ref:path}", update_ref),
     Route("DELETE", "/repos/{org}/{repo}/git/refs/{ref:path}", delete_ref),
-    Route("GET", "/repos/{org}/{repo}/commits/{ref}", commit),
-    Route("PUT", "/repos/{org}/{repo}/contents/{path:path}", put_file),
 )

@@ -7,6 +7,7 @@ from prow_async.sandbox.github.call import Call, Content, Handler, Route
 from prow_async.sandbox.github.outbox import Delivery
 from prow_async.sandbox.github.records import Hook
 from prow_async.sandbox.github.refusal import invalid, missing
+from prow_async.sandbox.github.steps import Steps
 
 
 def listed(call: Call) -> Content:
@@ -46,7 +47,7 @@ def redeliver(call: Call) -> Content:
 def _guarded(handler: Handler) -> Handler:
     """Let only those who administer the repository or organization through; others are told it is not there."""
 
-    def guarded(call: Call) -> Content:
+    def guarded(call: Call) -> Content | Steps[Content]:
         name = _repo_name(call)
         if name:
             allowed = call.world.permission(call.repo, call.login) == "admin"
