@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github import payloads
-from prow_async.sandbox.github.conversation import Conversation
 from prow_async.sandbox.github.payloads import NO_COMMIT
 from prow_async.sandbox.github.records import Commit, Repository
 from prow_async.sandbox.github.refusal import Refusal
+from prow_async.sandbox.github.triage import Triage
 
 Files = Sequence[str | ChangedFile]
 """Changed files; a bare name is a file modified."""
 
 
-class Branches(Conversation):
+class Branches(Triage):
     """Pushes, each told to the hooks."""
 
     def push_branch(self, org: str, repo: str, branch: str, files: Files = (), *, by: str, now_s: float) -> str:

@@ -8,15 +8,16 @@ from functools import partial
 import msgspec
 
 from prow_async.sandbox.github import comparing, landing
-from prow_async.sandbox.github.git import writing
+from prow_async.sandbox.github.git import reading, writing
 from prow_async.sandbox.github.git.writing import Method, RefMove
-from prow_async.sandbox.github.ground import alone, sign
+from prow_async.sandbox.github.ground import alone, git_of, sign
 from prow_async.sandbox.github.pulls import PullForm, pull_part
 from prow_async.sandbox.github.records import IssueRecord, Repository
 from prow_async.sandbox.github.refusal import Refusal, invalid
 from prow_async.sandbox.github.steps import Steps, ask
 from prow_async.sandbox.github.world import World
 
+_SETTING = {"merge": "allow_merge_commit", "squash": "allow_squash_merge", "rebase": "allow_rebase_merge"}
 MODIFIED = "Base branch was modified. Review and try the merge again."
 
 
@@ -55,13 +56,17 @@ def merge(world: World, repo: Repository, number: int, form: MergeForm, *, by: s
 
     Raises Refusal: 405 when it cannot be merged or the base has moved meanwhile, 409 when `form.sha` is not its head.
     """
+    record = world.pull_record(repo.org, repo.name, number)
+    if world.git is not None:
+        yield from alone(world, repo)
+        yield from comparing.look(world, repo, record)
+    before = world.check_merge(repo, record, form.sha)
+    world.check_protection(repo, record, by)
+    if repo.settings[_SETTING[form.method]] is not True:
+        raise Refusal(405, f"{form.method.capitalize()} merges are not allowed on this repository.")
     if world.git is None:
         return world.merge(repo.org, repo.name, number, by=by, now_s=now_s, sha=form.sha)
-    git = yield from alone(world, repo)
-    record = world.pull_record(repo.org, repo.name, number)
-    yield from comparing.look(world, repo, record)
-    before = world.check_merge(repo, record, form.sha)
-    part = pull_part(record)
+    part, git = pull_part(record), git_of(world, repo)
     how: tuple[Method, str] = (form.method, _message(repo, record, form))
     tip = yield from ask(partial(writing.merge, git, before, part.head_sha, how, sign(by, now_s)))
     if tip is None:
@@ -75,6 +80,29 @@ def merge(world: World, repo: Repository, number: int, form: MergeForm, *, by: s
     yield from landing.land(world, repo, (ref, tip), by, now_s)
     world.changed(repo, record, "closed", by, now_s)
     return tip
+
+
+def update_branch(
+    world: World, repo: Repository, number: int, expected: str = "", *, by: str, now_s: float
+) -> Steps[None]:
+    """Merge the base branch into the head branch. Raises Refusal (422) when that cannot be done."""
+    if world.git is None:
+        raise Refusal(422, "There is no git behind this repository.")
+    git = yield from alone(world, repo)
+    record = world.pull_record(repo.org, repo.name, number)
+    part = pull_part(record)
+    ref, base = f"heads/{part.head_ref}", repo.refs.get(f"heads/{part.base_ref}", "")
+    if expected and expected != part.head_sha:
+        raise Refusal(422, "expected head sha didn’t match current head ref.")
+    if not part.within or record.closed_s is not None:
+        raise Refusal(422, "The head branch is not of this repository.")
+    if (yield from ask(partial(reading.is_ancestor, git, base, part.head_sha))):
+        raise Refusal(422, "There are no new commits on the base branch.")
+    how: tuple[Method, str] = ("merge", f"Merge branch '{part.base_ref}' into {part.head_ref}")
+    tip = yield from ask(partial(writing.merge, git, part.head_sha, base, how, sign(by, now_s)))
+    if tip is None or not (yield from ask(partial(writing.move, git, [RefMove(ref, tip, part.head_sha)]))):
+        raise Refusal(422, "merge conflict between base and head")
+    yield from landing.land(world, repo, (ref, tip), by, now_s)
 
 
 def _message(repo: Repository, record: IssueRecord, form: MergeForm) -> str:

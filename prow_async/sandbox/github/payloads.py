@@ -14,6 +14,8 @@ from prow_async.sandbox.github.records import (
     Hook,
     IssueRecord,
     Repository,
+    ReviewComment,
+    ReviewRecord,
     Signature,
     StatusRecord,
 )
@@ -58,6 +60,25 @@ def issue_comment(
         "action": action,
         "issue": shapes.issue(world, repo, record),
         "comment": shapes.comment(world, repo, record, said),
+    } | _around(world, repo, sender)
+
+
+def review(world: Registry, repo: Repository, record: IssueRecord, said: ReviewRecord, what: tuple[str, str]) -> Json:
+    """Render a review's event; `what` is the action and who acts. States are in lower case here, as on GitHub."""
+    action, sender = what
+    shape = shapes.review(world, repo, record, said)
+    return {
+        "action": action,
+        "review": shape | {"state": said.state.lower()},
+        "pull_request": shapes.pull(world, repo, record),
+    } | _around(world, repo, sender)
+
+
+def review_comment(world: Registry, repo: Repository, record: IssueRecord, said: ReviewComment, sender: str) -> Json:
+    return {
+        "action": "created",
+        "comment": shapes.review_comment(world, repo, record, said),
+        "pull_request": shapes.pull(world, repo, record),
     } | _around(world, repo, sender)
 
 
@@ -140,6 +161,6 @@ def _signature(record: Commit, signed: Signature | None) -> Json:
 def _around(world: Registry, repo: Repository, sender: str) -> Json:
     """Return what every event of a repository carries."""
     around: Json = {"repository": shapes.repository(world, repo)}
-    if repo.org.lower() in world.organizations:
+    if world.account(repo.org).kind == "Organization":
         around["organization"] = shapes.organization(world, repo.org)
     return around | {"sender": shapes.user(world, sender)}

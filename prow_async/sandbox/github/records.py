@@ -1,5 +1,7 @@
 """What the small GitHub remembers. Data only; times are seconds since the Unix epoch."""
 
+from typing import Any
+
 import msgspec
 
 from prow_async.api.github import ChangedFile, StatusState
@@ -37,6 +39,22 @@ class Hook(msgspec.Struct):
     active: bool = True
 
 
+class Team(msgspec.Struct):
+    """A team of an organization. Its slug is made of the name it was given first."""
+
+    id: int
+    name: str
+    slug: str
+    description: str = ""
+    privacy: str = "closed"
+    parent: str = ""
+    """Slug of the team above; empty for none."""
+    members: dict[str, str] = {}
+    """Lower-case login -> role, `member` or `maintainer`."""
+    repos: dict[str, Permission] = {}
+    """Lower-case name of a repository of the organization -> permission."""
+
+
 class Organization(msgspec.Struct):
     account: Account
     members: dict[str, Account] = {}
@@ -44,6 +62,10 @@ class Organization(msgspec.Struct):
     owners: set[str] = msgspec.field(default_factory=set)
     """Lower-case logins."""
     hooks: list[Hook] = []
+    teams: dict[str, Team] = {}
+    """By slug."""
+    profile: dict[str, str] = {}
+    """What PATCH /orgs/ORG has set: description, company, location, ..."""
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -111,6 +133,13 @@ class StatusRecord(msgspec.Struct, frozen=True):
     description: str | None = None
 
 
+class Reaction(msgspec.Struct, frozen=True):
+    id: int
+    login: str
+    content: str
+    created_s: float
+
+
 class CommentRecord(msgspec.Struct):
     id: int
     number: int
@@ -118,6 +147,73 @@ class CommentRecord(msgspec.Struct):
     body: str
     created_s: float
     updated_s: float
+    reactions: list[Reaction] = []
+
+
+class ReviewRecord(msgspec.Struct):
+    """A review as submitted. `state` is APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED or PENDING."""
+
+    id: int
+    author: str
+    body: str
+    state: str
+    sha: str
+    submitted_s: float
+
+
+class ReviewComment(msgspec.Struct):
+    """A comment on a line of a difference."""
+
+    id: int
+    review: int
+    author: str
+    body: str
+    path: str
+    line: int | None
+    sha: str
+    created_s: float
+    reply_to: int | None = None
+
+
+class HappenedRecord(msgspec.Struct, frozen=True):
+    """One event of an issue's history, as `/issues/N/events` lists them."""
+
+    id: int
+    event: str
+    actor: str
+    at_s: float
+    label: str = ""
+
+
+class LabelRecord(msgspec.Struct):
+    name: str
+    color: str = "ededed"
+    description: str = ""
+
+
+class MilestoneRecord(msgspec.Struct):
+    id: int
+    number: int
+    title: str
+    creator: str
+    created_s: float
+    description: str = ""
+    state: str = "open"
+
+
+class CheckRun(msgspec.Struct):
+    """A check run. `conclusion` is empty until `status` is `completed`."""
+
+    id: int
+    sha: str
+    name: str
+    app: str
+    status: str = "queued"
+    conclusion: str = ""
+    details_url: str = ""
+    title: str = ""
+    started_s: float | None = None
+    completed_s: float | None = None
 
 
 class PullPart(msgspec.Struct):
@@ -136,6 +232,12 @@ class PullPart(msgspec.Struct):
     merge_sha: str = ""
     """The commit it was merged by; with git, while it is open, the one that would merge it."""
     commits: int = 1
+    reviews: list[ReviewRecord] = []
+    review_comments: list[ReviewComment] = []
+    requested: list[str] = []
+    """Logins asked for a review."""
+    requested_teams: list[str] = []
+    """Slugs."""
 
 
 class IssueRecord(msgspec.Struct):
@@ -152,10 +254,32 @@ class IssueRecord(msgspec.Struct):
     labels: list[str] = []
     comments: list[CommentRecord] = []
     pull: PullPart | None = None
+    assignees: list[str] = []
+    milestone: int | None = None
+    """Its number."""
+    locked: str | None = None
+    """The reason it is locked for, which may be empty; None while it is not."""
+    reactions: list[Reaction] = []
+    happened: list[HappenedRecord] = []
 
     @property
     def state(self) -> str:
         return "open" if self.closed_s is None else "closed"
+
+
+SETTINGS: dict[str, Any] = {
+    "description": None,
+    "homepage": None,
+    "archived": False,
+    "has_issues": True,
+    "has_projects": True,
+    "has_wiki": False,
+    "allow_merge_commit": True,
+    "allow_squash_merge": True,
+    "allow_rebase_merge": True,
+    "delete_branch_on_merge": False,
+}
+"""What PATCH /repos/ORG/REPO may set, and what a new repository has."""
 
 
 class Repository(msgspec.Struct):
@@ -171,8 +295,14 @@ class Repository(msgspec.Struct):
     collaborators: dict[str, Permission] = {}
     """Lower-case login -> permission."""
     issues: dict[int, IssueRecord] = {}
-    labels: dict[str, str] = {}
-    """Lower-case name -> name."""
+    labels: dict[str, LabelRecord] = {}
+    """By lower-case name."""
+    milestones: dict[int, MilestoneRecord] = {}
+    protections: dict[str, dict[str, Any]] = {}
+    """Branch -> its protection, as it was put."""
+    check_runs: dict[str, list[CheckRun]] = {}
+    """Commit -> check runs, oldest first."""
+    settings: dict[str, Any] = msgspec.field(default_factory=lambda: dict(SETTINGS))
     statuses: dict[str, list[StatusRecord]] = {}
     """Commit -> statuses, oldest first."""
     hooks: list[Hook] = []

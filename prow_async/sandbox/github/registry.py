@@ -7,7 +7,15 @@ from prow_async.ports.clock import Ids
 from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.limits import Limits
 from prow_async.sandbox.github.outbox import Outbox
-from prow_async.sandbox.github.records import PERMISSIONS, Account, Commit, Organization, Permission, Repository
+from prow_async.sandbox.github.records import (
+    PERMISSIONS,
+    Account,
+    Commit,
+    IssueRecord,
+    Organization,
+    Permission,
+    Repository,
+)
 from prow_async.sandbox.github.refusal import invalid, missing
 
 
@@ -24,6 +32,7 @@ class Registry:
         self.address = address
         self.outbox = Outbox(ids, log_limit)
         self.limits = Limits()
+        self.graphql_limits = Limits()
         self.git: Repositories | None = None
         """The git repositories behind it; None while commits are only told of. Set before the first repository."""
         self.accounts: dict[str, Account] = {}
@@ -120,20 +129,29 @@ class Registry:
         return found is not None and login.lower() in found.members
 
     def permission(self, repo: Repository, login: str) -> Permission | None:
-        """Return what a person may do; None for a stranger. Members of the organization may at least pull."""
+        """Return what a person may do; None for a stranger.
+
+        Members of the organization may at least pull; a person's teams may let them do more.
+        """
         account = self.accounts.get(login.lower())
         if account is None:
             return None
         if account.everywhere or login.lower() in self.org(repo.org).owners or repo.org.lower() == login.lower():
             return "admin"
-        direct = repo.collaborators.get(login.lower())
-        return direct or ("pull" if self.is_member(repo.org, login) else None)
+        held = [repo.collaborators.get(login.lower()), "pull" if self.is_member(repo.org, login) else None]
+        teams = self.org(repo.org).teams.values()
+        held += [team.repos.get(repo.name.lower()) for team in teams if login.lower() in team.members]
+        return max((one for one in held if one), key=PERMISSIONS.index, default=None)
 
     def may_push(self, repo: Repository, login: str) -> bool:
         return self.permission(repo, login) in ("push", "maintain", "admin")
 
     def may_triage(self, repo: Repository, login: str) -> bool:
         return self.permission(repo, login) in ("triage", "push", "maintain", "admin")
+
+    def blocked_by(self, repo: Repository, record: IssueRecord) -> str:
+        """Say what keeps a pull request from being merged, conflicts aside; what reviews know is added above."""
+        return ""
 
     def commit_of(self, repo: Repository, ref: str) -> str:
         """Resolve a commit, branch, tag or full ref to a commit. Raises Refusal (404)."""

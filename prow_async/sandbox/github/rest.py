@@ -12,7 +12,21 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from prow_async.sandbox.github import pages, steps
-from prow_async.sandbox.github.areas import gitdata, issues, people, pulls, repos, statuses, webhooks
+from prow_async.sandbox.github.areas import (
+    checks,
+    gitdata,
+    issues,
+    people,
+    planning,
+    protection,
+    pulls,
+    repos,
+    reviews,
+    search,
+    statuses,
+    teams,
+    webhooks,
+)
 from prow_async.sandbox.github.call import Answer, Call, Content, Request, Route
 from prow_async.sandbox.github.git.command import Failed
 from prow_async.sandbox.github.limits import Bucket
@@ -21,13 +35,20 @@ from prow_async.sandbox.github.world import World
 
 ROUTES: tuple[Route, ...] = (
     *people.ROUTES,
+    *teams.ROUTES,
+    *protection.ROUTES,
     *repos.ROUTES,
     *statuses.ROUTES,
-    *issues.ROUTES,
-    *pulls.ROUTES,
+    *checks.ROUTES,
     *gitdata.ROUTES,
+    *issues.ROUTES,
+    *planning.ROUTES,
+    *pulls.ROUTES,
+    *reviews.ROUTES,
+    *search.ROUTES,
     *webhooks.ROUTES,
 )
+"""The first that fits answers: those with a path of any length come after those that end in a word of their own."""
 _BY_METHOD: dict[str, list[Route]] = {}
 for _route in ROUTES:
     _BY_METHOD.setdefault(_route.method, []).append(_route)

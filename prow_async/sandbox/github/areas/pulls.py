@@ -11,19 +11,26 @@ from prow_async.sandbox.github.git.writing import Method
 from prow_async.sandbox.github.merging import MergeForm
 from prow_async.sandbox.github.pulls import PullForm, pull_part
 from prow_async.sandbox.github.records import Commit, IssueRecord
-from prow_async.sandbox.github.refusal import forbidden, invalid
+from prow_async.sandbox.github.refusal import forbidden, invalid, missing
 from prow_async.sandbox.github.steps import Steps, ask
 
 
 def listed(call: Call) -> Content:
-    """List pull requests, newest first, by `state` and `base`."""
-    wanted = call.query.get("state", "open")
-    base = call.query.get("base", "")
+    """List pull requests, newest first, by `state`, `base` and `head` (`owner:branch`)."""
+    query = call.query
+    wanted, base, head = query.get("state", "open"), query.get("base", ""), query.get("head", "").lower()
     records = [
         r
         for r in reversed(call.repo.issues.values())
-        if r.pull and wanted in ("all", r.state) and base in ("", r.pull.base_ref)
+        if r.pull
+        and wanted in ("all", r.state)
+        and base in ("", r.pull.base_ref)
+        and head in ("", f"{call.org if r.pull.within else r.author}:{r.pull.head_ref}".lower())
     ]
+    if query.get("sort") == "updated":
+        records.sort(key=lambda r: r.updated_s, reverse=True)
+    if query.get("direction", "desc") == "asc":
+        records.reverse()
     return call.page(records, lambda record: shapes.pull(call.world, call.repo, record))
 
 
@@ -84,6 +91,22 @@ def merge(call: Call) -> Steps[Content]:
     return Content(200, {"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
 
 
+def is_merged(call: Call) -> Content:
+    if not pull_part(_record(call)).merged:
+        raise missing()
+    return Content(204)
+
+
+def update_branch(call: Call) -> Steps[Content]:
+    """Merge the base branch into the head branch of a pull request from the repository itself."""
+    if not call.world.may_push(call.repo, call.login):
+        raise forbidden()
+    yield from merging.update_branch(
+        call.world, call.repo, call.number, call.text("expected_head_sha"), by=call.login, now_s=call.now_s
+    )
+    return Content(202, {"message": "Updating pull request branch.", "url": f"{call.world.address}{call.path}"})
+
+
 def create(call: Call) -> Steps[Content]:
     """Open a pull request from a branch of the repository; `head` is `branch` or `org:branch`.
 
@@ -110,5 +133,7 @@ ROUTES = (
     Route("PATCH", "/repos/{org}/{repo}/pulls/{number:int}", change),
     Route("GET", "/repos/{org}/{repo}/pulls/{number:int}/files", files),
     Route("GET", "/repos/{org}/{repo}/pulls/{number:int}/commits", commits),
+    Route("GET", "/repos/{org}/{repo}/pulls/{number:int}/merge", is_merged),
     Route("PUT", "/repos/{org}/{repo}/pulls/{number:int}/merge", merge),
+    Route("PUT", "/repos/{org}/{repo}/pulls/{number:int}/update-branch", update_branch),
 )
