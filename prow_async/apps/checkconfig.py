@@ -10,7 +10,7 @@ import yaml
 
 from prow_async.adapters import config_disk, config_reader
 from prow_async.api.config import Config
-from prow_async.api.errors import CannotStart, ConfigErrors, Problem
+from prow_async.api.errors import CannotStart, ConfigErrors, Problem, printable
 from prow_async.apps import flag_groups, flags, process
 from prow_async.apps.flags import Flag
 from prow_async.core import checkconfig, config_parse, goyaml, inrepo
@@ -205,7 +205,7 @@ def _print(report: Report, parsed: flags.Flags) -> None:
 
 def _line(one: Finding) -> str:
     place = f"{one.file}:{one.line}: " if one.line else f"{one.file}: " if one.file else ""
-    return f"{place}[{one.warning}] {'error: ' if one.severity == 'error' else ''}{one.text}"
+    return printable(f"{place}[{one.warning}] {'error: ' if one.severity == 'error' else ''}{one.text}")
 
 
 def annotation(one: Finding) -> str:

@@ -43,13 +43,14 @@ def main(argv: Sequence[str]) -> int:
     if wanted not in _FORMATS or (old and wanted == "jsonl"):
         raise CannotStart(f"prow-async preview: -o {wanted}: use {'text or json' if old else 'jsonl, json or text'}")
     inputs = _inputs(parsed)
-    found = _load(process.config_paths(parsed.values), "")
+    quarantine = parsed["quarantine-bad-config"]
+    found = _load(process.config_paths(parsed.values), "", quarantine)
     if found is None:
         return 1
     if old is None:
         _print_rows(found, inputs, wanted)
         return 0
-    before = _load(old, "the old tree: ")
+    before = _load(old, "the old tree: ", quarantine)
     if before is None:
         return 1
     difference = preview_against.compare(before, found, inputs)
@@ -93,14 +94,17 @@ def _old_paths(parsed: flags.Flags) -> config_reader.Paths | None:
     return old
 
 
-def _load(paths: config_reader.Paths, whose: str) -> Config | None:
-    reader = config_reader.Reader(paths)
+def _load(paths: config_reader.Paths, whose: str, quarantine: bool) -> Config | None:
+    reader = config_reader.Reader(paths, quarantine)
     reader.check_paths()
     try:
-        return reader.read().config
+        read = reader.read()
     except ConfigErrors as error:
         print(f"prow-async preview: {whose}the configuration does not load:\n{error}", file=sys.stderr)
         return None
+    for problem in read.quarantined:
+        print(f"prow-async preview: {whose}left out: {problem}", file=sys.stderr)
+    return read.config
 
 
 def _print_rows(found: Config, inputs: preview.Inputs, wanted: str) -> None:
