@@ -32,7 +32,7 @@ class Registry:
         self.address = address
         self.outbox = Outbox(ids, log_limit)
         self.limits = Limits()
-        self.graphql_limits = Limits()
+        self.graphql_limits = Limits(resource="graphql")
         self.git: Repositories | None = None
         """The git repositories behind it; None while commits are only told of. Set before the first repository."""
         self.accounts: dict[str, Account] = {}

@@ -29,6 +29,7 @@ from prow_async.sandbox.github.areas import (
 )
 from prow_async.sandbox.github.call import Answer, Call, Content, Request, Route
 from prow_async.sandbox.github.git.command import Failed
+from prow_async.sandbox.github.graph import answer as graph
 from prow_async.sandbox.github.limits import Bucket
 from prow_async.sandbox.github.refusal import Refusal, missing
 from prow_async.sandbox.github.world import World
@@ -47,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
     *reviews.ROUTES,
     *search.ROUTES,
     *webhooks.ROUTES,
+    *graph.ROUTES,
 )
 """The first that fits answers: those with a path of any length come after those that end in a word of their own."""
 _BY_METHOD: dict[str, list[Route]] = {}
@@ -54,6 +56,7 @@ for _route in ROUTES:
     _BY_METHOD.setdefault(_route.method, []).append(_route)
 
 _AUTHORIZATION = re.compile(r"(?:bearer|token) +(\S+)", re.IGNORECASE)
+GRAPHQL = "/graphql"
 _FREE_PATHS = ("/rate_limit",)
 """Paths that cost nothing."""
 
@@ -72,11 +75,15 @@ def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answe
     login = _asker(world, request.headers.get("authorization", ""))
     if isinstance(login, Refusal):
         return _refused(login, {})
-    bucket = world.limits.bucket(login, now_s)
+    limits = world.graphql_limits if path == GRAPHQL else world.limits
+    bucket = limits.bucket(login, now_s)
     if path not in _FREE_PATHS:
         if bucket.exhausted:
-            asker = world.account(login)
-            return _refused(Refusal(403, f"API rate limit exceeded for user ID {asker.id}."), bucket.headers())
+            message = f"API rate limit exceeded for user ID {world.account(login).id}."
+            if path == GRAPHQL:
+                body = {"errors": [{"type": "RATE_LIMITED", "message": message}]}
+                return _answer(request, Content(200, body), bucket)
+            return _refused(Refusal(403, message), bucket.headers())
         bucket.used += 1
     try:
         target = (path, dict(parse_qsl(query, keep_blank_values=True)))

@@ -142,7 +142,7 @@ def _administered(call: Call) -> Repository:
 
 def rate_limit(call: Call) -> Content:
     core = call.world.limits.bucket(call.login, call.now_s).shape()
-    graphql = call.world.graphql_limits.bucket(call.login, call.now_s).shape() | {"resource": "graphql"}
+    graphql = call.world.graphql_limits.bucket(call.login, call.now_s).shape()
     return Content(200, {"resources": {"core": core, "graphql": graphql, "search": core}, "rate": core})
 
 
