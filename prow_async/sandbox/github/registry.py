@@ -18,6 +18,8 @@ from prow_async.sandbox.github.records import (
 )
 from prow_async.sandbox.github.refusal import invalid, missing
 
+SESSIONS_LIMIT = 1000
+
 
 class Registry:
     """What `World` stands on. Names are compared without regard to case, as GitHub does.
@@ -39,6 +41,8 @@ class Registry:
         self.organizations: dict[str, Organization] = {}
         self.repositories: dict[tuple[str, str], Repository] = {}
         self._tokens: dict[bytes, str] = {}
+        self._sessions: dict[bytes, str] = {}
+        self._ids = ids
         self._counter = 0
 
     def next_id(self) -> int:
@@ -123,6 +127,22 @@ class Registry:
     def login_of(self, token: str) -> str | None:
         """Say whose token this is. Tokens are kept and compared as digests, so timing tells nothing."""
         return self._tokens.get(_digest(token))
+
+    def open_session(self, login: str) -> str:
+        """Sign somebody in to the pages; return what their browser has to show from now on."""
+        while len(self._sessions) >= SESSIONS_LIMIT:
+            del self._sessions[next(iter(self._sessions))]
+        secret = self._ids.uuid4()
+        self._sessions[_digest(secret)] = login
+        return secret
+
+    def session(self, secret: str) -> str | None:
+        """Say who has signed in with this."""
+        return self._sessions.get(_digest(secret))
+
+    def close_sessions(self, login: str) -> None:
+        """Sign somebody out everywhere."""
+        self._sessions = {key: one for key, one in self._sessions.items() if one != login}
 
     def is_member(self, org: str, login: str) -> bool:
         found = self.organizations.get(org.lower())

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from prow_async.sandbox.github import pages, steps
+from prow_async.sandbox.github import steps
 from prow_async.sandbox.github.areas import (
     checks,
     gitdata,
@@ -31,6 +31,7 @@ from prow_async.sandbox.github.call import Answer, Call, Content, Request, Route
 from prow_async.sandbox.github.git.command import Failed
 from prow_async.sandbox.github.graph import answer as graph
 from prow_async.sandbox.github.limits import Bucket
+from prow_async.sandbox.github.pages import site
 from prow_async.sandbox.github.refusal import Refusal, missing
 from prow_async.sandbox.github.world import World
 
@@ -69,9 +70,9 @@ def handle(world: World, request: Request, now_s: float) -> Answer:
 def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answer]:
     """Answer one request in steps, for a door that has threads for the work between. Never raises, as `handle`."""
     path, _, query = request.path.partition("?")
-    page = pages.find(world, request.method, path)
+    page = yield from site.find(world, request, now_s)
     if page is not None:
-        return page
+        return Answer(page.status, {"x-content-type-options": "nosniff", **page.headers}, page.raw or b"")
     login = _asker(world, request.headers.get("authorization", ""))
     if isinstance(login, Refusal):
         return _refused(login, {})
