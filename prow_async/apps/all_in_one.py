@@ -74,6 +74,7 @@ def _introduction(up: Running, metrics_url: str, health_url: str) -> str:
     if up.github is not None:
         token_file = up.folder / "github-token"
         lines.append(f"  GitHub       {up.github.url} (token in {token_file})")
+        lines.append(f"  git          git clone {up.github.url}/octo-org/hello.git")
     if up.node is None:
         lines.append("  pods         are run by the cluster; none as processes here (--run-jobs-on-this-machine)")
     return "\n".join(lines)
@@ -165,9 +166,10 @@ async def _github(
     if shell.flags["github-endpoint"]:
         return None, await stack.enter_async_context(process.connect_github(shell))
     small = await stack.enter_async_context(embedded.github(place))
-    shell.censor.add([small.token.encode()])
-    (place.folder / "github-token").touch(mode=0o600)
-    (place.folder / "github-token").write_text(small.token)
+    for name, token in (("github-token", small.token), ("octocat-token", small.person_token)):
+        shell.censor.add([token.encode()])
+        (place.folder / name).touch(mode=0o600)
+        (place.folder / name).write_text(token)
     who = credentials.FixedToken(small.token)
     return small, client.Client(small.transport, who, shell.metrics, shell.clock)
 

@@ -17,14 +17,22 @@ from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.transport import Transport
 from prow_async.sandbox.github import direct as github_direct
 from prow_async.sandbox.github import http as github_http
+from prow_async.sandbox.github import landing, steps
 from prow_async.sandbox.github import world as github_world
+from prow_async.sandbox.github.git.store import Repositories
+from prow_async.sandbox.github.person import Person
 from prow_async.sandbox.kube import direct as kube_direct
 from prow_async.sandbox.kube import http as kube_http
 from prow_async.sandbox.kube import kubeconfig
 from prow_async.sandbox.kube import world as kube_world
 from prow_async.sandbox.kubelet import kubelet, pod
 
-BOT = "prow-bot"
+BOT, PERSON = "prow-bot", "octocat"
+HELLO = {
+    "README.md": b"# hello\n\nThe sample repository.\n",
+    "hello.py": b'print("hello")\n',
+}
+"""What the sample repository holds at first."""
 
 
 class Kube(msgspec.Struct, frozen=True):
@@ -38,12 +46,14 @@ class Kube(msgspec.Struct, frozen=True):
 
 
 class GitHub(msgspec.Struct, frozen=True):
-    """The small GitHub. `token` is the bot's."""
+    """The small GitHub. `token` is the bot's; `person` is octocat, who owns the sample organization."""
 
     world: github_world.World
     transport: Transport
     url: str
     token: str
+    person: Person
+    person_token: str
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -102,12 +112,15 @@ async def _create(transport: Transport, path: str, body: dict[str, object]) -> N
 
 @asynccontextmanager
 async def github(place: Place) -> AsyncIterator[GitHub]:
-    """Serve a small GitHub with the sample organization and repository."""
+    """Serve a small GitHub with the sample organization and repository, the latter a real git repository."""
     world = github_world.World(place.ids)
-    token = secrets.token_urlsafe(32)
+    world.git = Repositories(place.folder / "repositories")
+    token, person_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     world.add_bot(BOT, token)
-    world.add_org("octo-org", members=["octocat", BOT], owners=["octocat"])
-    world.add_repo("octo-org", "hello", now_s=place.clock.now())
+    world.add_user(PERSON, person_token)
+    world.add_org("octo-org", members=[BOT], owners=[PERSON])
+    await steps.run(landing.make_repo(world, ("octo-org", "hello"), files=HELLO, now_s=place.clock.now()))
     transport = github_direct.DirectTransport(world, place.clock, token)
+    person = Person(github_direct.DirectTransport(world, place.clock, person_token))
     async with github_http.serve(world, place.clock, port=place.github_port) as url:
-        yield GitHub(world, transport, url, token)
+        yield GitHub(world, transport, url, token, person, person_token)
