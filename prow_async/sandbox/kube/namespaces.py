@@ -58,7 +58,7 @@ class Namespaces:
         writes.check_preconditions(resource, content["metadata"], options.preconditions or {})
         content["metadata"]["deletionTimestamp"] = metadata.timestamp(now_s)
         content["status"]["phase"] = "Terminating"
-        if "All" in (options.dry_run or ()):
+        if options.is_dry_run:
             return content
         self._store.write(self._table, content, resource.fields(content))
         self._ending.add(entry.name)

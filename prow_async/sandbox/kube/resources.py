@@ -32,6 +32,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Serves /status; status is then not writable through the object itself."""
     creates_on_update: bool = False
     shape: schema.Node | None = None
+    source: Json | None = None
+    """The schema as its definition writes it."""
     selectable: Mapping[str, tuple[str, ...]] = {}
     """Field selector label -> path of its value, beyond metadata.name and metadata.namespace."""
     cells: tuple[columns.Column, ...] = (columns.AGE,)
