@@ -77,6 +77,7 @@ _RULES: dict[str, dict[str, Rule]] = {
     "V1NamespaceStatus": {"conditions": _by("type")},
     "V1NodeSpec": {"podCIDRs": Rule(SET, patch_set=True)},
     "V1NodeStatus": {"addresses": _by("type"), "conditions": _by("type")},
+    "V1ServiceSpec": {"ports": _by("port", "protocol"), "selector": _ATOMIC},
     "V1ServiceAccount": {"secrets": _by("name")},
     "V1CustomResourceDefinitionStatus": {"conditions": Rule(("type",))},
 }

@@ -28,6 +28,7 @@ ROOTS = {
     ("", "Secret"): "V1Secret",
     ("", "Namespace"): "V1Namespace",
     ("", "ServiceAccount"): "V1ServiceAccount",
+    ("", "Service"): "V1Service",
     ("", "Node"): "V1Node",
     ("", "Event"): "CoreV1Event",
     ("events.k8s.io", "Event"): "EventsV1Event",

@@ -84,15 +84,16 @@ def _schema(one: Resource, schemas: Json) -> str:
     model = "" if one.custom else models.ROOTS.get((one.group, one.kind), "")
     if model:
         _add(model, schemas)
-        schemas[model] = schemas[model] | {"x-kubernetes-group-version-kind": [_kind(one)]}
-        return model
+        name = _name(model)
+        schemas[name] = schemas[name] | {"x-kubernetes-group-version-kind": [_kind(one)]}
+        return name
     _add(models.META, schemas)
     name = ".".join([*reversed(one.group.split(".")), one.version, one.kind])
     source = one.source or {"type": "object"}
     own = {
         "apiVersion": {"type": "string", "description": "The version of the API the object is written in."},
         "kind": {"type": "string", "description": "The kind of the object."},
-        "metadata": {"description": "The object's metadata.", "allOf": [{"$ref": _REF + models.META}], "default": {}},
+        "metadata": {"description": "The object's metadata.", "allOf": [{"$ref": _REF + _name(models.META)}], "default": {}},
     }
     schemas[name] = source | {
         "properties": source.get("properties", {}) | own,
@@ -105,11 +106,11 @@ def _add(model: str, schemas: Json) -> None:
     """Put a model and all it refers to among the schemas."""
     waiting = [model]
     while waiting:
-        name = waiting.pop()
-        if name in schemas:
+        model = waiting.pop()
+        if _name(model) in schemas:
             continue
-        fields = models.fields(name)
-        schemas[name] = {
+        fields = models.fields(model)
+        schemas[_name(model)] = {
             "type": "object",
             "properties": {field: _property(what) for field, what in fields.items()},
             "required": [field for field, what in fields.items() if what.required],
@@ -117,9 +118,14 @@ def _add(model: str, schemas: Json) -> None:
         waiting += [what.type.name for what in fields.values() if what.type.is_model]
 
 
+def _name(model: str) -> str:
+    """Return a model's name as Kubernetes has it: the library puts the version before it."""
+    return model.partition("V1")[2] or model
+
+
 def _property(field: models.Field) -> Json:
     if field.type.is_model:
-        inner: Json = {"allOf": [{"$ref": _REF + field.type.name}], "default": {}}
+        inner: Json = {"allOf": [{"$ref": _REF + _name(field.type.name)}], "default": {}}
     else:
         inner = _SCALARS.get(field.type.name, {})
     if field.type.form == "list":

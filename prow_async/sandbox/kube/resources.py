@@ -1,6 +1,7 @@
 """What a resource is, and those served from the start. Custom ones come from definitions.
 
-Schemas of built-in kinds name only what must hold; all else is taken as it comes.
+Schemas of built-in kinds name only what must hold; all else is taken as it comes. Services are kept and nothing more:
+`kubectl cluster-info` asks for them.
 """
 
 from collections.abc import Callable, Mapping
@@ -163,6 +164,16 @@ _BUILT_IN: tuple[Resource, ...] = (
         plural="serviceaccounts",
         singular="serviceaccount",
         short_names=("sa",),
+    ),
+    Resource(
+        kind="Service",
+        plural="services",
+        singular="service",
+        short_names=("svc",),
+        categories=("all",),
+        has_status=True,
+        shape=schema.compile_schema(kinds.NODE),
+        name_rule=kinds.LABEL_NAME,
     ),
     Resource(
         kind="Node",
