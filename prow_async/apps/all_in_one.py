@@ -86,7 +86,8 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         folder = _folder(values["data-dir"], stack)
         config = process.load_config(_with_sample(shell))
-        place = embedded.Place(folder, shell.clock, shell.ids, values["kube-port"], values["github-port"])
+        state = Path(values["state-dir"]) if values["state-dir"] else None
+        place = embedded.Place(folder, shell.clock, shell.ids, values["kube-port"], values["github-port"], state)
         kube, cluster = await _kube(shell, config, place, stack)
         github, forge = await _github(shell, place, stack)
         if values["github-endpoint"] and not values["hmac-secret-file"]:

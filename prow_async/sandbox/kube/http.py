@@ -95,9 +95,8 @@ class _Door:
             text = f"the body is larger than {MAX_BODY_BYTES} bytes"
             return _response(exchange.Answer.no(status.Refusal(413, "RequestEntityTooLarge", text)))
         target = self._target(request) or request.raw_path
-        outcome = self._world.handle(
-            exchange.Request.parse(request.method, target, request.headers, body), self._clock.now()
-        )
+        asked = exchange.Request.parse(request.method, target, request.headers, body)
+        outcome = await streams.answered(self._world, asked, self._clock.now)
         if isinstance(outcome, exchange.Answer):
             return _response(outcome)
         if isinstance(outcome, watches.Watch):

@@ -93,7 +93,11 @@ def _schema(one: Resource, schemas: Json) -> str:
     own = {
         "apiVersion": {"type": "string", "description": "The version of the API the object is written in."},
         "kind": {"type": "string", "description": "The kind of the object."},
-        "metadata": {"description": "The object's metadata.", "allOf": [{"$ref": _REF + _name(models.META)}], "default": {}},
+        "metadata": {
+            "description": "The object's metadata.",
+            "allOf": [{"$ref": _REF + _name(models.META)}],
+            "default": {},
+        },
     }
     schemas[name] = source | {
         "properties": source.get("properties", {}) | own,

@@ -3,7 +3,7 @@
 Time comes in with each request, identifiers come from `Ids`; there is no I/O here. The doors are direct and http.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -40,8 +40,24 @@ MAX_BYTES = 1024 * 1024 * 1024
 """What all objects together may take; writes beyond are refused."""
 
 
+class Keeper(Protocol):
+    """Keeps the objects of a world somewhere safe. The doors wait for it."""
+
+    def note(self, table: store.Table, event: store.Event) -> None:
+        """Take a change in."""
+
+    async def ready(self, world: "World") -> None:
+        """Wait until a request may be handled. Raises Refusal (503) while what came before cannot be kept."""
+
+    async def settled(self) -> None:
+        """Wait until all that was taken in is safe: before an answer goes out. Raises Refusal (503)."""
+
+
 class World:
     """All objects of one server.
+
+    Attributes:
+        keeper: None where objects live in memory alone.
 
     Args:
         ids: makes UIDs and the random part of generated names.
@@ -60,6 +76,7 @@ class World:
         self._served: dict[tuple[str, str, str], resources.Resource] = {}
         self._serve([])
         self._begun = False
+        self.keeper: Keeper | None = None
 
     @property
     def version(self) -> int:
@@ -75,6 +92,43 @@ class World:
         """Forget history: older watches, pages and exact lists get 410 when they are next asked for."""
         self._store.compact()
 
+    @property
+    def size_bytes(self) -> int:
+        """What all objects take, about."""
+        return self._store.size_bytes
+
+    def stored(self) -> list[tuple[str, bytes]]:
+        """Return all objects, each with its table's name."""
+        tables = self._store.tables()
+        return [(f"{table.plural}.{table.group}", entry.raw) for table in tables for entry in table.all()]
+
+    def restore(self, objects: dict[str, list[bytes]], version: int, now_s: float) -> None:
+        """Put back the objects of an earlier world into this new one, by their tables' names, and go on from there."""
+        self._now_s = now_s
+        own = f"{definitions.PLURAL}.{definitions.GROUP}"
+        for name in sorted(objects, key=lambda one: one != own):
+            stored = {f"{one.plural}.{one.group}": one for one in self._stored_resources()}
+            resource = stored.get(name)
+            if resource is None:
+                continue  # its definition is gone: so are its objects
+            table = self._writer.table(resource)
+            for raw in objects[name]:
+                content = store.decode(raw)
+                number = int(content["metadata"]["resourceVersion"])
+                entry = store.entry_of(content, raw, number, resource.fields(content))
+                self._store.restore(table, entry)
+                self._collector.restore(table, entry)
+            if name == own:
+                self._reload()
+        self._store.begin_at(version)
+        self._namespaces.restore()
+        self._expiry.restore(now_s)
+
+    def keep(self, keeper: Keeper) -> None:
+        """Have all changes from now on kept."""
+        self.keeper = keeper
+        self._store.observers.append(keeper.note)
+
     def objects(self, plural: str, namespace: str | None = None) -> list[Json]:
         """Return all objects of a resource as they stand, in the order of a list. Changing them changes nothing."""
         for table in self._store.tables():
@@ -83,15 +137,19 @@ class World:
         return []
 
     def install(self, definition: Json, now_s: float) -> None:
-        """Serve a custom resource, as an operator's `kubectl create -f` would.
+        """Serve a custom resource, as an operator's `kubectl replace -f` would, or `create -f` where it is not there.
 
         Raises:
             CannotStart: the definition is refused; the text says why.
         """
         path = f"/apis/{definitions.GROUP}/v1/{definitions.PLURAL}"
         headers = {"content-type": exchange.JSON}
-        outcome = self.handle(exchange.Request("POST", path, {}, headers, store.encode(definition)), now_s)
-        if not isinstance(outcome, exchange.Answer) or outcome.code != 201:
+        method, meta = "POST", definition["metadata"]
+        there = self._writer.table(definitions.DEFINITIONS).entries.get(f"/{meta['name']}")
+        if there is not None:
+            method, path = "PUT", f"{path}/{meta['name']}"
+        outcome = self.handle(exchange.Request(method, path, {}, headers, store.encode(definition)), now_s)
+        if not isinstance(outcome, exchange.Answer) or outcome.code not in {200, 201}:
             why = outcome.body.decode() if isinstance(outcome, exchange.Answer) else "no answer"
             raise errors.CannotStart(f"the custom resource definition is refused: {why}")
 
