@@ -29,7 +29,7 @@ def _object(layout: layouts.Layout, target: Json, patch: Json) -> Json:
         return {name: value for name, value in patch.items() if name != _DIRECTIVE}
     if directive == "delete":
         return {}
-    if directive not in {None, "merge"}:
+    if directive is not None and directive != "merge":
         raise patches.PatchError(f"unknown directive $patch: {directive!r}")
     if _RETAIN in patch:
         kept = _texts(patch[_RETAIN], _RETAIN)
