@@ -1,6 +1,5 @@
 """`prow-async up`: every component in one process, on the embedded default or on parts of your own."""
 
-import dataclasses
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -155,7 +154,7 @@ def _with_sample(shell: process.Shell) -> process.Shell:
         values["config-path"] = str(SAMPLE / "config.yaml")
         values["job-config-path"] = values["job-config-path"] or str(SAMPLE / "jobs.yaml")
     values["plugin-config"] = values["plugin-config"] or str(SAMPLE / "plugins.yaml")
-    return msgspec.structs.replace(shell, flags=dataclasses.replace(shell.flags, values=values))
+    return msgspec.structs.replace(shell, flags=msgspec.structs.replace(shell.flags, values=values))
 
 
 async def _kube(
