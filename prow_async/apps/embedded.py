@@ -22,7 +22,7 @@ from prow_async.sandbox.kube import direct as kube_direct
 from prow_async.sandbox.kube import http as kube_http
 from prow_async.sandbox.kube import kubeconfig
 from prow_async.sandbox.kube import world as kube_world
-from prow_async.sandbox.kubelet import kubelet, pod
+from prow_async.sandbox.kubelet import kubelet, supplies
 
 BOT = "prow-bot"
 
@@ -84,13 +84,18 @@ async def kube(place: Place, prowjob_namespace: str, pod_namespace: str) -> Asyn
         yield Kube(world, transport, url, path, node)
 
 
-def access(transport: Transport, pods: collection.KubeCollection) -> pod.Access:
+def access(transport: Transport, pods: collection.KubeCollection) -> supplies.Access:
     """Let a kubelet of one namespace read the secrets and config maps its pods name."""
 
     def of(kind: collection.Kind) -> Callable[[str], collection.KubeCollection]:
         return lambda namespace: collection.KubeCollection(transport, pods.cluster, kind, namespace)
 
-    return pod.Access(pods=lambda _: pods, secrets=of(collection.SECRETS), configmaps=of(collection.CONFIG_MAPS))
+    return supplies.Access(
+        pods=lambda _: pods,
+        secrets=of(collection.SECRETS),
+        configmaps=of(collection.CONFIG_MAPS),
+        events=of(collection.EVENTS),
+    )
 
 
 async def _create(transport: Transport, path: str, body: dict[str, object]) -> None:
