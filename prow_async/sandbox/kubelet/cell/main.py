@@ -169,7 +169,26 @@ def _execute(order: Order) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED)
     os.chdir(order.cwd)
-    os.execvpe(order.argv[0], order.argv, order.env)  # noqa: S606 - no shell: the pod's own words
+
+    _replace(order)
+
+
+def _replace(order: Order) -> None:
+    """Execute the command, looked for along its own PATH. Raises OSError.
+
+    os.execvpe would import a module here, as a user who perhaps may not read it.
+    """
+    name, missing = order.argv[0], None
+    if "/" in name:
+        os.execve(name, order.argv, order.env)  # noqa: S606 - no shell: the pod's own words
+    for folder in order.env.get("PATH", os.defpath).split(":"):
+        try:
+            os.execve(f"{folder or '.'}/{name}", order.argv, order.env)  # noqa: S606 - as above
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            missing = error
+    raise missing or FileNotFoundError(2, os.strerror(2))
 
 
 def _code(status: int) -> int:
