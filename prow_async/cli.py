@@ -1,5 +1,6 @@
 """The command line: one program, one subcommand per component and tool."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -75,6 +76,36 @@ def _preview(argv: Sequence[str]) -> int:
     return preview.main(argv)
 
 
+def _clonerefs(argv: Sequence[str]) -> int:
+    from prow_async.podutils import clonerefs
+
+    return clonerefs.main(argv, os.environ)
+
+
+def _initupload(argv: Sequence[str]) -> int:
+    from prow_async.podutils import initupload
+
+    return initupload.main(argv, os.environ)
+
+
+def _entrypoint(argv: Sequence[str]) -> int:
+    from prow_async.podutils import entrypoint
+
+    return entrypoint.main(argv, os.environ)
+
+
+def _sidecar(argv: Sequence[str]) -> int:
+    from prow_async.podutils import sidecar
+
+    return sidecar.main(argv, os.environ)
+
+
+def _gcsupload(argv: Sequence[str]) -> int:
+    from prow_async.podutils import gcsupload
+
+    return gcsupload.main(argv, os.environ)
+
+
 COMMANDS: dict[str, tuple[Main, str]] = {
     "up": (_up, "run everything in one process, on the embedded default or on your own parts"),
     "demo": (_demo, "run one job's whole life on the embedded default, tell it, exit (what `make run` does)"),
@@ -87,6 +118,11 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "preview": (_preview, "show every ProwJob and pod of a configuration, and what a change of it does"),
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
+    "clonerefs": (_clonerefs, "in a pod: clone a job's code"),
+    "initupload": (_initupload, "in a pod: upload what is known of a run before its tests"),
+    "entrypoint": (_entrypoint, "in a pod: run a test, keep its output and exit code"),
+    "sidecar": (_sidecar, "in a pod: wait for the tests, upload what they leave behind"),
+    "gcsupload": (_gcsupload, "in a pod: upload files and folders to where a run's files lie"),
 }
 
 
