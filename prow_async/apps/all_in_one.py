@@ -86,7 +86,14 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         folder = _folder(values["data-dir"], stack)
         config = process.load_config(_with_sample(shell))
-        place = embedded.Place(folder, shell.clock, shell.ids, values["kube-port"], values["github-port"])
+        place = embedded.Place(
+            folder,
+            shell.clock,
+            shell.ids,
+            values["kube-port"],
+            values["github-port"],
+            tuple(values["host-path"]),
+        )
         kube, cluster = await _kube(shell, config, place, stack)
         github, forge = await _github(shell, place, stack)
         if values["github-endpoint"] and not values["hmac-secret-file"]:
@@ -218,7 +225,7 @@ def _node(
         return None
     if kube is not None:
         return kube.kubelet
-    return kubelet.Kubelet(cluster.pods[clusters.DEFAULT], place.folder / "pods", shell.clock)
+    return kubelet.Kubelet(cluster.pods[clusters.DEFAULT], place.folder / "pods", shell.clock, settings=place.node)
 
 
 def _logs(

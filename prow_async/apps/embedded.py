@@ -54,6 +54,12 @@ class Place(msgspec.Struct, frozen=True):
     ids: Ids
     kube_port: int = 0
     github_port: int = 0
+    host_paths: tuple[str, ...] = ()
+    """Folders of this machine that pods may mount."""
+
+    @property
+    def node(self) -> kubelet.Settings:
+        return kubelet.Settings(host_paths=self.host_paths)
 
 
 def crd() -> dict[str, object]:
@@ -74,7 +80,7 @@ async def kube(place: Place, prowjob_namespace: str, pod_namespace: str) -> Asyn
     world.install(crd(), place.clock.now())
     transport = kube_direct.DirectTransport(world, place.clock)
     pods = collection.KubeCollection(transport, "default", collection.PODS, pod_namespace)
-    node = kubelet.Kubelet(pods, place.folder / "pods", place.clock, access(transport, pods))
+    node = kubelet.Kubelet(pods, place.folder / "pods", place.clock, access(transport, pods), place.node)
     async with kube_http.serve(world, place.clock, token, port=place.kube_port, log_source=node.logs) as url:
         for name in sorted({prowjob_namespace, pod_namespace} - {"default"}):
             body: dict[str, object] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
