@@ -99,12 +99,14 @@ class Runner:
         kept = _Kept(process.stdout, self.limits.output_bytes)
         late = threading.Event()
         timer = threading.Timer(self.limits.command_s, self._too_late, (process, late))
-        timer.start()
         reader = threading.Thread(target=kept.read, daemon=True)
-        reader.start()
-        _wait(process)
-        timer.cancel()
-        code = self.end(process)
+        try:
+            timer.start()
+            reader.start()
+            _wait(process)
+        finally:
+            timer.cancel()
+            code = self.end(process)
         reader.join(_STRAY_S)
         return Outcome(kept.text(), self._error(code, late.is_set()))
 
