@@ -75,10 +75,14 @@ class Runner:
             if not outcome.error or not outcome.started:
                 break
             self._log.info("Retrying after sleep", command=str(command), error=outcome.error, sleep=wait_s)
-            if self._stop.wait(wait_s):
+            if self.wait(wait_s):
                 return msgspec.structs.replace(outcome, error=self._why)
             outcome = msgspec.structs.replace(self._once(command, variables), tries=number)
         return outcome
+
+    def wait(self, wait_s: float) -> bool:
+        """Wait; return whether everything was stopped meanwhile."""
+        return self._stop.wait(wait_s)
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Return the environment a command runs in."""
