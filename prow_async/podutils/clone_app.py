@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from prow_async.podutils import clone_run, logs
-from prow_async.podutils.clone_token import NoToken
+from prow_async.podutils.clone_token import NoToken, Stranger
 
 _TIMEOUT_S = 30.0
 _ANSWER_BYTES = 4 << 20
@@ -63,7 +63,10 @@ class AppTokens:
             return APP_USER, self._found[org]
 
     def _ask(self, org: str) -> str:
-        """Ask each endpoint in turn, and all again after trouble on the way. Raises NoToken with the last reason."""
+        """Ask each endpoint in turn, and all again after trouble on the way.
+
+        Raises NoToken with the last reason, Stranger as soon as one endpoint knows no installation.
+        """
         self._signed = _signed(self._app)  # anew: clones before may have taken longer than it is good for
         self._censor.add([self._signed])
         waits = iter(self._runner.limits.waits_s[:_MOST_WAITS])
@@ -90,7 +93,7 @@ class AppTokens:
                     break
         except (LookupError, TypeError, ValueError) as error:
             raise _No("its answer is none of GitHub's") from error
-        raise _No(f"GitHub App {self._app.app_id} is not installed there")
+        raise Stranger(f"GitHub App {self._app.app_id} is not installed for {org}")
 
     def _call(self, method: str, url: str) -> Any:
         """Call the API; return what its JSON says. Raises _No, and ValueError for what is no JSON."""

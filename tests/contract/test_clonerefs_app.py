@@ -141,7 +141,6 @@ def test_the_next_endpoint_is_asked_when_one_fails(place: Place, api: Api, key: 
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ({f"{LISTED}1": installations("x")}, "does not give a token for o: GitHub App 42 is not installed there"),
         ({f"{LISTED}1": (401, {})}, "does not give a token for o: HTTP 401"),
         ({f"{LISTED}1": (302, {})}, "does not give a token for o: HTTP 302"),
         ({f"{LISTED}1": (200, b"<html>")}, "does not give a token for o: its answer is none of GitHub's"),
@@ -156,6 +155,20 @@ def test_no_token_fails_the_clone(place: Place, api: Api, key: Path, answers: di
     assert said in ran.error
     assert ran.clone.commands[-1].command == "get a token for o"
     assert not [path for path, _ in api.seen if "elsewhere" in path]
+
+
+def test_where_the_app_is_not_installed_public_repositories_are_cloned(place: Place, api: Api, key: Path) -> None:
+    origin = place.origin()
+    base = main_at(origin, origin.commit({"a": "1\n"}))
+    api.answers = {f"{LISTED}1": installations("x")}
+    with githttp.serving(place.origins) as server:
+        one = refs(origin, base, clone_uri=f"{server.url}/o/r.git")
+        ran = place.clone(one, **app(place, key, api.url))
+        server.wants["/"] = {"Authorization": "Basic x"}
+        private = place.clone(one, **app(place, key, api.url))
+    assert ran.clone.final_sha == base
+    assert ran.clone.commands[0].output == "GitHub App 42 is not installed for o: cloning without a token"
+    assert "it asks for credentials" in private.error
 
 
 def test_trouble_on_the_way_to_the_token_is_waited_out(place: Place, api: Api, key: Path) -> None:
