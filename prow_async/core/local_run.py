@@ -53,7 +53,7 @@ def on_commit(spec: ProwJobSpec) -> ProwJobSpec:
 def names_repo(origin: str, org: str, repo: str) -> bool:
     """Say whether an origin's URL, in any of git's forms, ends in this org and repo.
 
-    >>> names_repo("git@github.com:Octo/hello.git", "octo", "hello"), names_repo("/home/me/hello", "octo", "hello")
+    >>> names_repo("git@github.com:Octo/hello.git", "octo", "hello"), names_repo("/src/hello", "octo", "hello")
     (True, False)
     """
     path = origin.removesuffix("/").removesuffix(".git").replace(":", "/")
