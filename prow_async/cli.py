@@ -94,6 +94,18 @@ def _initupload(argv: Sequence[str]) -> int:
     return initupload.main(argv, os.environ)
 
 
+def _entrypoint(argv: Sequence[str]) -> int:
+    from prow_async.podutils import entrypoint
+
+    return entrypoint.main(argv, os.environ)
+
+
+def _sidecar(argv: Sequence[str]) -> int:
+    from prow_async.podutils import sidecar
+
+    return sidecar.main(argv, os.environ)
+
+
 def _gcsupload(argv: Sequence[str]) -> int:
     from prow_async.podutils import gcsupload
 
@@ -115,6 +127,8 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
     "clonerefs": (_clonerefs, "in a pod: clone a job's code"),
     "initupload": (_initupload, "in a pod: upload what is known of a run before its tests"),
+    "entrypoint": (_entrypoint, "in a pod: run a test, keep its output and exit code"),
+    "sidecar": (_sidecar, "in a pod: wait for the tests, upload what they leave behind"),
     "gcsupload": (_gcsupload, "in a pod: upload files and folders to where a run's files lie"),
 }
 

@@ -12,7 +12,7 @@ from prow_async.adapters import config_disk, config_reader
 from prow_async.api.config import Config
 from prow_async.api.config_protection import BranchProtection, OrgPolicy
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem, printable
-from prow_async.apps import flag_groups, flags
+from prow_async.apps import config_flags, flag_groups, flags
 from prow_async.apps.flags import Flag
 from prow_async.core import checkconfig, checkconfig_plugins, config_parse, goyaml, inrepo, plugin_config_parse
 from prow_async.core.checkconfig_facts import ANY_SCOPE, Facts
@@ -84,7 +84,7 @@ def active(parsed: flags.Flags) -> list[str]:
 
 
 def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
-    paths = flag_groups.config_paths(parsed.values)
+    paths = config_flags.paths(parsed.values)
     reader = config_reader.Reader(paths, known_plugins_only=True)
     reader.check_paths()
     try:

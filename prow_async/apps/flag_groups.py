@@ -3,10 +3,6 @@
 Source: upstream pkg/flagutil and cmd/*/main.go. Flags of our own come last in each table and say so in their help.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from prow_async.adapters import config_reader
 from prow_async.apps.flags import Flag
 
 _CONFIG_OURS = (
@@ -172,6 +168,7 @@ UP = (
     Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),
     Flag("run-jobs-on-this-machine", "bool", False, "run pods as local processes although GitHub is a real one"),
     Flag("data-dir", "str", "", "where everything is kept (default: a temporary directory)"),
+    Flag("state-dir", "str", "", "folder that keeps the embedded Kubernetes' objects over restarts (default: memory)"),
     Flag("port", "int", 8888, "port of the webhook server and the job pages"),
     Flag("metrics-port", "int", 9090, "port of /metrics"),
     Flag("health-port", "int", 8081, "port of /healthz"),
@@ -182,18 +179,3 @@ UP = (
     Flag("installation-id", "str", "", "first part of derived names (default: the ProwJob namespace)"),
     Flag("grace-period", "duration", 30.0, "longest drain after SIGTERM"),
 )
-
-
-def config_paths(values: Mapping[str, Any]) -> config_reader.Paths:
-    """Return where the flags say that the configuration is."""
-    prow_suffix = values.get("supplemental-prow-configs-filename-suffix", "")
-    plugin_suffix = values.get("supplemental-plugin-configs-filename-suffix", "")
-    return config_reader.Paths(
-        config_path=values["config-path"],
-        job_config_path=values["job-config-path"],
-        supplemental_prow_config_dirs=tuple(values.get("supplemental-prow-config-dir", ())),
-        supplemental_prow_configs_suffix=prow_suffix or config_reader.PROW_CONFIG_SUFFIX,
-        plugin_config=values.get("plugin-config", ""),
-        supplemental_plugin_config_dirs=tuple(values.get("supplemental-plugin-config-dir", ())),
-        supplemental_plugin_configs_suffix=plugin_suffix or config_reader.PLUGIN_CONFIG_SUFFIX,
-    )

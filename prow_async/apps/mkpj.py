@@ -1,6 +1,5 @@
 """mkpj: the ProwJob of one configured job, printed or started. Source: upstream cmd/mkpj."""
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 
@@ -24,7 +23,7 @@ FLAGS = (
     *flag_groups.CONFIG,
     *flag_groups.KUBERNETES,
     *(  # a person waits for the answer
-        dataclasses.replace(flag, default=2) if flag.name == _RETRIES else flag for flag in flag_groups.GITHUB
+        msgspec.structs.replace(flag, default=2) if flag.name == _RETRIES else flag for flag in flag_groups.GITHUB
     ),
     Flag("job", "str", "", "name of the job"),
     Flag("base-ref", "str", "", "the branch under test"),

@@ -20,7 +20,7 @@ from prow_async.adapters.github import client, credentials, requests
 from prow_async.adapters.github import session as github_session
 from prow_async.adapters.kube import clusters, collection, podlogs
 from prow_async.adapters.web import config_page, health, metrics_page, server
-from prow_async.apps import flag_groups
+from prow_async.apps import config_flags
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
 from prow_async.core import enablement
@@ -80,7 +80,7 @@ def load_config(shell: Shell) -> config_files.ConfigFiles:
     values = shell.flags.values
     cache = values.get("config-cache-file", "")
     files = config_files.ConfigFiles(
-        flag_groups.config_paths(values),
+        config_flags.paths(values),
         clock=shell.clock,
         metrics=shell.metrics,
         quarantine=values.get("quarantine-bad-config", False),

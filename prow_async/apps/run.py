@@ -24,7 +24,7 @@ from prow_async.adapters.git import snapshot
 from prow_async.api.config import Config
 from prow_async.api.errors import CannotStart, UserMistake
 from prow_async.api.prowjob import Json, ProwJob
-from prow_async.apps import flag_groups, flags, mkpod, run_display, run_pod
+from prow_async.apps import config_flags, flag_groups, flags, mkpod, run_display, run_pod
 from prow_async.apps.flags import Flag
 from prow_async.core import local_run, mkpj, newjob
 
@@ -100,7 +100,7 @@ def _parse(argv: Sequence[str]) -> tuple[str, flags.Flags]:
 
 def _config(parsed: flags.Flags) -> Config:
     cache = parsed["config-cache-file"]
-    paths = flag_groups.config_paths(parsed.values)
+    paths = config_flags.paths(parsed.values)
     reader = config_reader.Reader(paths, parsed["quarantine-bad-config"], Path(cache) if cache else None)
     reader.check_paths()
     read = reader.read()

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import msgspec
 
@@ -42,6 +42,14 @@ class Censor:
         return text
 
 
+class Out(Protocol):
+    """Where lines go: a binary file, or what is written to as one."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
 class Log:
     """Writes log lines; any thread may.
 
@@ -51,13 +59,13 @@ class Log:
         censor: the secrets to take out; may learn more later.
     """
 
-    def __init__(self, component: str, out: BinaryIO | None = None, censor: Censor | None = None) -> None:
+    def __init__(self, component: str, out: Out | None = None, censor: Censor | None = None) -> None:
         self.censor = censor or Censor()
         self._component = component
-        self._outs = [out or sys.stderr.buffer]
+        self._outs: list[Out] = [out or sys.stderr.buffer]
         self._lock = threading.Lock()
 
-    def also(self, out: BinaryIO) -> None:
+    def also(self, out: Out) -> None:
         """Write every line from now on to one more place."""
         with self._lock:
             self._outs.append(out)

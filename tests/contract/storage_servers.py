@@ -8,6 +8,7 @@ import itertools
 import json
 import socket
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -31,11 +33,13 @@ App = Callable[[Environ, Start], Iterable[bytes]]
 
 
 class Trouble:
-    """What happens to the next requests: a status, or `reset`. None answers as the server does."""
+    """What happens to the next requests: a status, `reset`, or `hang`. None answers as the server does."""
 
     def __init__(self, app: App) -> None:
         self.next: list[int | str | None] = []
         self.always: int | str | None = None
+        self.released = threading.Event()
+        """Ends every hanging."""
         self.seen: list[tuple[str, str]] = []
         """Method and path with query of every request."""
         self._app = app
@@ -53,6 +57,9 @@ class Trouble:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.shutdown(socket.SHUT_RDWR)
             raise ConnectionError("as asked for")
+        if what == "hang":
+            self.released.wait()
+            what = 500
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         body = f"<Error><Code>Planned</Code><Message>{ACCESS_KEY} {SECRET_KEY}</Message></Error>".encode()
         start(f"{what} Planned", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
@@ -115,8 +122,8 @@ class Server:
         self.trouble.seen.clear()
         return name
 
-    def open(self, bucket: str) -> cloud.CloudBlobs:
-        return cloud.open_bucket(names.parse(f"{self.scheme}://{bucket}"), str(self.credentials), QUICK)
+    def open(self, bucket: str, patience: cloud_access.Patience = QUICK) -> cloud.CloudBlobs:
+        return cloud.open_bucket(names.parse(f"{self.scheme}://{bucket}"), str(self.credentials), patience)
 
 
 class _Silent(WSGIRequestHandler):
@@ -139,6 +146,21 @@ def serving(scheme: str, folder: Path) -> Iterator[Server]:
     try:
         yield Server(scheme, address, trouble, folder)
     finally:
+        trouble.released.set()
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[None]:
+    """Mount a disk of one megabyte. Skips the test where that is not allowed."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

@@ -166,6 +166,10 @@ def _told(url: str, path: str) -> Iterator[None]:
         yield
     except (exceptions.BaseError, FileNotFoundError, ValueError) as error:
         raise _translated(f"{path} in {url}", error) from None
+    except BaseException as panic:
+        if type(panic).__name__ == "PanicException":  # Rust's, of a class that cannot be imported
+            raise Refused(f"{path} in {url}: the storage library gave up (its own words are on stderr)") from None
+        raise
 
 
 def _translated(what: str, error: Exception) -> ProwError:

@@ -7,6 +7,7 @@ bucket without any is read as anybody).
 import functools
 import http.client
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from obstore.store import GCSStore, S3Store
 
 from prow_async.adapters.storage.names import Bucket
 from prow_async.api.errors import Refused
+from prow_async.core import urls
 
 Store = GCSStore | S3Store
 
@@ -30,6 +32,7 @@ _GOOGLE_VARIABLES = (
     "GOOGLE_BEARER_TOKEN",
 )
 _DEFAULT_REGION = "us-east-1"
+_ENDPOINT = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[^\s?#]*)?")
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -96,7 +99,7 @@ def s3(bucket: Bucket, credentials_file: str, patience: Patience) -> S3Store:
         config |= {"access_key_id": found.access_key, "secret_access_key": found.secret_key}
         config |= {"session_token": found.session_token} if found.session_token else {}
     endpoint = _endpoint(found)
-    virtual = bool(credentials_file) and not found.s3_force_path_style and "." not in bucket.name
+    virtual = bool(credentials_file) and not found.s3_force_path_style and _may_be_a_host(bucket.name, endpoint)
     if endpoint:
         config["endpoint"] = _of_bucket(endpoint, bucket.name) if virtual else endpoint
     if credentials_file:
@@ -162,9 +165,18 @@ def _region() -> str:
 
 
 def _endpoint(found: S3Credentials) -> str:
-    if not found.endpoint or "://" in found.endpoint:
-        return found.endpoint.rstrip("/")
-    return f"{'http' if found.insecure else 'https'}://{found.endpoint.rstrip('/')}"
+    endpoint = found.endpoint.rstrip("/")
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{'http' if found.insecure else 'https'}://{endpoint}"
+    if endpoint and (urls.problem(endpoint) or not _ENDPOINT.fullmatch(endpoint)):
+        raise Refused("the endpoint in the S3 credentials is no address: write HOST, HOST:PORT or a URL of http(s)")
+    return endpoint
+
+
+def _may_be_a_host(bucket: str, endpoint: str) -> bool:
+    """Say whether a bucket can have a host name of its own: not below a number, and certificates cover no dots."""
+    host = urlsplit(endpoint).hostname or ""
+    return not re.search(r"[._]", bucket) and not re.fullmatch(r"[0-9.]+|.*:.*", host)
 
 
 def _of_bucket(endpoint: str, bucket: str) -> str:
