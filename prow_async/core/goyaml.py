@@ -22,6 +22,10 @@ from prow_async.core import goscalars
 MAX_DEPTH = 128
 """Deeper nesting is refused. Go allows 10,000; no configuration comes near, and deep input must not eat the stack."""
 
+MAX_NODES = 1_000_000
+"""More keys, values and items in one file are refused: each costs memory far beyond its text."""
+
+_MAX_DOUBLE_KEYS = 100
 _FREE_ALIASED_NODES = 400_000
 _PLAIN = "plain"
 _TEXT = "text"
@@ -70,24 +74,24 @@ class Document:
 
 
 class _Composer(CParser):
-    """libyaml's composer, told to leave the resolving to us and to stop at MAX_DEPTH."""
+    """libyaml's composer, told to leave the resolving to us and to stop at MAX_DEPTH and MAX_NODES."""
 
     depth = 0
+    nodes = 0
 
     def resolve(self, kind: type[Node], value: str, implicit: tuple[bool, bool] | bool) -> str:
         return _PLAIN if implicit is not True and implicit is not False and implicit[0] else _TEXT
 
     def descend_resolver(self, parent: Node | None, index: Any) -> None:
         self.depth += 1
+        self.nodes += 1
         if self.depth > MAX_DEPTH:
-            raise _TooDeep
+            raise _Wrong(parent, f"nested deeper than {MAX_DEPTH} levels")
+        if self.nodes > MAX_NODES:
+            raise _Wrong(parent, f"has more than {MAX_NODES} keys, values and items; split the file")
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
-
-
-class _TooDeep(Exception):
-    pass
 
 
 class _Built(msgspec.Struct):
@@ -100,9 +104,9 @@ class _Built(msgspec.Struct):
 class _Wrong(Exception):
     """A place that cannot be read; ends the file."""
 
-    def __init__(self, node: Node, text: str) -> None:
+    def __init__(self, node: Node | None, text: str) -> None:
         super().__init__(text)
-        self.line = node.start_mark.line + 1
+        self.line = 0 if node is None else node.start_mark.line + 1
         self.text = text
 
 
@@ -123,8 +127,6 @@ def load(data: bytes, file: str) -> Document:
         line = 0 if mark is None else min(mark.line, data.rstrip().count(b"\n")) + 1
         text = " ".join(part for part in (error.context, error.problem) if part)
         raise ConfigErrors([Problem(file, line, f"not readable as YAML: {text}")]) from error
-    except _TooDeep as error:
-        raise ConfigErrors([Problem(file, 0, f"nested deeper than {MAX_DEPTH} levels")]) from error
     except _Wrong as error:
         raise ConfigErrors([Problem(file, error.line, error.text)]) from error
     except YAMLError as error:
@@ -206,11 +208,19 @@ class _Builder:
                     raise _Wrong(key_node, "a mapping key must not be null")
                 key = sys.intern(goscalars.key_text(key))
             if key in out and key not in merged:
-                line = key_node.start_mark.line + 1
-                self.problems.append(Problem(self._file, line, f'key "{key}" appears twice; the last one counts'))
+                self._double(key, key_node)
             merged.discard(key)
             out[key] = self.build(value_node)
         return out
+
+    def _double(self, key: str, node: Node) -> None:
+        told = len(self.problems)
+        if told > _MAX_DOUBLE_KEYS:
+            return
+        text = f'key "{key}" appears twice; the last one counts'
+        if told == _MAX_DOUBLE_KEYS:
+            text += "; so do further keys of this file, which are not listed"
+        self.problems.append(Problem(self._file, node.start_mark.line + 1, text))
 
     def _merge(self, node: Node) -> dict[str, Any]:
         if isinstance(node, MappingNode):
@@ -243,7 +253,7 @@ def _tagged(node: ScalarNode) -> Any:
         value = float(value)
     wanted = {"bool": bool, "int": int, "float": float, "null": type(None)}.get(kind)
     if wanted is not None and type(value) is not wanted:
-        raise _Wrong(node, f'"{text}" cannot be read as !!{kind}')
+        raise _Wrong(node, f'"{text[:100]}" cannot be read as !!{kind}')
     return text if wanted is None else value
 
 

@@ -63,7 +63,7 @@ def read(program: Program, kind: type[T], text: str | None, argv: Sequence[str])
         text: the variable's value; None when it is not set.
     """
     parsed = goflags.parse(program.name, [one.flag for one in program.flags], argv)
-    options = _merged(program.zero, {} if text is None else _object(program, text))
+    options = _ground(program, "{}" if text is None else text)
     for one in program.flags:
         if one.field and (text is None or one.flag.name in parsed.given):
             value = parsed[one.flag.name]
@@ -81,14 +81,15 @@ def read(program: Program, kind: type[T], text: str | None, argv: Sequence[str])
         raise CannotStart(f"{program.name}: {where} cannot be used: {error}") from error
 
 
-def _object(program: Program, text: str) -> dict[str, Any]:
+def _ground(program: Program, text: str) -> dict[str, Any]:
+    """Return what the variable says, with what it lacks. Raises CannotStart."""
     try:
         found = msgspec.json.decode(text.encode(errors="surrogateescape"))
+        if isinstance(found, dict):
+            return _merged(program.zero, found)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise CannotStart(f"{program.name}: {program.variable} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise CannotStart(f"{program.name}: {program.variable} must hold a JSON object")
-    return found
+    raise CannotStart(f"{program.name}: {program.variable} must hold a JSON object")
 
 
 def _merged(ground: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

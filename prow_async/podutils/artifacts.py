@@ -47,8 +47,11 @@ def gather(item: str, log: Log) -> Iterator[Found]:
         log.warning(f"{_printable(path)} is neither a file nor a folder, skipping...")
 
 
-def open_file(found: Found) -> "Bounded":
-    """Open a file that was found, up to the size it has now. Raises Refused if it is none, or lies elsewhere by now."""
+def open_file(found: Found, most_bytes: int | None = None) -> "Bounded":
+    """Open a file that was found, up to the size it has now, or `most_bytes`.
+
+    Raises Refused if it is none, or lies elsewhere by now.
+    """
     shown = _printable(found.path)
     try:
         descriptor = os.open(found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -56,7 +59,8 @@ def open_file(found: Found) -> "Bounded":
         raise Refused(f"cannot read {shown}: {error.strerror}") from error
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and _is_inside(_real_path(descriptor, found.path), found.root):
-        return Bounded(io.FileIO(descriptor), status.st_size, shown)
+        size_bytes = status.st_size if most_bytes is None else min(status.st_size, most_bytes)
+        return Bounded(io.FileIO(descriptor), size_bytes, shown)
     os.close(descriptor)
     raise Refused(f"{shown} is no file, or leads out of {_printable(found.root)}: it is not read")
 

@@ -146,7 +146,7 @@ class Runner:
         if self._why:
             return self._why
         if late:
-            return f"did not end within {self.limits.command_s:.0f} s"
+            return f"did not end within {self.limits.command_s:g} s"
         if code > 0:
             return f"exit status {code}"
         return f"signal: {signal.strsignal(-code) or -code}".lower()

@@ -84,8 +84,7 @@ class Setup:
         said = _until_ready(agent)
         found = [part.strip() for part in said.split(";") if part.strip().startswith("SSH_AUTH_SOCK=")]
         if not found:
-            clone_run.kill(agent)
-            agent.wait()
+            _end(agent, self._runner)
             raise self._failed("ssh-agent", "the SSH agent does not start", said)
         self._done("ssh-agent", said, begun)
         self._log.info("Started SSH agent")
@@ -181,7 +180,7 @@ def prepared(options: CloneRefsOptions, runner: clone_run.Runner, log: logs.Log)
             yield setup, why
         finally:
             for process in running:
-                runner.end(process)
+                _end(process, runner)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -198,6 +197,12 @@ def with_settings(env: Mapping[str, str], settings: clone.Variables) -> dict[str
     for number, (key, value) in enumerate(settings, first):
         out[f"GIT_CONFIG_KEY_{number}"], out[f"GIT_CONFIG_VALUE_{number}"] = key, value
     return out
+
+
+def _end(agent: subprocess.Popen[bytes], runner: clone_run.Runner) -> None:
+    runner.end(agent)
+    if agent.stdout is not None:
+        agent.stdout.close()
 
 
 def _until_ready(agent: subprocess.Popen[bytes]) -> str:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import msgspec
 
@@ -22,22 +22,32 @@ class Censor:
 
     def __init__(self) -> None:
         self._forms: tuple[str, ...] = ()
+        self._lock = threading.Lock()
 
     def add(self, secrets: Iterable[str]) -> None:
         """Register secrets. Those of less than 4 characters are left out."""
-        forms = set(self._forms)
+        forms = set()
         for secret in secrets:
             plain = secret.strip()
             if len(plain) < _SHORTEST_SECRET:
                 continue
             quoted = msgspec.json.encode(plain).decode()[1:-1]
             forms |= {plain, quoted, *(base64.b64encode(form.encode()).decode() for form in (plain, secret))}
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
+        with self._lock:
+            self._forms = tuple(sorted(forms.union(self._forms), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         for form in self._forms:
             text = text.replace(form, _STAR)
         return text
+
+
+class Out(Protocol):
+    """Where lines go: a binary file, or what is written to as one."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def flush(self) -> object: ...
 
 
 class Log:
@@ -49,13 +59,13 @@ class Log:
         censor: the secrets to take out; may learn more later.
     """
 
-    def __init__(self, component: str, out: BinaryIO | None = None, censor: Censor | None = None) -> None:
+    def __init__(self, component: str, out: Out | None = None, censor: Censor | None = None) -> None:
         self.censor = censor or Censor()
         self._component = component
-        self._outs = [out or sys.stderr.buffer]
+        self._outs: list[Out] = [out or sys.stderr.buffer]
         self._lock = threading.Lock()
 
-    def also(self, out: BinaryIO) -> None:
+    def also(self, out: Out) -> None:
         """Write every line from now on to one more place."""
         with self._lock:
             self._outs.append(out)

@@ -41,11 +41,13 @@ def run(
     items: Sequence[Item],
     log: Log | None = None,
     pause: Callable[[float], None] = time.sleep,
+    is_withheld: Callable[[str], bool] = lambda _: False,
 ) -> None:
     """Upload `options.items` (files and folders), then `items`, then the pointers to the run: each pass whole.
 
     Dry run: say what would be uploaded, and touch nothing. A local output folder takes the place of the run's folder,
-    and has no pointers. What fails with Retry is tried four times in all.
+    and has no pointers. What fails with Retry is tried four times in all. Files of `options.items` are left out if they
+    are withheld (asked by path).
 
     Raises Refused when at least one object can never be uploaded as things are, else Retry when at least one could not
     be; everything else has been uploaded then.
@@ -57,9 +59,8 @@ def run(
     except UserMistake as mistake:
         raise Refused(mistake.text_for_user) from mistake
     send = functools.partial(_dry, log) if options.dry_run else _sender(options)
-    keeps_attributes = not options.local_output_dir and not options.bucket.startswith("file://")
     passes: tuple[Iterable[Upload], ...] = (
-        _artifacts(options, folder, keeps_attributes, log),
+        _artifacts(options, folder, log, is_withheld),
         [Upload(storage_paths.join(folder, item.path), item.source, item.attributes) for item in items],
         pointers,
     )
@@ -120,11 +121,16 @@ def _opened(upload: Upload) -> Source:
         raise Refused(f"cannot read the source of {upload.path}: {error.strerror or error}") from error
 
 
-def _artifacts(options: GCSUploadOptions, folder: str, keeps_attributes: bool, log: Log) -> Iterator[Upload]:
+def _artifacts(
+    options: GCSUploadOptions, folder: str, log: Log, is_withheld: Callable[[str], bool]
+) -> Iterator[Upload]:
     """Find the uploads that the options name, one at a time: there may be very many."""
+    keeps_attributes = not options.local_output_dir and not options.bucket.startswith("file://")
     taken: set[str] = set()
     for item in options.items:
         for found in artifacts.gather(item, log):
+            if is_withheld(found.path):
+                continue
             above, _, name = found.name.rpartition("/")
             named = content_types.of_name(name, options.media_types)
             if not keeps_attributes:

@@ -132,7 +132,7 @@ def test_a_folder_that_cannot_be_made_is_told(place: Place) -> None:
 def test_a_command_that_does_not_end_is_ended(place: Place) -> None:
     fake_git(place, 'case "$1" in fetch) sleep 1000 & exec sleep 1000;; *) exec $GIT "$@";; esac')
     ran = place.run(place.options(refs(place.origin())), clone_run.Limits(waits_s=(), command_s=0.2))
-    assert ran.error == "did not end within 0 s: main: "
+    assert ran.error == "did not end within 0.2 s: main: "
 
 
 def test_what_a_command_leaves_behind_is_ended_with_it(place: Place) -> None:

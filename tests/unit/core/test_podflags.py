@@ -66,6 +66,7 @@ def test_unknown_keys_are_passed_over() -> None:
         ("[1]", (), "must hold a JSON object"),
         ("\udcff", (), "SIDECAR_OPTIONS is not JSON"),
         ("[" * 100_000, (), "SIDECAR_OPTIONS is not JSON"),
+        ('{"a":[' * 490 + "]}" * 490, (), "SIDECAR_OPTIONS is not JSON"),
         (
             '{"entry_error": "yes"}',
             (),
