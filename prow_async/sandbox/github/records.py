@@ -25,6 +25,16 @@ class Account(msgspec.Struct):
     """May write to every repository: the account an installation of Prow acts as."""
 
 
+class App(msgspec.Struct):
+    """A GitHub App. `public_key` is PEM; `installations` maps lower-case organizations to their installation's id."""
+
+    id: int
+    slug: str
+    public_key: bytes
+    account: Account
+    installations: dict[str, int] = {}
+
+
 class Hook(msgspec.Struct):
     """A registered webhook of a repository (`repo` set) or of a whole organization."""
 
