@@ -38,6 +38,8 @@ class Registry:
         self.graphql_limits = Limits(resource="graphql")
         self.git: Repositories | None = None
         """The git repositories behind it; None while commits are only told of. Set before the first repository."""
+        self.changes = 0
+        """Grows with whatever may have changed the world."""
         self.accounts: dict[str, Account] = {}
         self.organizations: dict[str, Organization] = {}
         self.repositories: dict[tuple[str, str], Repository] = {}
@@ -51,6 +53,10 @@ class Registry:
     def next_id(self) -> int:
         self._counter += 1
         return self._counter
+
+    def skip_ids(self, count: int) -> None:
+        """Go on numbering after an earlier world's last."""
+        self._counter = max(self._counter, count)
 
     def next_sha(self, repo: Repository, seed: str) -> str:
         """Make a new commit's name: 40 hex digits, the same for the same history."""

@@ -73,6 +73,8 @@ def handle(world: World, request: Request, now_s: float) -> Answer:
 def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answer]:
     """Answer one request in steps, for a door that has threads for the work between. Never raises, as `handle`."""
     path, _, query = request.path.partition("?")
+    if request.method != "GET":
+        world.changes += 1
     page = yield from site.find(world, request, now_s)
     if page is not None:
         return Answer(page.status, {"x-content-type-options": "nosniff", **page.headers}, page.raw or b"")
@@ -99,6 +101,8 @@ def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answe
         return _refused(refusal, bucket.headers())
     except Failed as failed:
         return _refused(Refusal(500, f"Server Error: {failed}"), bucket.headers())
+    if request.method != "GET":
+        world.changes += 1  # also after what the handler waited for
     return _answer(request, content, bucket)
 
 
