@@ -1,11 +1,11 @@
 """`prow-async up`: every component in one process, on the embedded default or on parts of your own."""
 
-import dataclasses
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -85,9 +85,11 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
     """Put everything together. Nothing runs yet but the servers: run `engine` and `services`."""
     values = shell.flags.values
     async with AsyncExitStack() as stack:
-        folder = _folder(values["data-dir"], stack)
+        state = _state(values)
+        # What belongs to kept objects is kept too: pods' folders, deliveries.
+        folder = _folder(values["data-dir"] or (str(state / "data") if state else ""), stack)
         config = process.load_config(_with_sample(shell))
-        place = embedded.Place(folder, shell.clock, shell.ids, values["kube-port"], values["github-port"])
+        place = embedded.Place(folder, shell.clock, shell.ids, values["kube-port"], values["github-port"], state)
         kube, cluster = await _kube(shell, config, place, stack)
         github, forge = await _github(shell, place, stack)
         if values["github-endpoint"] and not values["hmac-secret-file"]:
@@ -124,6 +126,15 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         yield Running(found[0], config, folder, web_url, kube, github, node, services)
 
 
+def _state(values: Mapping[str, Any]) -> Path | None:
+    """Return where the embedded API server's objects are kept, None where they are not."""
+    if not values["state-dir"]:
+        return None
+    if values["kubeconfig"]:
+        raise CannotStart("--state-dir keeps the embedded API server's objects; --kubeconfig names another server")
+    return Path(values["state-dir"])
+
+
 def _folder(asked: str, stack: AsyncExitStack) -> Path:
     """Make the data folder; a temporary one goes away with the process."""
     if not asked:
@@ -143,7 +154,7 @@ def _with_sample(shell: process.Shell) -> process.Shell:
         values["config-path"] = str(SAMPLE / "config.yaml")
         values["job-config-path"] = values["job-config-path"] or str(SAMPLE / "jobs.yaml")
     values["plugin-config"] = values["plugin-config"] or str(SAMPLE / "plugins.yaml")
-    return msgspec.structs.replace(shell, flags=dataclasses.replace(shell.flags, values=values))
+    return msgspec.structs.replace(shell, flags=msgspec.structs.replace(shell.flags, values=values))
 
 
 async def _kube(

@@ -5,7 +5,7 @@ The engine in the same process uses the direct doors; people, kubectl and curl u
 
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.person import Person
 from prow_async.sandbox.kube import direct as kube_direct
 from prow_async.sandbox.kube import http as kube_http
-from prow_async.sandbox.kube import kubeconfig
+from prow_async.sandbox.kube import kubeconfig, statedir
 from prow_async.sandbox.kube import world as kube_world
 from prow_async.sandbox.kubelet import kubelet, pod
 
@@ -64,6 +64,8 @@ class Place(msgspec.Struct, frozen=True):
     ids: Ids
     kube_port: int = 0
     github_port: int = 0
+    state: Path | None = None
+    """Where the API server's objects are kept; None keeps them in memory alone."""
 
 
 def crd() -> dict[str, object]:
@@ -79,9 +81,26 @@ def crd() -> dict[str, object]:
 @asynccontextmanager
 async def kube(place: Place, prowjob_namespace: str, pod_namespace: str) -> AsyncIterator[Kube]:
     """Serve a small API server with the ProwJob resource and the namespaces; write its kubeconfig into the folder."""
+    async with _world(place) as world, _served(place, world, prowjob_namespace, pod_namespace) as served:
+        yield served
+
+
+@asynccontextmanager
+async def _world(place: Place) -> AsyncIterator[kube_world.World]:
+    """Make the API server's world, with what it held when it was last used if that is kept."""
     world = kube_world.World(place.ids)
+    async with AsyncExitStack() as stack:
+        if place.state is not None:
+            await stack.enter_async_context(statedir.opened(place.state, world, place.clock.now()))
+        world.install(crd(), place.clock.now())
+        yield world
+
+
+@asynccontextmanager
+async def _served(
+    place: Place, world: kube_world.World, prowjob_namespace: str, pod_namespace: str
+) -> AsyncIterator[Kube]:
     token = secrets.token_urlsafe(32)
-    world.install(crd(), place.clock.now())
     transport = kube_direct.DirectTransport(world, place.clock)
     pods = collection.KubeCollection(transport, "default", collection.PODS, pod_namespace)
     node = kubelet.Kubelet(pods, place.folder / "pods", place.clock, access(transport, pods))
@@ -106,7 +125,7 @@ def access(transport: Transport, pods: collection.KubeCollection) -> pod.Access:
 async def _create(transport: Transport, path: str, body: dict[str, object]) -> None:
     async with transport.send("POST", path, {"Content-Type": "application/json"}, msgspec.json.encode(body)) as reply:
         answer = await reply.read()
-        if reply.status != 201:
+        if reply.status not in {201, 409}:
             raise CannotStart(f"the embedded API server refused {path}: {answer.decode(errors='replace')}")
 
 

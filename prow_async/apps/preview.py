@@ -9,7 +9,7 @@ import msgspec
 from prow_async.adapters import config_reader
 from prow_async.api.config import Config
 from prow_async.api.errors import CannotStart, ConfigErrors
-from prow_async.apps import flag_groups, flags, process, progress
+from prow_async.apps import config_flags, flag_groups, flags, progress
 from prow_async.apps.flags import Flag
 from prow_async.core import preview, preview_against
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
         raise CannotStart(f"prow-async preview: -o {wanted}: use {'text or json' if old else 'jsonl, json or text'}")
     inputs = _inputs(parsed)
     quarantine = parsed["quarantine-bad-config"]
-    found = _load(process.config_paths(parsed.values), "", quarantine)
+    found = _load(config_flags.paths(parsed.values), "", quarantine)
     if found is None:
         return 1
     if old is None:
@@ -70,7 +70,7 @@ def _old_paths(parsed: flags.Flags) -> config_reader.Paths | None:
     given = (parsed["against"], parsed["against-config-path"], parsed["against-job-config-path"])
     if not any(given):
         return None
-    new = process.config_paths(parsed.values)
+    new = config_flags.paths(parsed.values)
     paths = [path for path in (new.config_path, new.job_config_path, *new.supplemental_prow_config_dirs) if path]
     if not paths:
         raise CannotStart("prow-async preview: no configuration: give its file with --config-path")
