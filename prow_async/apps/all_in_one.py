@@ -217,7 +217,7 @@ async def _deliveries(
 ) -> process.Service:
     """Register our webhook at the small GitHub; return the service that delivers."""
     url, secret = target
-    github.world.add_hook("octo-org", "", url, secret, now_s=shell.clock.now())
+    github.world.own_hook("octo-org", url, secret, now_s=shell.clock.now())
     send = await stack.enter_async_context(github_http.posting())
 
     async def service() -> None:

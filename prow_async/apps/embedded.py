@@ -17,7 +17,7 @@ from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.transport import Transport
 from prow_async.sandbox.github import direct as github_direct
 from prow_async.sandbox.github import http as github_http
-from prow_async.sandbox.github import landing, steps
+from prow_async.sandbox.github import keeping, landing, steps
 from prow_async.sandbox.github import world as github_world
 from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.person import Person
@@ -145,12 +145,35 @@ async def github(place: Place) -> AsyncIterator[GitHub]:
     """Serve a small GitHub with the sample organization and repository, the latter a real git repository."""
     world = github_world.World(place.ids)
     world.git = Repositories(place.folder / "repositories")
-    token, person_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    path = place.folder / "github-state"
+    state = keeping.read(path)
+    if state is None:
+        world.add_org("octo-org", members=[BOT], owners=[PERSON])
+        await steps.run(landing.make_repo(world, ("octo-org", "hello"), files=HELLO, now_s=place.clock.now()))
+    else:
+        _restore(world, path, state)
+        await steps.run(keeping.catch_up(world, place.clock.now()))
+    token, person_token = (_token(place.folder / name) for name in ("github-token", "octocat-token"))
     world.add_bot(BOT, token)
     world.add_user(PERSON, person_token)
-    world.add_org("octo-org", members=[BOT], owners=[PERSON])
-    await steps.run(landing.make_repo(world, ("octo-org", "hello"), files=HELLO, now_s=place.clock.now()))
     transport = github_direct.DirectTransport(world, place.clock, token)
     person = Person(github_direct.DirectTransport(world, place.clock, person_token))
-    async with github_http.serve(world, place.clock, port=place.github_port) as url:
+    async with keeping.kept(world, path), github_http.serve(world, place.clock, port=place.github_port) as url:
         yield GitHub(world, transport, url, token, person, person_token)
+
+
+def _restore(world: github_world.World, path: Path, state: bytes) -> None:
+    try:
+        keeping.restore(world, state)
+    except CannotStart as why:
+        raise CannotStart(f"{path} cannot be taken over: {why}; move it away to begin anew") from why
+
+
+def _token(path: Path) -> str:
+    """Read a token of an earlier run, so that clones keep working, or make one."""
+    try:
+        return path.read_text().strip() or secrets.token_urlsafe(32)
+    except FileNotFoundError:
+        return secrets.token_urlsafe(32)
+    except OSError as error:
+        raise CannotStart(f"{path} cannot be read: {error.strerror}") from error
