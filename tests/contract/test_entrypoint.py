@@ -177,6 +177,16 @@ def test_a_log_that_may_not_grow_loses_the_rest_and_nothing_else(tmp_path: Path)
     assert b"Output is missing in the process log" in done.out
 
 
+def test_without_room_to_work_there_is_still_a_marker(tmp_path: Path) -> None:
+    def cramped() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (7, 7))  # 0 to 2, two for signals, the log: none for another pipe
+
+    done = parts.run("entrypoint", bash(tmp_path, "exit 4"), preexec_fn=cramped)
+    assert (done.code, marker(tmp_path)) == (127, "127")
+    assert "entrypoint cannot go on: OSError(24" in log(tmp_path)
+    assert b"Traceback" not in done.errors
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 def test_a_full_disk_still_takes_the_marker(tmp_path: Path) -> None:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "small", tmp_path], check=False)

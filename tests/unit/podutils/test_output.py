@@ -32,6 +32,7 @@ def test_a_pump_ends_with_its_last_writer() -> None:
     pump = output.Pump((output.Sink(writing),))
     copy = os.dup(pump.write_fd)
     pump.start()
+    pump.let_go()
     os.write(copy, b"one")
     assert os.read(reading, 10) == b"one"
     os.close(copy)
