@@ -1,6 +1,5 @@
 """`prow-async up`: every component in one process, on the embedded default or on parts of your own."""
 
-import dataclasses
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -90,7 +89,15 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         # What belongs to kept objects is kept too: pods' folders, deliveries.
         folder = _folder(values["data-dir"] or (str(state / "data") if state else ""), stack)
         config = process.load_config(_with_sample(shell))
-        place = embedded.Place(folder, shell.clock, shell.ids, values["kube-port"], values["github-port"], state)
+        place = embedded.Place(
+            folder,
+            shell.clock,
+            shell.ids,
+            values["kube-port"],
+            values["github-port"],
+            state,
+            tuple(values["host-path"]),
+        )
         kube, cluster = await _kube(shell, config, place, stack)
         github, forge = await _github(shell, place, stack)
         if values["github-endpoint"] and not values["hmac-secret-file"]:
@@ -155,7 +162,7 @@ def _with_sample(shell: process.Shell) -> process.Shell:
         values["config-path"] = str(SAMPLE / "config.yaml")
         values["job-config-path"] = values["job-config-path"] or str(SAMPLE / "jobs.yaml")
     values["plugin-config"] = values["plugin-config"] or str(SAMPLE / "plugins.yaml")
-    return msgspec.structs.replace(shell, flags=dataclasses.replace(shell.flags, values=values))
+    return msgspec.structs.replace(shell, flags=msgspec.structs.replace(shell.flags, values=values))
 
 
 async def _kube(
@@ -210,7 +217,7 @@ async def _deliveries(
 ) -> process.Service:
     """Register our webhook at the small GitHub; return the service that delivers."""
     url, secret = target
-    github.world.add_hook("octo-org", "", url, secret, now_s=shell.clock.now())
+    github.world.own_hook("octo-org", url, secret, now_s=shell.clock.now())
     send = await stack.enter_async_context(github_http.posting())
 
     async def service() -> None:
@@ -232,7 +239,7 @@ def _node(
         return None
     if kube is not None:
         return kube.kubelet
-    return kubelet.Kubelet(cluster.pods[clusters.DEFAULT], place.folder / "pods", shell.clock)
+    return kubelet.Kubelet(cluster.pods[clusters.DEFAULT], place.folder / "pods", shell.clock, settings=place.node)
 
 
 def _logs(

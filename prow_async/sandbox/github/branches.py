@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github import payloads
 from prow_async.sandbox.github.payloads import NO_COMMIT
-from prow_async.sandbox.github.records import Commit, Repository
+from prow_async.sandbox.github.records import Commit, FileChange, Repository
 from prow_async.sandbox.github.refusal import Refusal
 from prow_async.sandbox.github.triage import Triage
 
@@ -22,7 +22,7 @@ class Branches(Triage):
         return self.push_commit(self.repo(org, repo), branch, (message, changed(files)), by=by, now_s=now_s)
 
     def push_commit(
-        self, repo: Repository, branch: str, what: tuple[str, tuple[ChangedFile, ...]], *, by: str, now_s: float
+        self, repo: Repository, branch: str, what: tuple[str, tuple[FileChange, ...]], *, by: str, now_s: float
     ) -> str:
         """Push one commit, `what` being its message and files; see push_branch."""
         message, files = what
@@ -51,7 +51,7 @@ class Branches(Triage):
             raise Refusal(422, "Cannot delete the default branch")
 
     def commit(
-        self, repo: Repository, message: str, author: str, onto: tuple[str, tuple[ChangedFile, ...]], now_s: float
+        self, repo: Repository, message: str, author: str, onto: tuple[str, tuple[FileChange, ...]], now_s: float
     ) -> str:
         """Make a commit from its parent and changed files, which no ref points at yet."""
         parent, files = onto
@@ -70,6 +70,7 @@ class Branches(Triage):
         self.tell(repo, "push", lambda: payloads.push(self, repo, f"refs/{ref}", change, by), now_s)
 
 
-def changed(files: Files) -> tuple[ChangedFile, ...]:
-    """Fill in bare names."""
-    return tuple(ChangedFile(f, "modified") if isinstance(f, str) else f for f in files)
+def changed(files: Files) -> tuple[FileChange, ...]:
+    """Fill in bare names, and a line added to each."""
+    named = (ChangedFile(f, "modified") if isinstance(f, str) else f for f in files)
+    return tuple(FileChange(f.filename, f.status, f.previous_filename, NO_COMMIT, 1) for f in named)

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlencode
 
 import msgspec
 
-from prow_async.sandbox.github.records import Repository
+from prow_async.sandbox.github.records import App, Repository
 from prow_async.sandbox.github.refusal import invalid
 from prow_async.sandbox.github.steps import Steps
 from prow_async.sandbox.github.world import World
@@ -55,6 +55,8 @@ class Call:
         self.now_s = now_s
         self.params = params
         self.path, self.query = request
+        self.app: App | None = None
+        """The App that asks as itself."""
         self.accept = ""
         """The Accept header."""
         self.content: Any = None

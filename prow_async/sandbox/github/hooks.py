@@ -31,6 +31,17 @@ class Hooks(Teams):
         self.ping(hook, now_s)
         return hook
 
+    def own_hook(self, org: str, url: str, secret: bytes, *, now_s: float) -> Hook:
+        """Register the webhook of the Prow beside this GitHub, in place of the one an earlier run has left."""
+        for hook in self.org(org).hooks:
+            if hook.own:
+                hook.url, hook.secret = url, secret
+                self.ping(hook, now_s)
+                return hook
+        hook = self.add_hook(org, "", url, secret, now_s=now_s)
+        hook.own = True
+        return hook
+
     def hook(self, org: str, repo: str, hook_id: int) -> Hook:
         """Find a hook of a repository, or with an empty `repo` of an organization. Raises Refusal (404)."""
         hooks = self.repo(org, repo).hooks if repo else self.org(org).hooks
@@ -54,6 +65,7 @@ class Hooks(Teams):
 
     def tell(self, repo: Repository, event: str, render: Callable[[], Json], now_s: float) -> None:
         """Queue an event for every hook that listens; it is rendered once, as things stand now."""
+        self.changes += 1
         hooks = [*repo.hooks, *self.org(repo.org).hooks]
         listening = [h for h in hooks if h.active and (event in h.events or "*" in h.events)]
         if not listening:

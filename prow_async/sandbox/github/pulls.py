@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github.branches import Branches, Files, changed
-from prow_async.sandbox.github.records import IssueRecord, PullPart, Repository
+from prow_async.sandbox.github.records import FileChange, IssueRecord, PullPart, Repository
 from prow_async.sandbox.github.refusal import Refusal, invalid, missing
 from prow_async.sandbox.github.shapes import Json
 
@@ -222,7 +221,7 @@ class Pulls(Branches):
     def _follow_branch(self, repo: Repository, record: IssueRecord, sha: str) -> None:
         if self.take_compared(repo, record, sha):
             return
-        files: dict[str, ChangedFile] = {}
+        files: dict[str, FileChange] = {}
         at = sha
         while at in repo.commits and at != pull_part(record).base_sha:
             files = {f.filename: f for f in repo.commits[at].files} | files
@@ -230,7 +229,7 @@ class Pulls(Branches):
         pull_part(record).files.clear()
         self._set_head(repo, record, sha, tuple(files.values()))
 
-    def _set_head(self, repo: Repository, record: IssueRecord, sha: str, files: tuple[ChangedFile, ...]) -> None:
+    def _set_head(self, repo: Repository, record: IssueRecord, sha: str, files: tuple[FileChange, ...]) -> None:
         part = pull_part(record)
         part.head_sha = sha
         part.files.update({f.filename: f for f in files})

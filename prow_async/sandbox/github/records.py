@@ -25,6 +25,16 @@ class Account(msgspec.Struct):
     """May write to every repository: the account an installation of Prow acts as."""
 
 
+class App(msgspec.Struct):
+    """A GitHub App. `public_key` is PEM; `installations` maps lower-case organizations to their installation's id."""
+
+    id: int
+    slug: str
+    public_key: bytes
+    account: Account
+    installations: dict[str, int] = {}
+
+
 class Hook(msgspec.Struct):
     """A registered webhook of a repository (`repo` set) or of a whole organization."""
 
@@ -37,6 +47,8 @@ class Hook(msgspec.Struct):
     events: tuple[str, ...]
     """Event names; `*` stands for all."""
     active: bool = True
+    own: bool = False
+    """It is the one of the Prow in the same process, whose address is another at each start."""
 
 
 class Team(msgspec.Struct):
@@ -92,7 +104,7 @@ class Commit(msgspec.Struct, frozen=True):
     author: str
     parent: str
     created_s: float
-    files: tuple[ChangedFile, ...] = ()
+    files: tuple[FileChange, ...] = ()
     tree: str = ""
     more_parents: tuple[str, ...] = ()
     written: Signature | None = None
@@ -115,7 +127,7 @@ class Compared(msgspec.Struct, frozen=True):
 
     base_sha: str
     head_sha: str
-    files: tuple[ChangedFile, ...]
+    files: tuple[FileChange, ...]
     commits: int
     merge_sha: str = ""
     """The commit that merges both; empty when they conflict."""
@@ -223,7 +235,7 @@ class PullPart(msgspec.Struct):
     head_sha: str
     base_ref: str
     base_sha: str
-    files: dict[str, ChangedFile]
+    files: dict[str, FileChange]
     within: bool = False
     """The head is a branch of the repository itself, not of the author's fork."""
     draft: bool = False

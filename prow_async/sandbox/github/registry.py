@@ -10,6 +10,7 @@ from prow_async.sandbox.github.outbox import Outbox
 from prow_async.sandbox.github.records import (
     PERMISSIONS,
     Account,
+    App,
     Commit,
     IssueRecord,
     Organization,
@@ -37,10 +38,14 @@ class Registry:
         self.graphql_limits = Limits(resource="graphql")
         self.git: Repositories | None = None
         """The git repositories behind it; None while commits are only told of. Set before the first repository."""
+        self.changes = 0
+        """Grows with whatever may have changed the world."""
         self.accounts: dict[str, Account] = {}
         self.organizations: dict[str, Organization] = {}
         self.repositories: dict[tuple[str, str], Repository] = {}
+        self.apps: dict[int, App] = {}
         self._tokens: dict[bytes, str] = {}
+        self._expiries: dict[bytes, float] = {}
         self._sessions: dict[bytes, str] = {}
         self._ids = ids
         self._counter = 0
@@ -48,6 +53,10 @@ class Registry:
     def next_id(self) -> int:
         self._counter += 1
         return self._counter
+
+    def skip_ids(self, count: int) -> None:
+        """Go on numbering after an earlier world's last."""
+        self._counter = max(self._counter, count)
 
     def next_sha(self, repo: Repository, seed: str) -> str:
         """Make a new commit's name: 40 hex digits, the same for the same history."""
@@ -124,15 +133,28 @@ class Registry:
         except KeyError:
             raise missing() from None
 
-    def login_of(self, token: str) -> str | None:
+    def add_token(self, login: str, token: str, expires_s: float) -> None:
+        """Give an account a token that ends by itself; those that have ended before are forgotten."""
+        now_ended = [key for key, at_s in self._expiries.items() if at_s + 3600 < expires_s - 3600]
+        for key in now_ended:
+            del self._tokens[key], self._expiries[key]
+        self._tokens[_digest(token)] = self.account(login).login
+        self._expiries[_digest(token)] = expires_s
+
+    def new_secret(self) -> str:
+        """Make something that nobody guesses."""
+        return self._ids.uuid4().replace("-", "")
+
+    def login_of(self, token: str, now_s: float) -> str | None:
         """Say whose token this is. Tokens are kept and compared as digests, so timing tells nothing."""
-        return self._tokens.get(_digest(token))
+        digest = _digest(token)
+        return self._tokens.get(digest) if self._expiries.get(digest, now_s + 1) > now_s else None
 
     def open_session(self, login: str) -> str:
         """Sign somebody in to the pages; return what their browser has to show from now on."""
         while len(self._sessions) >= SESSIONS_LIMIT:
             del self._sessions[next(iter(self._sessions))]
-        secret = self._ids.uuid4()
+        secret = self.new_secret()
         self._sessions[_digest(secret)] = login
         return secret
 

@@ -11,10 +11,11 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from prow_async.sandbox.github import steps
+from prow_async.sandbox.github import apps, steps
 from prow_async.sandbox.github.areas import (
     checks,
     gitdata,
+    installations,
     issues,
     people,
     planning,
@@ -32,6 +33,7 @@ from prow_async.sandbox.github.git.command import Failed
 from prow_async.sandbox.github.graph import answer as graph
 from prow_async.sandbox.github.limits import Bucket
 from prow_async.sandbox.github.pages import site
+from prow_async.sandbox.github.records import App
 from prow_async.sandbox.github.refusal import Refusal, missing
 from prow_async.sandbox.github.world import World
 
@@ -50,6 +52,7 @@ ROUTES: tuple[Route, ...] = (
     *search.ROUTES,
     *webhooks.ROUTES,
     *graph.ROUTES,
+    *installations.ROUTES,
 )
 """The first that fits answers: those with a path of any length come after those that end in a word of their own."""
 _BY_METHOD: dict[str, list[Route]] = {}
@@ -70,12 +73,15 @@ def handle(world: World, request: Request, now_s: float) -> Answer:
 def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answer]:
     """Answer one request in steps, for a door that has threads for the work between. Never raises, as `handle`."""
     path, _, query = request.path.partition("?")
+    if request.method != "GET":
+        world.changes += 1
     page = yield from site.find(world, request, now_s)
     if page is not None:
         return Answer(page.status, {"x-content-type-options": "nosniff", **page.headers}, page.raw or b"")
-    login = _asker(world, request.headers.get("authorization", ""))
-    if isinstance(login, Refusal):
-        return _refused(login, {})
+    try:
+        login, app = _asker(world, path, request.headers.get("authorization", ""), now_s)
+    except Refusal as refusal:
+        return _refused(refusal, {})
     limits = world.graphql_limits if path == GRAPHQL else world.limits
     bucket = limits.bucket(login, now_s)
     if path not in _FREE_PATHS:
@@ -88,22 +94,23 @@ def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answe
         bucket.used += 1
     try:
         target = (path, dict(parse_qsl(query, keep_blank_values=True)))
-        content = yield from _perform(world, request, login, now_s, target)
+        call = Call(world, login, now_s, {}, target)
+        call.app = app
+        content = yield from _perform(call, request)
     except Refusal as refusal:
         return _refused(refusal, bucket.headers())
     except Failed as failed:
         return _refused(Refusal(500, f"Server Error: {failed}"), bucket.headers())
+    if request.method != "GET":
+        world.changes += 1  # also after what the handler waited for
     return _answer(request, content, bucket)
 
 
-def _perform(
-    world: World, request: Request, login: str, now_s: float, target: tuple[str, Mapping[str, str]]
-) -> steps.Steps[Content]:
-    path = target[0]
+def _perform(call: Call, request: Request) -> steps.Steps[Content]:
     for route in _BY_METHOD.get(request.method, ()):
-        params = route.match(path)
+        params = route.match(call.path)
         if params is not None:
-            call = Call(world, login, now_s, params, target)
+            call.params = params
             call.accept = request.headers.get("accept", "")
             if request.method != "GET":
                 call.content = _decode(request.body)
@@ -112,12 +119,19 @@ def _perform(
     raise missing()
 
 
-def _asker(world: World, authorization: str) -> str | Refusal:
+def _asker(world: World, path: str, authorization: str, now_s: float) -> tuple[str, App | None]:
+    """Return who asks, and the App if it asks as itself. Raises Refusal (401)."""
     if not authorization:
-        return Refusal(401, "Requires authentication")
+        raise Refusal(401, "Requires authentication")
     found = _AUTHORIZATION.fullmatch(authorization.strip())
-    login = world.login_of(found.group(1)) if found else None
-    return login if login is not None else Refusal(401, "Bad credentials")
+    token = found.group(1) if found else ""
+    if token.count(".") == 2 and installations.is_asked_as_app(path):
+        app = apps.proven(world, token, now_s)
+        return app.account.login, app
+    login = world.login_of(token, now_s) if token else None
+    if login is None:
+        raise Refusal(401, "Bad credentials")
+    return login, None
 
 
 def _decode(body: bytes) -> Any:

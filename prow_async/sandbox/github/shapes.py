@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github.records import (
     CheckRun,
     CommentRecord,
@@ -305,8 +304,8 @@ def pull(world: Registry, repo: Repository, record: IssueRecord, mergeable_known
         "review_comments": len(part.review_comments),
         "maintainer_can_modify": True,
         "commits": part.commits,
-        "additions": sum(f.additions if isinstance(f, FileChange) else 1 for f in part.files.values()),
-        "deletions": sum(f.deletions for f in part.files.values() if isinstance(f, FileChange)),
+        "additions": sum(f.additions for f in part.files.values()),
+        "deletions": sum(f.deletions for f in part.files.values()),
         "changed_files": len(part.files),
     }
 
@@ -367,15 +366,14 @@ def status(world: Registry, repo: Repository, sha: str, record: StatusRecord) ->
     }
 
 
-def changed_file(changed: ChangedFile) -> Json:
-    known = changed if isinstance(changed, FileChange) else FileChange(sha="0" * 40, additions=1)
+def changed_file(changed: FileChange) -> Json:
     shape: Json = {
-        "sha": known.sha,
+        "sha": changed.sha,
         "filename": changed.filename,
         "status": changed.status or "modified",
-        "additions": known.additions,
-        "deletions": known.deletions,
-        "changes": known.additions + known.deletions,
+        "additions": changed.additions,
+        "deletions": changed.deletions,
+        "changes": changed.additions + changed.deletions,
     }
     if changed.previous_filename:
         shape["previous_filename"] = changed.previous_filename

@@ -68,7 +68,7 @@ class GitCall(msgspec.Struct, frozen=True):
         return {"GIT_PROTOCOL": self.protocol} if self.protocol else {}
 
 
-def find(world: World, method: str, target: str, headers: Mapping[str, str]) -> GitCall | None:
+def find(world: World, method: str, target: str, headers: Mapping[str, str], now_s: float) -> GitCall | None:
     """Recognise a git client's request; None when it is none. Header names are lower-case.
 
     Raises Refusal: 401 for who has to say who they are, 403, 404, 415.
@@ -83,7 +83,7 @@ def find(world: World, method: str, target: str, headers: Mapping[str, str]) -> 
         raise Refusal(403, "Please upgrade your git client.")
     if method == "POST" and headers.get("content-type", "") != f"application/x-{service}-request":
         raise Refusal(415, "Unsupported Media Type")
-    login = asker(world, headers.get("authorization", ""))
+    login = asker(world, headers.get("authorization", ""), now_s)
     repo = world.repo(org, name)
     role = world.permission(repo, login) if login else None
     if repo.private and role is None:
@@ -97,7 +97,7 @@ def find(world: World, method: str, target: str, headers: Mapping[str, str]) -> 
     return GitCall(repo, git, service, what == "info/refs", login, protocol if _PROTOCOL.fullmatch(protocol) else "")
 
 
-def asker(world: World, authorization: str) -> str:
+def asker(world: World, authorization: str, now_s: float) -> str:
     """Return the login whose token was sent, as Bearer, token or the password of Basic; empty when none was.
 
     Raises Refusal (401) for a token the world does not know.
@@ -112,7 +112,7 @@ def asker(world: World, authorization: str) -> str:
         except (binascii.Error, UnicodeDecodeError):
             raise Refusal(401, "Bad credentials") from None
         token = password if password not in ("", "x-oauth-basic") else user
-    login = world.login_of(token) if token else None
+    login = world.login_of(token, now_s) if token else None
     if login is None:
         raise Refusal(401, "Invalid username or token.")
     return login

@@ -39,7 +39,7 @@ class GitDoor:
         """Answer a git client; None when the request is not one's."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            call = smart.find(self._world, request.method, request.raw_path, headers)
+            call = smart.find(self._world, request.method, request.raw_path, headers, self._clock.now())
             if call is None:
                 return None
             async with self._places:

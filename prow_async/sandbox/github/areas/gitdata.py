@@ -9,6 +9,7 @@ from urllib.parse import quote
 from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github import ground, landing, shapes
 from prow_async.sandbox.github.areas import repos
+from prow_async.sandbox.github.branches import changed
 from prow_async.sandbox.github.call import Call, Content, Route
 from prow_async.sandbox.github.git import names, reading
 from prow_async.sandbox.github.git.command import Git
@@ -115,8 +116,8 @@ def put_file(call: Call) -> Steps[Content]:
         raise invalid("Request", "content", "missing_field")
     branch = call.text("branch", call.repo.default_branch)
     if call.world.git is None:
-        changed = ChangedFile(path, "modified" if call.has("sha") else "added")
-        commit = call.world.push_commit(call.repo, branch, (message, (changed,)), by=call.login, now_s=call.now_s)
+        files = changed([ChangedFile(path, "modified" if call.has("sha") else "added")])
+        commit = call.world.push_commit(call.repo, branch, (message, files), by=call.login, now_s=call.now_s)
         return Content(201, {"content": {"path": path}, "commit": {"sha": commit, "message": message}})
     try:
         data = base64.b64decode(call.text("content"))

@@ -26,7 +26,7 @@ def sign_in_page(call: Call) -> Content:
 
 
 def sign_in(call: Call) -> Content:
-    login = call.world.login_of(call.text("token").strip())
+    login = call.world.login_of(call.text("token").strip(), call.now_s)
     if login is None:
         raise Refusal(401, "That is no token of this GitHub.")
     session = call.world.open_session(login)
