@@ -229,6 +229,25 @@ def test_names_that_are_refused(bucket: Blobs, path: str, tmp_path: Path) -> Non
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        Attributes("text/plain\r\nX-Evil: 1"),
+        Attributes("text/plän"),
+        Attributes(cache_control="\0"),
+        Attributes(content_encoding=" "),
+        Attributes(metadata={"k": "ü"}),
+        Attributes(metadata={"k\n": "v"}),
+        Attributes(metadata={"": "v"}),
+        Attributes(metadata={"a b": "v"}),
+    ],
+)
+def test_attributes_that_are_no_headers(bucket: Blobs, attributes: Attributes) -> None:
+    with pytest.raises(Refused, match="cannot be"):
+        bucket.put("x", b"x", attributes)
+    assert list(bucket.list("")) == []
+
+
 def test_a_bucket_may_be_a_folder_of_a_bucket(server: storage_servers.Server) -> None:
     name = server.fresh()
     inner = server.open(f"{name}/deep/er")

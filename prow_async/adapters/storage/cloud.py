@@ -59,6 +59,7 @@ class CloudBlobs:
 
     def put(self, path: str, source: bytes | Reader, attributes: Attributes = PLAIN) -> None:
         names.check(path)
+        names.check_attributes(attributes)
         self._check_somebody()
         kept = _kept(attributes)
         first = source if isinstance(source, bytes) else _read_full(source)

@@ -34,6 +34,7 @@ class FolderBlobs:
 
     def put(self, path: str, source: bytes | Reader, attributes: Attributes = PLAIN) -> None:
         above, name = self._split(path)
+        names.check_attributes(attributes)
         beside = f"{_UNFINISHED}{os.getpid()}-{os.urandom(8).hex()}"
         try:
             with _told(self.url, path, Refused):
