@@ -16,7 +16,9 @@ import msgspec
 import pytest
 
 from prow_async.sandbox.github import bodies, http, landing, steps
+from prow_async.sandbox.github.direct import DirectTransport
 from prow_async.sandbox.github.git.store import Repositories
+from prow_async.sandbox.github.person import Person
 from prow_async.sandbox.github.world import World
 from tests.gitrepo import ENV
 from tests.unit.sandbox_github import sample
@@ -373,6 +375,62 @@ async def test_refs_over_rest_move_git(tmp_path: Path) -> None:
         assert f"{tip}\trefs/heads/new" in await place.git("ls-remote", place.url)
         assert (await place.ask("DELETE", "/repos/acme/app/git/refs/heads/new"))[0] == 204
         assert "heads/new" not in await place.git("ls-remote", place.url)
+
+
+async def test_what_graphql_did_not_know_it_knows_the_next_time(tmp_path: Path) -> None:
+    """As on GitHub: UNKNOWN at first, and computed then; for pull requests of several repositories at once."""
+    query = """{ search(type: ISSUE, query: "is:pr is:open", first: 37) { nodes { ... on PullRequest {
+        mergeable headRefOid commits(last: 1) { nodes { commit { oid message } } } } } } }"""
+    async with opened(tmp_path) as place:
+        await place.clone()
+        for branch in ("one", "two"):
+            await place.open_pull(branch)
+        await steps.run(landing.make_repo(place.world, ("acme", "other"), now_s=NOW_S))
+        owner = Person(DirectTransport(place.world, sample.FixedClock(), OWNER_TOKEN))
+        await owner.push("acme", "other", "three", "m", {"c": b"3"})
+        await owner.open_pull("acme", "other", "T", "three")
+        for repo, number in (("app", 1), ("other", 1), ("app", 2)):
+            place.world.set_mergeable("acme", repo, number, None)
+        for known in ("UNKNOWN", "MERGEABLE"):
+            nodes = (await place.ask("POST", "/graphql", {"query": query}))[1]["data"]["search"]["nodes"]
+            assert [node["mergeable"] for node in nodes] == [known] * 3
+            assert all(n["commits"]["nodes"][0]["commit"]["oid"] == n["headRefOid"] for n in nodes)
+
+
+async def test_differences_as_text_and_branches_brought_up_to_date(tmp_path: Path) -> None:
+    async with opened(tmp_path) as place:
+        await place.clone()
+        await place.open_pull(files={"new.txt": "x\n"})
+        diff = "application/vnd.github.v3.diff"
+        status, text = await place.ask("GET", "/repos/acme/app/pulls/1", Accept=diff)
+        assert (status, b"+x" in text, text.startswith(b"diff --git")) == (200, True, True)
+        status, text = await place.ask("GET", "/repos/acme/app/pulls/1", Accept="application/vnd.github.v3.patch")
+        assert (status, b"Subject: [PATCH]" in text) == (200, True)
+        update = "/repos/acme/app/pulls/1/update-branch"
+        assert (await place.ask("PUT", update, {}))[0] == 422
+        await place.git("switch", "--quiet", "main", cwd="work")
+        base = await place.commit({"other": "1"})
+        await place.push("main")
+        place.told()
+        assert (await place.ask("PUT", update, {"expected_head_sha": "0" * 40}))[0] == 422
+        assert (await place.ask("PUT", update, {}))[0] == 202
+        assert [e.get("action") for e in place.told()] == [None, "synchronize"]
+        await place.git("fetch", "--quiet", "origin", "topic", cwd="work")
+        await place.git("merge-base", "--is-ancestor", base, "FETCH_HEAD", cwd="work")
+
+
+async def test_a_pull_request_goes_to_another_base(tmp_path: Path) -> None:
+    async with opened(tmp_path) as place:
+        await place.clone()
+        await place.commit({"r": "1"}, "release")
+        await place.push("release")
+        await place.open_pull("topic", {"t": "1"})
+        assert len((await place.ask("GET", "/repos/acme/app/pulls/1/files"))[1]) == 2
+        place.told()
+        status, pull = await place.ask("PATCH", "/repos/acme/app/pulls/1", {"base": "release"})
+        assert (status, pull["base"]["ref"], pull["changed_files"], pull["mergeable"]) == (200, "release", 1, True)
+        assert [e["action"] for e in place.told()] == ["edited"]
+        assert (await place.ask("PATCH", "/repos/acme/app/pulls/1", {"base": "none"}))[0] == 422
 
 
 async def test_two_pushes_at_once_are_told_once_each(tmp_path: Path) -> None:
