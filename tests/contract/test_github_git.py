@@ -433,6 +433,75 @@ async def test_a_pull_request_goes_to_another_base(tmp_path: Path) -> None:
         assert (await place.ask("PATCH", "/repos/acme/app/pulls/1", {"base": "none"}))[0] == 422
 
 
+async def test_a_stranger_forks_pushes_and_opens_a_pull_request(tmp_path: Path) -> None:
+    """From a fork: its commits come into the repository, its pushes are told as synchronize, its end closes it."""
+    async with opened(tmp_path) as place:
+        fork = "/repos/acme/app/forks"
+        status, made = await place.ask("POST", fork, token=STRANGER_TOKEN)
+        assert (status, made["full_name"], made["fork"]) == (202, "mallory/app", True)
+        assert (await place.ask("POST", fork, token=STRANGER_TOKEN))[1]["id"] == made["id"]
+        await place.git("clone", "--quiet", f"{place.address}/mallory/app.git", "work")
+        first = await place.commit({"a": "1"}, "topic")
+        await place.push("topic", token=STRANGER_TOKEN)
+        assert place.told() == []
+        form = {"title": "From afar", "head": "mallory:topic", "base": "main"}
+        status, pull = await place.ask("POST", "/repos/acme/app/pulls", form, token=STRANGER_TOKEN)
+        assert (status, pull["head"]["label"], pull["head"]["repo"]["id"]) == (201, "mallory:topic", made["id"])
+        assert pull["author_association"] == "NONE"
+        assert (await place.ask("POST", "/repos/acme/app/pulls", form, token=STRANGER_TOKEN))[0] == 422
+        (opening,) = place.told()
+        assert (opening["action"], opening["pull_request"]["head"]["sha"]) == ("opened", first)
+        second = await place.commit({"a": "2"})
+        await place.push("topic", token=STRANGER_TOKEN)
+        (followed,) = place.told()
+        assert (followed["action"], followed["before"], followed["after"]) == ("synchronize", first, second)
+        assert f"{second}\trefs/pull/1/head" in await place.git("ls-remote", place.url)
+        await place.push("--delete", "topic", token=STRANGER_TOKEN)
+        assert [e["action"] for e in place.told()] == ["closed"]
+        assert (await place.ask("POST", "/repos/acme/app/pulls", form | {"head": "bob:topic"}))[0] == 422
+
+
+async def test_a_pull_request_of_a_fork_is_merged(tmp_path: Path) -> None:
+    async with opened(tmp_path) as place:
+        await place.ask("POST", "/repos/acme/app/forks", token=STRANGER_TOKEN)
+        stranger = Person(DirectTransport(place.world, sample.FixedClock(), STRANGER_TOKEN))
+        await stranger.push("mallory", "app", "topic", "m", {"new": b"1"})
+        number = await stranger.open_pull("acme", "app", "T", "mallory:topic")
+        status, done = await place.ask("PUT", f"/repos/acme/app/pulls/{number}/merge")
+        assert status == 200
+        message = (await place.ask("GET", f"/repos/acme/app/git/commits/{done['sha']}"))[1]["message"]
+        assert message.startswith("Merge pull request #1 from mallory/topic")
+
+
+async def test_pages_beside_git(tmp_path: Path) -> None:
+    """Somebody forks in the browser and opens a pull request from there; the pages show git's commits."""
+    async with (
+        opened(tmp_path) as place,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
+    ):
+
+        async def send(path: str, **fields: str) -> str:
+            headers = {"Origin": place.address}
+            async with browser.post(place.address + path, data=fields, headers=headers) as reply:
+                assert reply.status == 200, await reply.text()
+                return reply.url.path
+
+        await send("/login", token=STRANGER_TOKEN)
+        assert await send("/acme/app/fork") == "/mallory/app"
+        stranger = Person(DirectTransport(place.world, sample.FixedClock(), STRANGER_TOKEN))
+        await stranger.push("mallory", "app", "topic", "Add new", {"new.txt": b"1"})
+        form = {"title": "T", "head": "mallory:topic", "base": "main", "body": ""}
+        assert await send("/acme/app/pulls", **form) == "/acme/app/pull/1"
+        async with browser.get(f"{place.address}/acme/app/pull/1") as reply:
+            page = await reply.text()
+        assert "new.txt" in page
+        sha = place.world.pull("acme", "app", 1).head.sha
+        async with browser.get(f"{place.address}/acme/app/commit/{sha}") as reply:
+            assert "Add new" in await reply.text()
+        async with browser.get(f"{place.address}/acme/app/commit/--all") as reply:
+            assert reply.status == 404
+
+
 async def test_two_pushes_at_once_are_told_once_each(tmp_path: Path) -> None:
     async with opened(tmp_path) as place:
         shas = {}
