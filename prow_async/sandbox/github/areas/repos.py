@@ -14,7 +14,12 @@ def one_repo(call: Call) -> Content:
 
 def repos_of_org(call: Call) -> Content:
     call.world.org(call.org)
-    own = [repo for repo in call.world.repositories.values() if repo.org.lower() == call.org.lower()]
+    own = [
+        repo
+        for repo in call.world.repositories.values()
+        if repo.org.lower() == call.org.lower()
+        and (not repo.private or call.world.permission(repo, call.login) is not None)
+    ]
     return call.page(own, lambda repo: shapes.repository(call.world, repo))
 
 

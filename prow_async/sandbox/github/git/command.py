@@ -56,6 +56,7 @@ def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_CONFIG_COUNT": str(len(SETTINGS)),
     }
     for number, (key, value) in enumerate(SETTINGS.items()):
