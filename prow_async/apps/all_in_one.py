@@ -89,7 +89,15 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         # What belongs to kept objects is kept too: pods' folders, deliveries.
         folder = _folder(values["data-dir"] or (str(state / "data") if state else ""), stack)
         config = process.load_config(_with_sample(shell))
-        place = embedded.Place(folder, shell.clock, shell.ids, values["kube-port"], values["github-port"], state)
+        place = embedded.Place(
+            folder,
+            shell.clock,
+            shell.ids,
+            values["kube-port"],
+            values["github-port"],
+            state,
+            tuple(values["host-path"]),
+        )
         kube, cluster = await _kube(shell, config, place, stack)
         github, forge = await _github(shell, place, stack)
         if values["github-endpoint"] and not values["hmac-secret-file"]:
@@ -231,7 +239,7 @@ def _node(
         return None
     if kube is not None:
         return kube.kubelet
-    return kubelet.Kubelet(cluster.pods[clusters.DEFAULT], place.folder / "pods", shell.clock)
+    return kubelet.Kubelet(cluster.pods[clusters.DEFAULT], place.folder / "pods", shell.clock, settings=place.node)
 
 
 def _logs(

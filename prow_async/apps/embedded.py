@@ -25,7 +25,7 @@ from prow_async.sandbox.kube import direct as kube_direct
 from prow_async.sandbox.kube import http as kube_http
 from prow_async.sandbox.kube import kubeconfig, statedir
 from prow_async.sandbox.kube import world as kube_world
-from prow_async.sandbox.kubelet import kubelet, pod
+from prow_async.sandbox.kubelet import kubelet, supplies
 
 BOT, PERSON = "prow-bot", "octocat"
 HELLO = {
@@ -66,6 +66,12 @@ class Place(msgspec.Struct, frozen=True):
     github_port: int = 0
     state: Path | None = None
     """Where the API server's objects are kept; None keeps them in memory alone."""
+    host_paths: tuple[str, ...] = ()
+    """Folders of this machine that pods may mount."""
+
+    @property
+    def node(self) -> kubelet.Settings:
+        return kubelet.Settings(host_paths=self.host_paths)
 
 
 def crd() -> dict[str, object]:
@@ -103,7 +109,7 @@ async def _served(
     token = secrets.token_urlsafe(32)
     transport = kube_direct.DirectTransport(world, place.clock)
     pods = collection.KubeCollection(transport, "default", collection.PODS, pod_namespace)
-    node = kubelet.Kubelet(pods, place.folder / "pods", place.clock, access(transport, pods))
+    node = kubelet.Kubelet(pods, place.folder / "pods", place.clock, access(transport, pods), place.node)
     async with kube_http.serve(world, place.clock, token, port=place.kube_port, log_source=node.logs) as url:
         for name in sorted({prowjob_namespace, pod_namespace} - {"default"}):
             body: dict[str, object] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -113,13 +119,18 @@ async def _served(
         yield Kube(world, transport, url, path, node)
 
 
-def access(transport: Transport, pods: collection.KubeCollection) -> pod.Access:
+def access(transport: Transport, pods: collection.KubeCollection) -> supplies.Access:
     """Let a kubelet of one namespace read the secrets and config maps its pods name."""
 
     def of(kind: collection.Kind) -> Callable[[str], collection.KubeCollection]:
         return lambda namespace: collection.KubeCollection(transport, pods.cluster, kind, namespace)
 
-    return pod.Access(pods=lambda _: pods, secrets=of(collection.SECRETS), configmaps=of(collection.CONFIG_MAPS))
+    return supplies.Access(
+        pods=lambda _: pods,
+        secrets=of(collection.SECRETS),
+        configmaps=of(collection.CONFIG_MAPS),
+        events=of(collection.EVENTS),
+    )
 
 
 async def _create(transport: Transport, path: str, body: dict[str, object]) -> None:

@@ -119,8 +119,6 @@ class _Follower:
 
     async def _last_words(self, container: ContainerView) -> None:
         """Show the log of a step that failed before or after the test."""
-        if container.message:
-            self._display.note(f"{container.name}: {container.message}")
         await self._show(container.name)
 
 

@@ -19,7 +19,7 @@ import anyio.abc
 import msgspec
 
 from prow_async.adapters import clock as clocks
-from prow_async.adapters import config_reader, logs
+from prow_async.adapters import config_reader
 from prow_async.adapters.git import snapshot
 from prow_async.api.config import Config
 from prow_async.api.errors import CannotStart, UserMistake
@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     name, parsed = _parse(argv)
     for warning in parsed.warnings:
         print(f"{PROGRAM}: {warning}", file=sys.stderr)
-    logs.set_up("run", logs.Censor(), "warning")
+    run_display.set_up_logs()
     config = _config(parsed)
     with _scratch() as scratch:
         try:
@@ -169,7 +169,7 @@ async def _run(plan: Plan, parsed: flags.Flags) -> int:
     else:
         here = mkpod.pod_of(plan.job, plan.build_id, str(plan.output))
         pod, told = local_run.without_cluster(here, str(plan.output))
-    where = run_pod.Cluster(context, parsed["kubeconfig"]) if context else run_pod.Here(plan.scratch)
+    where = run_pod.Cluster(context, parsed["kubeconfig"]) if context else run_pod.Here(plan.scratch, plan.output)
     display = run_display.Display(frozenset(_tests(pod)))
     for line in told:
         display.note(line)

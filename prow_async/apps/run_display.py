@@ -1,16 +1,33 @@
 """Shows a run: the test's log on standard output, everything else on standard error."""
 
+import logging
 import sys
 import time
 from typing import BinaryIO, TextIO
 
 import anyio
+import structlog
 
 from prow_async.api.errors import printable
 
 _FRAMES = "|/-\\"
 _EVERY_S = 0.1
 _ERASE = "\r\x1b[K"
+
+
+def set_up_logs() -> None:
+    """Show what the embedded parts warn of as lines for a person."""
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, _spoken],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _spoken(_: object, __: str, event: structlog.types.EventDict) -> str:
+    level = event.pop("level", "")
+    text = f"{level}: {event.pop('event')}" + "".join(f"; {name.replace('_', ' ')}: {event[name]}" for name in event)
+    return printable(text)
 
 
 class Display:

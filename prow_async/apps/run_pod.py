@@ -24,9 +24,10 @@ _LAST_WORDS_S = 15.0
 
 
 class Here(msgspec.Struct, frozen=True):
-    """This machine. The folder takes the files of the pod."""
+    """This machine. `folder` takes the files of the pod, `output` is what the pod may mount of the machine's own."""
 
     folder: Path
+    output: Path
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -82,7 +83,8 @@ async def _here(where: Here, namespace: str) -> AsyncIterator[Transport]:
     small = world.World(ids)
     plain = direct.DirectTransport(small, clock)
     pods = collection.KubeCollection(plain, _NODE, collection.PODS, namespace)
-    node = kubelet.Kubelet(pods, where.folder / "pods", clock)
+    settings = kubelet.Settings(host_paths=(str(where.output),))
+    node = kubelet.Kubelet(pods, where.folder / "pods", clock, settings=settings)
     transport = direct.DirectTransport(small, clock, log_source=node.logs)
     if namespace != "default":
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}

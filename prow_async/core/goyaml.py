@@ -32,6 +32,7 @@ _TEXT = "text"
 _TAG = "tag:yaml.org,2002:"
 
 Path = tuple[str | int, ...]
+_Keys = dict[str, tuple[Node, Node]]
 
 
 class Document:
@@ -41,12 +42,14 @@ class Document:
     change it in place. Keep a Document only while its file is being worked on; it holds the whole node tree.
     """
 
-    __slots__ = ("_root", "problems", "value")
+    __slots__ = ("_keys", "_root", "problems", "value")
 
     def __init__(self, value: Any, problems: tuple[Problem, ...], root: Node | None) -> None:
         self.value = value
         self.problems = problems
         self._root = root
+        self._keys: dict[int, _Keys] = {}
+        """The keys of the mappings that were asked for: whoever has many lines to find asks for the same ones."""
 
     def line(self, path: Path) -> int:
         """Return the line, from 1, where `path` begins; where a part of it is missing, that of the part above."""
@@ -55,7 +58,7 @@ class Document:
             return 0
         found: int = node.start_mark.line
         for step in path:
-            key, below = _child(node, step)
+            key, below = self._child(node, step)
             if below is None:
                 break
             found = (key or below).start_mark.line
@@ -66,11 +69,38 @@ class Document:
         """Return how many steps of `path` the document has."""
         node = self._root
         for reached, step in enumerate(path):
-            below = None if node is None else _child(node, step)[1]
+            below = None if node is None else self._child(node, step)[1]
             if below is None:
                 return reached
             node = below
         return len(path)
+
+    def _child(self, node: Node, step: str | int) -> tuple[Node | None, Node | None]:
+        """Return the key node (None in a list) and the value node one step below, or (None, None)."""
+        if isinstance(node, SequenceNode):
+            if isinstance(step, int) and step < len(node.value):
+                return None, node.value[step]
+            return None, None
+        if isinstance(node, MappingNode) and isinstance(step, str):
+            return self._keys_of(node).get(step, (None, None))
+        return None, None
+
+    def _keys_of(self, node: MappingNode) -> "_Keys":
+        """Return a mapping's keys, merged ones too, as they are written and as they are read; the last one counts."""
+        known = self._keys.get(id(node))
+        if known is not None:
+            return known
+        found: _Keys = {}
+        for key, value in node.value:
+            if key.tag == _PLAIN and key.value == "<<":
+                below = value.value if isinstance(value, SequenceNode) else [value]
+                for part in reversed(below):
+                    if isinstance(part, MappingNode):
+                        found.update(self._keys_of(part))
+            elif isinstance(key, ScalarNode):
+                found[key.value] = found[_key_text(key)] = (key, value)
+        self._keys[id(node)] = found
+        return found
 
 
 class _Composer(CParser):
@@ -255,26 +285,6 @@ def _tagged(node: ScalarNode) -> Any:
     if wanted is not None and type(value) is not wanted:
         raise _Wrong(node, f'"{text[:100]}" cannot be read as !!{kind}')
     return text if wanted is None else value
-
-
-def _child(node: Node, step: str | int) -> tuple[Node | None, Node | None]:
-    """Return the key node (None in a list) and the value node one step below, or (None, None)."""
-    if isinstance(node, SequenceNode):
-        if isinstance(step, int) and step < len(node.value):
-            return None, node.value[step]
-        return None, None
-    found: tuple[Node | None, Node | None] = (None, None)
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            if key.tag == _PLAIN and key.value == "<<":
-                below = value.value if isinstance(value, SequenceNode) else [value]
-                for part in reversed(below):
-                    inner = _child(part, step)
-                    if inner[1] is not None:
-                        found = inner
-            elif isinstance(key, ScalarNode) and step in (key.value, _key_text(key)):
-                found = (key, value)
-    return found
 
 
 def _key_text(key: ScalarNode) -> str:

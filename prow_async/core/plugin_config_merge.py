@@ -97,8 +97,9 @@ class _Merging:
         table = dict(there.restricted_labels)
         for scope, entries in own.restricted_labels.items():
             before = table.get(scope, ())
+            known = {entry.label for entry in before}
             for number, entry in enumerate(entries):
-                if any(entry.label == known.label for known in before):
+                if entry.label in known:
                     self._label_twice(scope, number, entry)
             table[scope] = (*before, *entries)
         return Label(there.additional_labels, table)

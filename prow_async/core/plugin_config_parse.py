@@ -55,7 +55,7 @@ def parse(source: SourceFile, is_main: bool) -> ParsedPlugins:
     report = Report()
     value = {} if document.value is None else document.value
     config = _CONVERTER.convert(value, PluginConfig, report) or PluginConfig()
-    broken = frozenset(str(finding.path[0]) for finding in report.errors if finding.path)
+    broken = frozenset(str(finding.path[0]).casefold() for finding in report.errors if finding.path)
     if not is_main and isinstance(value, dict):
         report.errors += _foreign(value)
     bare = ParsedPlugins(path=source.path, config=config, document=document, broken=broken)

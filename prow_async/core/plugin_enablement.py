@@ -4,6 +4,7 @@ Source: upstream pkg/plugins/config.go (validatePluginsDupes, validateExternalPl
 pkg/hook/plugin-imports.
 """
 
+import collections
 import difflib
 from collections.abc import Mapping
 
@@ -55,7 +56,7 @@ def check_known(config: PluginConfig, found: Findings) -> None:
 
 def _double(section: str, table: Mapping[str, OrgPlugins], found: Findings) -> None:
     for scope, own in table.items():
-        for name in sorted({name for name in own.plugins if own.plugins.count(name) > 1}):
+        for name in sorted(name for name, times in collections.Counter(own.plugins).items() if times > 1):
             found.wrong(f'"{name}" is listed twice', section, scope)
         org, slash, repo = scope.partition("/")
         above = table.get(org, OrgPlugins()) if slash else OrgPlugins()

@@ -157,11 +157,13 @@ class _Inflated:
         while pending.strip(b"\0"):
             member = zlib.decompressobj(wbits=_GZIP)
             while not member.eof:
+                before = member.copy()
                 try:
                     data = member.decompress(pending, self._piece_bytes)
                     ended = not pending and not data
                     data = data or (member.flush() if ended else b"")
                 except zlib.error as error:
+                    yield from _up_to_the_damage(before, pending)
                     self.damage = str(error)
                     return
                 if data:
@@ -173,3 +175,14 @@ class _Inflated:
                     return
                 pending = member.unconsumed_tail or next(self._pieces, b"")
             pending = member.unused_data.lstrip(b"\0") or next(self._pieces, b"")
+
+
+def _up_to_the_damage(member: "zlib._Decompress", pending: bytes) -> Iterator[bytes]:
+    """Yield what comes before the byte that cannot be right: zlib keeps it to itself when it refuses a whole piece."""
+    for at in range(len(pending)):
+        try:
+            data = member.decompress(pending[at : at + 1])
+        except zlib.error:
+            return
+        if data:
+            yield data

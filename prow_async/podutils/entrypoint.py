@@ -24,6 +24,7 @@ from prow_async.podutils.signals import Signals
 
 _TOLD_TO_END = (signal.SIGINT, signal.SIGTERM)
 _KILL_PATIENCE_S = 10.0
+_DRAIN_PATIENCE_S = 3.0
 _ROOM_BYTES = 64 << 10
 
 
@@ -146,7 +147,7 @@ class _Run:
         left = process.kill_everything(_KILL_PATIENCE_S)
         if left:
             self._log.error("Could not kill process after grace period", left=left)
-        waiting.until_silent(_KILL_PATIENCE_S)
+        waiting.until_silent(_DRAIN_PATIENCE_S)
         return stopped
 
     def _ask_to_end(self, process: processes.Process, came: int) -> None:

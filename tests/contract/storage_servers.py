@@ -134,9 +134,9 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(scheme: str, folder: Path) -> Iterator[Server]:
+def serving(scheme: str, folder: Path, app: App | None = None) -> Iterator[Server]:
     """Run a server. What it holds lives as long as the process: each test takes a fresh bucket."""
-    app: App = DomainDispatcherApplication(create_backend_app)
+    app = app or DomainDispatcherApplication(create_backend_app)
     trouble = Trouble(google_shape(app) if scheme == "gs" else app)
     server = make_server("127.0.0.1", 0, trouble, threaded=True, request_handler=_Silent)
     server.daemon_threads = True

@@ -3,6 +3,7 @@
 import io
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -218,6 +219,28 @@ class TestFolder:
                 bucket.put(path, b"y")
             assert not isinstance(caught.value, Missing)
         assert [blob.path for blob in bucket.list("")] == ["a/b"]
+
+    def test_folders_come_and_go_under_many_hands(self, tmp_path: Path) -> None:
+        """Whoever deletes the last object of a folder takes the folder away, while others are about to write there."""
+        bucket = storage.open_bucket(f"file://{tmp_path}/bucket")
+        lost: list[ProwError] = []
+
+        def work(name: str) -> None:
+            for number in range(300):
+                try:
+                    bucket.put(f"a/b/{name}", str(number).encode())
+                    assert bucket.get(f"a/b/{name}") == str(number).encode()
+                    bucket.delete([f"a/b/{name}"])
+                except ProwError as error:
+                    lost.append(error)
+
+        workers = [threading.Thread(target=work, args=(name,)) for name in "wxyz"]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert lost == []
+        assert list((tmp_path / "bucket").iterdir()) == []
 
     def test_a_name_too_long_for_the_disk(self, tmp_path: Path) -> None:
         bucket = storage.open_bucket(f"file://{tmp_path}")

@@ -193,6 +193,19 @@ def test_nobody_reads_our_output_any_more(tmp_path: Path) -> None:
     assert (tmp_path / "process-log.txt").read_bytes().startswith(bytes(300_000))
 
 
+def test_a_reader_that_stands_still_holds_up_the_test_but_not_its_end(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    env = bash(tmp_path, "head -c 10000000 /dev/zero", timeout=SECOND_NS, grace_period=SECOND_NS // 5)
+    try:
+        done = parts.run("entrypoint", env, stdout=writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert (done.code, marker(tmp_path)) == (127, "127")
+    assert "Process did not finish before 1s timeout" in log(tmp_path)
+    assert "Output is missing in the standard output" in log(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("written", "ran", "code", "mark"),
     [("0", True, 0, "0"), (" 0\n", True, 0, "0"), ("1", False, 1130 & 255, "1130"), ("x", False, 127, "127")],

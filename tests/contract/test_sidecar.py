@@ -1,5 +1,6 @@
 """sidecar on real files: what it uploads, when, and what never leaves the pod."""
 
+import contextlib
 import gzip
 import io
 import json
@@ -157,6 +158,21 @@ def test_told_to_end_it_uploads_what_there_is_and_then_the_rest(pod: Pod) -> Non
         assert parts.ended(process).code == 0
     assert pod.finished()["result"] == "SUCCESS"
     assert pod.uploaded("build-log.txt") == b"whole"
+
+
+def test_told_to_end_while_it_uploads_it_finishes(pod: Pod) -> None:
+    for number in range(300):
+        (pod.artifacts / f"{number}").write_text("x")
+    pod.mark()
+    with parts.started("sidecar", pod.environ()) as process:
+        assert process.stderr is not None
+        while b"Starting to upload" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert parts.ended(process).code == 0
+    assert len(pod.names()) == 303
+    assert pod.finished()["result"] == "SUCCESS"
 
 
 def test_it_may_be_told_to_ignore_that(pod: Pod) -> None:
@@ -390,10 +406,10 @@ def test_options_of_old(pod: Pod) -> None:
 def test_much_of_everything_costs_little_memory(pod: Pod) -> None:
     pod.keep_secret()
     with open(pod.logs / "process-log.txt", "wb") as file:
-        file.truncate(200_000_000)
-        file.seek(150_000_000)
+        file.truncate(120_000_000)
+        file.seek(50_000_000)
         file.write(SECRET.encode())
-    for number in range(2000):
+    for number in range(500):
         (pod.artifacts / f"{number}").write_text(SECRET)
     pod.mark()
     script = (
@@ -405,8 +421,38 @@ def test_much_of_everything_costs_little_memory(pod: Pod) -> None:
     )
     most_kb = next(int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith(b"VmHWM"))
     assert most_kb < 100_000
-    assert len(pod.names()) == 2003
-    assert (pod.folder / RUN / "build-log.txt").stat().st_size == 200_000_000
+    assert len(pod.names()) == 503
+    assert (pod.folder / RUN / "build-log.txt").stat().st_size == 120_000_000
+
+
+def test_a_whole_pod(pod: Pod) -> None:
+    """entrypoint as a copy, two tests in order, and the sidecar beside them."""
+    tool = pod.folder / "tools" / "entrypoint"
+    assert parts.run("entrypoint", {}, "--copy-mode-only", f"--copy-destination={tool}").code == 0
+    pod.keep_secret()
+    first, second = pod.entry("first"), pod.entry("second")
+    first["args"] = ["bash", "-c", f"echo '{{\"k\": 1}}' > $ARTIFACTS/first-metadata.json; echo {SECRET}; exit 3"]
+    second |= {"previous_marker": first["marker_file"]}
+    pod.options["entries"] = [first, second]
+    with contextlib.ExitStack() as running:
+        sidecar = running.enter_context(parts.started("sidecar", pod.environ()))
+        for entry in (second, first):
+            wanted = entry | {"timeout": 0, "grace_period": 0, "artifact_dir": str(pod.artifacts), "always_zero": True}
+            env = {"ENTRYPOINT_OPTIONS": json.dumps(wanted), "ARTIFACTS": str(pod.artifacts)}
+            running.enter_context(subprocess.Popen([tool], env=os.environ | env, stdout=subprocess.DEVNULL))
+        assert parts.ended(sidecar).code == 0
+    assert pod.finished() == {"passed": False, "result": "FAILURE", "revision": "def", "metadata": {"k": 1}}
+    assert pod.uploaded("first-build-log.txt").startswith(b"X" * len(SECRET) + b"\n")
+    assert b"Skipping as previous step exited 3" in pod.uploaded("second-build-log.txt")
+
+
+@pytest.mark.parametrize("name", ["entrypoint", "sidecar"])
+def test_the_one_program_has_them_too(name: str) -> None:
+    command = [sys.executable, "-m", "prow_async", name, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=parts.ROOT)
+    assert (done.returncode, done.stdout.startswith(f"usage: {name} [flags]")) == (0, True)
+    none = subprocess.run(command[:-1], env={}, capture_output=True, text=True, check=False, cwd=parts.ROOT)
+    assert (none.returncode, json.loads(none.stderr)["component"]) == (1, name)
 
 
 def test_it_starts_without_what_it_does_not_need() -> None:

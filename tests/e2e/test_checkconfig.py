@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.program import PROGRAM
 
+REAL = Path(__file__).parents[3] / "shared" / "real" / "prow-config" / "config"
 POD = "spec: {containers: [{image: i}]}"
 LONG = "x" * 64
 CASES = [
@@ -239,6 +240,21 @@ def test_github_is_not_asked_yet(tmp_path: Path) -> None:
         assert [line.partition("]")[0] for line in notices] == [f"[{name}" for name in expected]
 
 
+@pytest.mark.skipif(not REAL.is_dir(), reason="no production configuration beside the checkout")
+def test_production_passes_what_its_owners_ask_of_it() -> None:
+    """The warnings that kubernetes/test-infra checks itself with, strictly, and those about plugins."""
+    names = (
+        *("mismatched-tide-lenient", "tide-strict-branch", "needs-ok-to-test", "validate-owners", "missing-trigger"),
+        *("validate-urls", "unknown-fields", "duplicate-job-refs", "validate-label", "validate-config-updater-acls"),
+    )
+    files = {"config-path": "prow/config.yaml", "job-config-path": "jobs", "plugin-config": "prow/plugins.yaml"}
+    command = [PROGRAM, "checkconfig", "--strict", *(f"--{flag}={REAL / name}" for flag, name in files.items())]
+    command += [f"--warnings={name}" for name in names]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("checkconfig passes without any error!\n")
+
+
 def test_a_clean_configuration_passes(tmp_path: Path) -> None:
     done = Tree(tmp_path).check("--strict")
     assert (done.returncode, done.stdout) == (0, "checkconfig passes without any error!\n")
@@ -268,7 +284,7 @@ def test_coercions_and_raw_parts_are_noted(tmp_path: Path) -> None:
 
 
 def test_required_annotations_and_gerrit(tmp_path: Path) -> None:
-    job = f"presubmits: {{o/r: [{{name: a, annotations: {{owner: x}}, {POD}}}]}}"
+    job = f"presubmits: {{o/r: [{{name: a, annotations: {{owner: ''}}, {POD}}}]}}"
     tree = Tree(tmp_path, "gerrit: {allowed_presubmit_trigger_re: '^/run'}", job)
     done = tree.check("--required-job-annotations=owner", "--required-job-annotations=team")
     assert "lacks the annotation team" in done.stdout

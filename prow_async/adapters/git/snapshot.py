@@ -1,6 +1,7 @@
 """A person's working copy as a repository that a job can clone, with what is not committed yet. Blocks.
 
-Nothing is written to the working copy or its repository: what is new goes into the snapshot, the rest is borrowed.
+Nothing is written to the working copy or its repository. Objects, which never change, are linked where the file system
+allows it and copied elsewhere: a pod may not see the working copy itself.
 """
 
 import os
@@ -57,7 +58,7 @@ def take(folder: Path, into: Path, base_ref: str = "", pull_number: int = 0) -> 
     top = Path(_output(folder, "rev-parse", "--show-toplevel"))
     base_ref = base_ref or _base_ref(folder)
     base_sha = _base_sha(folder, base_ref, head)
-    _make(folder, into)
+    _make(folder, into, base_ref)
     tree = _working_tree(folder, top, into)
     dirty = tree != _output(folder, "rev-parse", f"{head}^{{tree}}")
     if dirty:
@@ -81,16 +82,28 @@ def _base_sha(folder: Path, base_ref: str, head: str) -> str:
     return head
 
 
-def _make(folder: Path, into: Path) -> None:
-    """Make an empty repository that borrows the objects of the working copy's."""
+def _make(folder: Path, into: Path, base_ref: str) -> None:
+    """Make a repository with the objects of the working copy's."""
     into.parent.mkdir(parents=True, exist_ok=True)
     common = Path(_output(folder, "rev-parse", "--path-format=absolute", "--git-common-dir"))
-    _output(into.parent, "init", "--quiet", "--bare", str(into))
-    (into / "objects" / "info" / "alternates").write_text(f"{common / 'objects'}\n")
+    _output(into.parent, "init", "--quiet", "--bare", f"--initial-branch={base_ref}", str(into))
+    try:
+        shutil.copytree(common / "objects", into / "objects", copy_function=_link, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        raise CannotStart(f"{common}: its objects cannot be read: {error}") from error
     if (common / "shallow").is_file():
         shutil.copyfile(common / "shallow", into / "shallow")
     for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
         _output(into, "config", key, "true")
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
 
 
 def _working_tree(folder: Path, top: Path, into: Path) -> str:
@@ -99,11 +112,7 @@ def _working_tree(folder: Path, top: Path, into: Path) -> str:
     own = Path(_output(folder, "rev-parse", "--path-format=absolute", "--git-path", "index"))
     if own.is_file():
         shutil.copyfile(own, index)  # knows what has not changed, which spares reading it
-    env = {
-        "GIT_INDEX_FILE": str(index),
-        "GIT_OBJECT_DIRECTORY": str(into / "objects"),
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES": (into / "objects" / "info" / "alternates").read_text().strip(),
-    }
+    env = {"GIT_INDEX_FILE": str(index), "GIT_OBJECT_DIRECTORY": str(into / "objects")}
     _output(top, "add", "--all", "--", ".", env=env)
     return _output(top, "write-tree", env=env)
 

@@ -107,7 +107,7 @@ def _patch(body: bytes, media: str) -> Any:
     return patch
 
 
-def applied(resource: resources.Resource, name: str, request: exchange.Request) -> Json:
+def applied(resource: resources.Resource, name: str, is_new: bool, request: exchange.Request) -> Json:
     """Read what is to be applied, sent as JSON or YAML, for the object of a name. Raises Refusal (400)."""
     try:
         content: Any = store.decode(request.body)
@@ -123,6 +123,8 @@ def applied(resource: resources.Resource, name: str, request: exchange.Request) 
         raise status.bad_request("metadata is no object")
     if meta.get("managedFields"):
         raise status.bad_request("metadata.managedFields must be nil")
+    if is_new and not meta.get("name"):
+        raise status.bad_request("name must be provided")
     if meta.setdefault("name", name) != name:
         why = f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
         raise status.bad_request(why)

@@ -6,6 +6,7 @@ Directives read: `$patch: replace|delete|merge`, `$retainKeys`, `$deleteFromPrim
 Source: Kubernetes, "Update API Objects in Place Using kubectl patch"; answers compared with kube-apiserver 1.34.
 """
 
+from collections import deque
 from typing import Any
 
 from prow_async.sandbox.kube import layouts, patches
@@ -34,6 +35,7 @@ def _object(layout: layouts.Layout, target: Json, patch: Json) -> Json:
     if _RETAIN in patch:
         kept = _texts(patch[_RETAIN], _RETAIN)
         target = {name: value for name, value in target.items() if name in kept}
+    before = dict(target)
     orders = {name.removeprefix(_ORDER): value for name, value in patch.items() if name.startswith(_ORDER)}
     for name, value in patch.items():
         if name.startswith(_DELETE_FROM):
@@ -42,7 +44,9 @@ def _object(layout: layouts.Layout, target: Json, patch: Json) -> Json:
             _field(layout.child(name), target, name, value)
     for name, order in orders.items():
         if isinstance(target.get(name), list) and isinstance(order, list):
-            target[name] = _ordered(layout.child(name), target[name], order)
+            original = before.get(name)
+            known = original if isinstance(original, list) else []
+            target[name] = _arranged(layout.child(name).rule.patch_key, target[name], order, known)
     return target
 
 
@@ -65,7 +69,8 @@ def _list(layout: layouts.Layout, old: list[Any], patch: list[Any]) -> list[Any]
     rule = layout.rule
     if rule.patch_set:
         there = set(_scalars(old))
-        return old + [one for one in dict.fromkeys(_scalars(patch)) if one not in there]
+        joined = old + [one for one in dict.fromkeys(_scalars(patch)) if one not in there]
+        return _arranged("", joined, patch, old)
     if not rule.patch_key:
         return [_clean(one) for one in patch]
     if any(isinstance(one, dict) and one.get(_DIRECTIVE) == "replace" for one in patch):
@@ -88,7 +93,8 @@ def _list(layout: layouts.Layout, old: list[Any], patch: list[Any]) -> list[Any]
             merged.append(_object(layout.item(), {}, one))
         else:
             merged[index] = _object(layout.item(), merged[index], one)
-    return [one for index, one in enumerate(merged) if index not in gone]
+    left = [one for index, one in enumerate(merged) if index not in gone]
+    return _arranged(rule.patch_key, left, patch, old)
 
 
 def _key(item: Any, key: str) -> Any:
@@ -122,19 +128,35 @@ def _delete_from(target: Json, name: str, listed: Any) -> None:
         target[name] = [one for one in target[name] if not isinstance(one, str | int | float) or one not in gone]
 
 
-def _ordered(layout: layouts.Layout, items: list[Any], order: list[Any]) -> list[Any]:
-    """Put the listed items in the order asked for, into the places they hold now; all others stay where they are."""
-    key = layout.rule.patch_key
-    wanted = [_key(one, key) if key else one for one in order]
-    ranks = {one: rank for rank, one in enumerate(wanted) if isinstance(one, str | int | float)}
+def _arranged(key: str, items: list[Any], order: list[Any], original: list[Any]) -> list[Any]:
+    """Put items that `order` names in that order, and the others among them as the original list had them.
 
-    def rank_of(item: Any) -> int | None:
-        known = _key(item, key) if key else item
-        return ranks.get(known) if isinstance(known, str | int | float) else None
+    A named item that is new comes before the first of the others that is not placed yet.
+    """
+    asked, were = _ranks(key, order), _ranks(key, original)
+    named = [one for one in items if _known(key, one) in asked]
+    named.sort(key=lambda one: asked[_known(key, one)])
+    others = deque(one for one in items if _known(key, one) not in asked)
+    arranged: list[Any] = []
+    for one in named:
+        rank = were.get(_known(key, one))
+        while others and rank is not None and were.get(_known(key, others[0]), rank) < rank:
+            arranged.append(others.popleft())
+        arranged.append(one)
+    return [*arranged, *others]
 
-    places = [index for index, one in enumerate(items) if rank_of(one) is not None]
-    listed = sorted((items[index] for index in places), key=lambda one: rank_of(one) or 0)
-    merged = list(items)
-    for index, one in zip(places, listed, strict=True):
-        merged[index] = one
-    return merged
+
+def _known(key: str, item: Any) -> Any:
+    """Return what an item is known by, None when by nothing."""
+    if key:
+        return _key(item, key)
+    return item if isinstance(item, str | int | float) else None
+
+
+def _ranks(key: str, items: list[Any]) -> dict[Any, int]:
+    found: dict[Any, int] = {}
+    for rank, one in enumerate(items):
+        known = _known(key, one)
+        if known is not None:
+            found.setdefault(known, rank)
+    return found

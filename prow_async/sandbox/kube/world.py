@@ -290,7 +290,7 @@ class World:
             dry_run=bool(dry_run),
             strict="Strict" if strict == "Strict" else "Ignore" if strict == "Ignore" else "Warn",
             is_patch=request.method == "PATCH",
-            checks_fields=strict in {"Strict", "Warn"},
+            checks_fields=bool(strict),
             manager=managers.Manager(named or agent, managers.UPDATE, ""),
             is_named=bool(named),
         )
@@ -323,7 +323,7 @@ class World:
         if not call.is_named:
             why = "is required for apply patch"
             raise status.invalid("PatchOptions", "meta.k8s.io", "", [status.required("fieldManager", why)])
-        wanted = bodies.applied(resource, target.name, request)
+        wanted = bodies.applied(resource, target.name, entry is None, request)
         metadata.check_namespace(metadata.read(resource, wanted["metadata"]), target.namespace)
         if resource.stored is not None:
             wanted = resource.stored(wanted)

@@ -34,7 +34,9 @@ class Call(msgspec.Struct):
     is_patch: bool = False
     warnings: list[str] = []
     checks_fields: bool = False
-    """Look for unknown fields of built-in kinds too: only for those who say how strict to be."""
+    """Drop unknown fields of built-in kinds and metadata too: only for those who say how strict to be."""
+    dropped: list[str] = []
+    """Paths of unknown fields that have been dropped."""
     manager: managers.Manager | None = None
     """Who writes, as far as it is known."""
     is_named: bool = False
@@ -55,7 +57,7 @@ class Writer:
 
     def create(self, resource: Resource, namespace: str, content: Json, call: Call) -> bytes:
         """Store a new object; return it as stored."""
-        self._check_fields(resource, content, call)
+        self._drop_unknown(resource, content, call)
         meta = metadata.read(resource, content.get("metadata"))
         metadata.check_namespace(meta, namespace)
         if meta.get("resourceVersion") not in {None, "", "0"}:
@@ -96,9 +98,9 @@ class Writer:
         rest = {key: value for key, value in content.items() if key not in {"apiVersion", "kind", "metadata"}}
         shape = resource.shape
         if shape is not None:
-            dropped: list[str] = []
-            schema.prune(shape, rest, "", dropped)
-            self._tell_unknown(resource, dropped, call)
+            schema.prune(shape, rest, "", call.dropped)
+        self._tell_unknown(resource, call)
+        if shape is not None:
             schema.fill(shape, rest)
         content = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta} | rest
         causes = words.check_metadata(meta, resource.custom)
@@ -119,22 +121,21 @@ class Writer:
             raise status.invalid(resource.kind, resource.group, meta["name"], causes)
         return content
 
-    def _check_fields(self, resource: Resource, content: Json, call: Call) -> None:
+    @staticmethod
+    def _drop_unknown(resource: Resource, content: Json, call: Call) -> None:
         """Drop unknown fields that no schema here tells of: those of metadata, and those of built-in kinds."""
         if not call.checks_fields:
             return
-        dropped: list[str] = []
         if resource.custom:
-            layouts.drop_unknown(layouts.METADATA, content.get("metadata"), "metadata", dropped)
+            layouts.drop_unknown(layouts.METADATA, content.get("metadata"), "metadata", call.dropped)
         else:
-            layouts.drop_unknown(layouts.of(resource), content, "", dropped)
-        self._tell_unknown(resource, dropped, call)
+            layouts.drop_unknown(layouts.of(resource), content, "", call.dropped)
 
     @staticmethod
-    def _tell_unknown(resource: Resource, dropped: list[str], call: Call) -> None:
-        if not dropped or call.strict == "Ignore":
+    def _tell_unknown(resource: Resource, call: Call) -> None:
+        if not call.dropped or call.strict == "Ignore":
             return
-        told = [f'unknown field "{path}"' for path in dropped]
+        told = [f'unknown field "{path}"' for path in call.dropped]
         if call.strict == "Strict":
             raise metadata.unreadable(resource, f"strict decoding error: {', '.join(told)}")
         call.warnings.extend(told)
@@ -142,7 +143,7 @@ class Writer:
     def update(self, resource: Resource, entry: store.Entry, content: Json, subresource: str, call: Call) -> bytes:
         """Replace an object's state (or with `status`, that part of it); return it as stored."""
         old = store.decode(entry.raw)
-        self._check_fields(resource, content, call)
+        self._drop_unknown(resource, content, call)
         meta = metadata.read(resource, content.get("metadata"))
         metadata.check_same(resource, meta, old["metadata"], call.is_patch)
         metadata.carry_over(meta, old["metadata"])

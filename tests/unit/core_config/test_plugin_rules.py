@@ -236,6 +236,7 @@ def test_a_list_that_is_not_read_whole_is_judged_the_next_time() -> None:
     text = "approve:\n- 5\n- repos: [o]\n- repos: [o]\nsize: {s: 1}\n"
     assert [problem.split(" ")[0] for problem in problems(text)] == ["p.yaml:2:", "p.yaml:5:"]
     assert problems(text.replace("- 5\n", ""))[0].startswith("p.yaml:3: approve[1]")
+    assert len(problems(text.replace("approve", "Approve"))) == 2
 
 
 def test_names_of_plugins_are_known_for_those_who_ask() -> None:

@@ -110,7 +110,12 @@ def test_hostile_applies(body: bytes) -> None:
 
 def test_more_managed_fields_than_allowed() -> None:
     asker = Asker()
-    many = {"kind": "ConfigMap", "apiVersion": "v1", "data": {str(number): "" for number in range(210_000)}}
+    many = {
+        "kind": "ConfigMap",
+        "apiVersion": "v1",
+        "metadata": {"name": "a"},
+        "data": {str(number): "" for number in range(210_000)},
+    }
     assert asker.ask("PATCH", f"{MAPS}/a?fieldManager=m", many, APPLY)[0] == 413
 
 
