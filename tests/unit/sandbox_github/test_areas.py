@@ -299,6 +299,11 @@ def searched() -> World:
         ("is:pr review:none is:open", [2, 1]),
         ("no:label is:pr", [3]),
         ("is:pr is:merged", []),
+        ("is:pr author:alice author:bob", [3, 2, 1]),
+        ('is:pr base:"main" base:"release" -base:"old" is:open', [2, 1]),
+        ('is:pr state:open archived:false label:"lgtm" label:"needs space" -label:"hold" repo:"acme/app"', [1]),
+        ('is:pr label:"lgtm" label:"approved"', []),
+        ('is:issue state:open label:"blocker" org:"acme"', []),
     ],
 )
 def test_queries_find(query: str, numbers: list[int]) -> None:
