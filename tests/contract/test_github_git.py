@@ -502,6 +502,35 @@ async def test_pages_beside_git(tmp_path: Path) -> None:
             assert reply.status == 404
 
 
+async def test_branches_go_after_a_merge_and_pull_requests_with_their_base(tmp_path: Path) -> None:
+    async with opened(tmp_path) as place:
+        await place.clone()
+        await place.open_pull("one")
+        await place.git("switch", "--quiet", "main", cwd="work")
+        await place.commit({"r": "1"}, "release")
+        await place.push("release")
+        await place.commit({"t": "1"}, "two")
+        await place.push("two")
+        form = {"title": "T", "head": "two", "base": "release"}
+        assert (await place.ask("POST", "/repos/acme/app/pulls", form))[0] == 201
+        await place.ask("PATCH", "/repos/acme/app", {"delete_branch_on_merge": True})
+        place.told()
+        assert (await place.ask("PUT", "/repos/acme/app/pulls/1/merge"))[0] == 200
+        assert [(e["event"], e.get("deleted")) for e in place.told()] == [
+            ("push", False),
+            ("pull_request", None),
+            ("push", True),
+        ]
+        await place.push("--delete", "release")
+        assert [e.get("action") for e in place.told()] == [None, "closed"]
+        assert sorted(
+            line.split()[1] for line in (await place.git("ls-remote", "--heads", place.url)).splitlines()
+        ) == [
+            "refs/heads/main",
+            "refs/heads/two",
+        ]
+
+
 async def test_two_pushes_at_once_are_told_once_each(tmp_path: Path) -> None:
     async with opened(tmp_path) as place:
         shas = {}

@@ -96,6 +96,8 @@ def land(world: World, repo: Repository, move: tuple[str, str], by: str, now_s: 
         onto = _open(repo, lambda part: f"heads/{part.base_ref}" == ref)
         for record in onto:
             pull_part(record).mergeable = None
+            if not sha:
+                world.close(repo.org, repo.name, record.number, by=by, now_s=now_s)
         for record in onto[:RETESTED_PULLS]:
             yield from comparing.renew(world, repo, record, by, now_s)
     if repo.fork_of:

@@ -85,7 +85,16 @@ def merge(world: World, repo: Repository, number: int, form: MergeForm, *, by: s
     repo.refs.pop(f"pull/{number}/merge", None)
     yield from landing.land(world, repo, (ref, tip), by, now_s)
     world.changed(repo, record, "closed", by, now_s)
+    if part.within and repo.settings["delete_branch_on_merge"]:
+        yield from _delete_branch(world, repo, f"heads/{part.head_ref}", part.head_sha, (by, now_s))
     return tip
+
+
+def _delete_branch(world: World, repo: Repository, ref: str, sha: str, who: tuple[str, float]) -> Steps[None]:
+    """Delete a merged branch, unless it has moved meanwhile or is the default one."""
+    git = git_of(world, repo)
+    if ref != f"heads/{repo.default_branch}" and (yield from ask(partial(writing.move, git, [RefMove(ref, "", sha)]))):
+        yield from landing.land(world, repo, (ref, ""), *who)
 
 
 def update_branch(
