@@ -190,7 +190,7 @@ class Writer:
         if _is_gone(content["metadata"]):
             self._remove(resource, content)
         else:
-            self._store.write(self.table(resource), content, resource.fields(content))
+            self._store.write(self.table(resource), content, resource.fields(content), is_own=True)
 
     def _remove(self, resource: Resource, content: Json) -> store.Entry:
         return self._store.remove(self.table(resource), content, resource.fields(content))
@@ -218,7 +218,7 @@ class Writer:
             if "generation" in meta:
                 meta["generation"] += 1
         if not dry_run:
-            self._store.write(self.table(resource), content, resource.fields(content))
+            self._store.write(self.table(resource), content, resource.fields(content), is_own=True)
             if _is_gone(meta):
                 self._remove(resource, content)
         return content
