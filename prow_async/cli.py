@@ -1,5 +1,6 @@
 """The command line: one program, one subcommand per component and tool."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -69,10 +70,46 @@ def _checkconfig(argv: Sequence[str]) -> int:
     return checkconfig.main(argv)
 
 
+def _run(argv: Sequence[str]) -> int:
+    from prow_async.apps import run
+
+    return run.main(argv)
+
+
 def _preview(argv: Sequence[str]) -> int:
     from prow_async.apps import preview
 
     return preview.main(argv)
+
+
+def _clonerefs(argv: Sequence[str]) -> int:
+    from prow_async.podutils import clonerefs
+
+    return clonerefs.main(argv, os.environ)
+
+
+def _initupload(argv: Sequence[str]) -> int:
+    from prow_async.podutils import initupload
+
+    return initupload.main(argv, os.environ)
+
+
+def _entrypoint(argv: Sequence[str]) -> int:
+    from prow_async.podutils import entrypoint
+
+    return entrypoint.main(argv, os.environ)
+
+
+def _sidecar(argv: Sequence[str]) -> int:
+    from prow_async.podutils import sidecar
+
+    return sidecar.main(argv, os.environ)
+
+
+def _gcsupload(argv: Sequence[str]) -> int:
+    from prow_async.podutils import gcsupload
+
+    return gcsupload.main(argv, os.environ)
 
 
 COMMANDS: dict[str, tuple[Main, str]] = {
@@ -83,10 +120,16 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "crier": (_crier, "report ProwJobs to GitHub"),
     "sinker": (_sinker, "sweep away what is finished and old"),
     "horologium": (_horologium, "start periodic jobs"),
+    "run": (_run, "run one job of a configuration here, or its pod on a cluster"),
     "checkconfig": (_checkconfig, "check a configuration and warn of what it may not mean"),
     "preview": (_preview, "show every ProwJob and pod of a configuration, and what a change of it does"),
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
+    "clonerefs": (_clonerefs, "in a pod: clone a job's code"),
+    "initupload": (_initupload, "in a pod: upload what is known of a run before its tests"),
+    "entrypoint": (_entrypoint, "in a pod: run a test, keep its output and exit code"),
+    "sidecar": (_sidecar, "in a pod: wait for the tests, upload what they leave behind"),
+    "gcsupload": (_gcsupload, "in a pod: upload files and folders to where a run's files lie"),
 }
 
 
@@ -127,7 +170,7 @@ def _tell(command: str, error: Exception) -> int:
         return 1
     if all(isinstance(one, CannotStart) for one in found):
         for one in found:
-            print(f"prow-async {command}: {one}", file=sys.stderr)
+            print(f"prow-async {command}: {str(one).removeprefix(f'prow-async {command}: ')}", file=sys.stderr)
         return 2
     raise error
 

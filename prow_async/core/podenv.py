@@ -3,33 +3,35 @@
 Source: upstream pkg/pod-utils/downwardapi/jobspec.go.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
-from prow_async.api.errors import UserMistake
-from prow_async.api.prowjob import DecorationConfig, ProwJob, Refs
+from prow_async.api import jobspec
+from prow_async.api.errors import CannotStart, UserMistake
+from prow_async.api.jobspec import JobSpec
+from prow_async.api.prowjob import ProwJob, Refs
 
 _GO_ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 
-class _JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What JOB_SPEC holds, in Go's order."""
-
-    type: str = ""
-    job: str = ""
-    buildid: str = ""
-    prowjobid: str = ""
-    refs: Refs | None = None
-    extra_refs: tuple[Refs, ...] = ()
-    decoration_config: DecorationConfig | None = None
-
-
 def job_spec(job: ProwJob, build_id: str) -> str:
     """Render JOB_SPEC as Go's encoding/json writes it: zero values left out, `<`, `>` and `&` escaped."""
-    spec = job.spec
-    content = _JobSpec(
-        spec.type, spec.job, build_id, job.metadata.name, spec.refs, spec.extra_refs, spec.decoration_config
-    )
-    return go_json(content)
+    return go_json(jobspec.of(job, build_id))
+
+
+def read_job_spec(environ: Mapping[str, str]) -> JobSpec:
+    """Read JOB_SPEC. Fields that are not known here are passed over, as upstream.
+
+    Raises CannotStart when it is not set or does not read; its content is not told.
+    """
+    text = environ.get(jobspec.JOB_SPEC_ENV)
+    if text is None:
+        raise CannotStart(f"${jobspec.JOB_SPEC_ENV} is not set")
+    try:
+        return msgspec.json.decode(text, type=JobSpec)
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+        raise CannotStart(f"${jobspec.JOB_SPEC_ENV} does not read: {error}") from None
 
 
 def go_json(value: msgspec.Struct) -> str:

@@ -5,7 +5,7 @@ Refused for what will never work (credentials, a bad name), Retry for what may w
 """
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -39,12 +39,18 @@ class Folder(msgspec.Struct, frozen=True):
     blobs: tuple[Blob, ...]
 
 
+class Reader(Protocol):
+    """What can be read to its end: an open file, say. A ProwError raised by it goes through a put unchanged."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 class Blobs(Protocol):
     @property
     def url(self) -> str:
         """The bucket as `gs://NAME`, `s3://NAME` or `file:///FOLDER`, without a slash at the end."""
 
-    def put(self, path: str, source: bytes | BinaryIO, attributes: Attributes = PLAIN) -> None:
+    def put(self, path: str, source: bytes | Reader, attributes: Attributes = PLAIN) -> None:
         """Write an object whole, over whatever is there. A reader is read once from where it stands to its end."""
 
     def get(self, path: str, start: int = 0, end: int | None = None) -> bytes:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import psutil  # type: ignore[import-untyped]  # the project carries no stubs for it
 
 from prow_async.adapters import clock
 from prow_async.adapters.kube.collection import KubeCollection
 from prow_async.ports.kube import Collection
+from prow_async.sandbox.kubelet import supplies
 from prow_async.sandbox.kubelet.kubelet import Kubelet, Settings
 from tests.contract import kube_targets as targets
 
@@ -19,15 +21,40 @@ NODE = "this-node"
 
 @contextlib.asynccontextmanager
 async def running(
-    pods: Collection, root: Path, retention_s: float = 60.0, room: int = 10, **more: Any
+    pods: Collection, root: Path, access: supplies.Access | None = None, **more: Any
 ) -> AsyncIterator[Kubelet]:
     """Run a kubelet while the context is open; leaving it stops the kubelet as an operator would."""
-    settings = Settings(node_name=NODE, shutdown_grace_s=0.5, retention_s=retention_s, room=room)
-    kubelet = Kubelet(pods, root, clock.SystemClock(), settings=settings, **more)
+    settings = Settings(**{"node_name": NODE, "shutdown_grace_s": 0.5, "retention_s": 60.0, "room": 10, **more})
+    kubelet = Kubelet(pods, root, clock.SystemClock(), access, settings)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(kubelet.run)
         yield kubelet
         tasks.cancel_scope.cancel()
+
+
+def marked(mark: str) -> Json:
+    """Return what lets `living` find the processes of a container."""
+    return {"env": [{"name": "MARK", "value": mark}]}
+
+
+def living(mark: str) -> list[int]:
+    """Return the processes of this machine that carry a mark and are not dead."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("MARK") == mark:
+                found.append(process.pid)
+    return found
+
+
+def shared(folder: Path) -> Json:
+    """Return the volume that shows a folder of this machine, as part of a pod's spec."""
+    return {"volumes": [{"name": "shared", "hostPath": {"path": str(folder)}}]}
+
+
+def mounted(folder: Path) -> Json:
+    """Return the mount of `shared`, at its own place, as part of a container."""
+    return {"volumeMounts": [{"name": "shared", "mountPath": str(folder)}]}
 
 
 def container(name: str, script: str, **more: Any) -> Json:

@@ -13,7 +13,7 @@ from prow_async.sandbox.faults import Fault
 from prow_async.sandbox.kube import direct
 from prow_async.sandbox.kube.world import World
 from tests.contract import kube_targets as targets
-from tests.contract.kubelet_parts import container, ended, log_of, phase, pod, running, runs, until
+from tests.contract.kubelet_parts import container, ended, log_of, mounted, phase, pod, running, runs, shared, until
 
 pytestmark = pytest.mark.anyio
 Planned = tuple[str, str, str, Fault]
@@ -112,8 +112,9 @@ async def test_a_pod_runs_once_whatever_fails(script: Script, tmp_path: Path) ->
     """Its first status may have been taken or not, the watch may break: the settled state is the same."""
     world = World(SystemIds())
     clean = server(world)
-    async with running(server(world, script), tmp_path / "root"):
-        await targets.create(clean, pod("p", container("c", f"echo ran >> {tmp_path}/ran")))
+    async with running(server(world, script), tmp_path / "root", host_paths=(str(tmp_path),)):
+        ran = container("c", f"echo ran >> {tmp_path}/ran", **mounted(tmp_path))
+        await targets.create(clean, pod("p", ran, **shared(tmp_path)))
         found = await until(clean, "p", ended)
         await targets.create(clean, pod("q", container("c", "true")))
         assert phase(await until(clean, "q", ended)) == "Succeeded"
@@ -128,10 +129,10 @@ async def test_seeded_faults(seed: int, tmp_path: Path) -> None:
     """Many faults at once: every pod runs once and the server knows its end."""
     world = World(SystemIds())
     clean = server(world)
-    async with running(server(world, Dice(seed, 0.15)), tmp_path / "root"):
+    async with running(server(world, Dice(seed, 0.15)), tmp_path / "root", host_paths=(str(tmp_path),)):
         for number in range(4):
-            script = f"echo ran >> {tmp_path}/{number}; exit {number % 2}"
-            await targets.create(clean, pod(f"p{number}", container("c", script)))
+            ran = container("c", f"echo ran >> {tmp_path}/{number}; exit {number % 2}", **mounted(tmp_path))
+            await targets.create(clean, pod(f"p{number}", ran, **shared(tmp_path)))
         for number in range(4):
             found = await until(clean, f"p{number}", ended)
             assert phase(found) == ("Failed" if number % 2 else "Succeeded")

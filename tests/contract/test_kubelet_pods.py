@@ -1,16 +1,16 @@
 """Pods as local processes, on every kind of API server."""
 
 import base64
+import uuid
 from pathlib import Path
 
 import anyio
-import psutil  # type: ignore[import-untyped]  # the project carries no stubs for it
 import pytest
 
 from prow_async.adapters.kube import collection
 from prow_async.api.errors import CannotStart, Refused
 from prow_async.sandbox.kubelet import leftovers
-from prow_async.sandbox.kubelet.pod import Access
+from prow_async.sandbox.kubelet.supplies import Access
 from tests.contract import kube_targets as targets
 from tests.contract.kube_targets import Target
 from tests.contract.kubelet_parts import (
@@ -18,7 +18,9 @@ from tests.contract.kubelet_parts import (
     container,
     ended,
     line_of,
+    living,
     log_of,
+    marked,
     phase,
     pod,
     running,
@@ -34,15 +36,8 @@ FOREVER = "trap 'echo asked; exit 7' TERM; echo $$$$; while :; do sleep 0.05; do
 STUBBORN = "trap '' TERM; echo $$$$; while :; do sleep 0.05; done"
 
 
-def is_dead(pid: int) -> bool:
-    """True for a process that is gone, or dead and not yet buried by its parent."""
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
-
-
-async def test_a_pod_runs_and_succeeds(kube: Target, tmp_path: Path) -> None:
+@pytest.mark.parametrize("isolate", [True, False])
+async def test_a_pod_runs_and_succeeds(kube: Target, tmp_path: Path, isolate: bool) -> None:
     """Init containers in order, then all containers, sharing a volume; every status is there in the end."""
     volume = {"volumes": [{"name": "v", "emptyDir": {}}]}
     mount = {"volumeMounts": [{"name": "v", "mountPath": "/data"}]}
@@ -57,13 +52,14 @@ async def test_a_pod_runs_and_succeeds(kube: Target, tmp_path: Path) -> None:
         initContainers=[container("i", "echo -n 1 > /data/x", **mount), container("j", "echo 2 >> /data/x", **mount)],
         **volume,
     )
-    async with running(kube.pods, tmp_path) as kubelet:
+    async with running(kube.pods, tmp_path, isolate=isolate) as kubelet:
         made = await targets.create(kube.pods, wanted)
         found = await until(kube.pods, "good", ended)
         assert phase(found) == "Succeeded"
         assert await log_of(kubelet, kube.namespace, "good", "a") == "12\nto stderr\n"
         where, greeting, names = (await log_of(kubelet, kube.namespace, "good", "b")).splitlines()
-    assert Path(where) == tmp_path / f"{kube.namespace}_good_{made['metadata']['uid']}" / "home"
+    own = tmp_path / f"{kube.namespace}_good_{made['metadata']['uid']}"
+    assert where in {str(own / "home")} | ({"/home/prow"} if isolate else set())
     assert greeting == "hi"
     assert set(names.split()) - {"_", "SHLVL", "OLDPWD"} == {"GREETING", "HOME", "HOSTNAME", "LANG", "PATH", "PWD"}
     for name in "ijab":
@@ -118,20 +114,20 @@ async def test_a_failed_init_container_ends_the_pod(kube: Target, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("more", "line"),
+    ("more", "reason", "line"),
     [
-        ({"containers": [{"name": "c", "image": "example.invalid/x"}]}, "has no command"),
-        ({"restartPolicy": "Always"}, "restartPolicy Always"),
-        ({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}, "kind hostPath"),
+        ({"containers": [{"name": "c", "image": "example.invalid/x"}]}, "ErrImagePull", "has no command"),
+        ({"restartPolicy": "Always"}, "CannotRunLocally", "restartPolicy Always"),
+        ({"volumes": [{"name": "h", "hostPath": {"path": "/srv"}}]}, "CannotRunLocally", "with --host-path"),
     ],
 )
 async def test_what_cannot_run_fails_in_one_clear_line(
-    kube: Target, tmp_path: Path, more: targets.Json, line: str
+    kube: Target, tmp_path: Path, more: targets.Json, reason: str, line: str
 ) -> None:
     async with running(kube.pods, tmp_path):
         await targets.create(kube.pods, targets.pod("odd", **more))
         found = await until(kube.pods, "odd", ended)
-    assert (phase(found), found["status"]["reason"]) == ("Failed", "CannotRunLocally")
+    assert (phase(found), found["status"]["reason"]) == ("Failed", reason)
     assert line in found["status"]["message"]
 
 
@@ -178,45 +174,52 @@ async def test_the_deadline_ends_a_pod(kube: Target, tmp_path: Path) -> None:
 async def test_a_deleted_pod_is_ended(kube: Target, tmp_path: Path) -> None:
     """It is on no node, so the server forgets it at once; its processes get their grace period all the same."""
     async with running(kube.pods, tmp_path) as kubelet:
-        made = await targets.create(kube.pods, pod("short", container("c", FOREVER)))
+        mark = uuid.uuid4().hex
+        made = await targets.create(kube.pods, pod("short", container("c", FOREVER, **marked(mark))))
         await until(kube.pods, "short", runs)
-        pid = int(await line_of(kubelet, kube.namespace, "short", "c"))
+        await line_of(kubelet, kube.namespace, "short", "c")
         await kube.pods.delete("short", made["metadata"]["uid"])
         assert (await log_of(kubelet, kube.namespace, "short", "c")).endswith("asked\n")
-        assert is_dead(pid)
+        assert living(mark) == []
 
 
 @pytest.mark.slow
 async def test_a_bound_pod_is_ended_before_it_is_removed(kube: Target, tmp_path: Path) -> None:
     """The server waits for the kubelet, which removes the pod when its processes are gone."""
     async with running(kube.pods, tmp_path) as kubelet:
-        made = await targets.create(kube.pods, pod("bound", container("c", STUBBORN), nodeName=NODE))
+        mark = uuid.uuid4().hex
+        made = await targets.create(kube.pods, pod("bound", container("c", STUBBORN, **marked(mark)), nodeName=NODE))
         found = await until(kube.pods, "bound", runs)
-        pid = int(await line_of(kubelet, kube.namespace, "bound", "c"))
+        await line_of(kubelet, kube.namespace, "bound", "c")
         await kube.pods.delete("bound", made["metadata"]["uid"], 1)
         await until_gone(kube.pods, found["metadata"]["resourceVersion"], "bound")
-        assert is_dead(pid)
+        assert living(mark) == []
         await targets.create(kube.pods, pod("bound", container("c", "echo second"), nodeName=NODE))
         assert phase(await until(kube.pods, "bound", ended)) == "Succeeded"
         assert await log_of(kubelet, kube.namespace, "bound", "c") == "second\n"
 
 
-async def test_nothing_outlives_its_container(kube: Target, tmp_path: Path) -> None:
-    """What a container leaves running in the background ends with it."""
-    async with running(kube.pods, tmp_path) as kubelet:
-        await targets.create(kube.pods, pod("parent", container("c", "sleep 1000 & echo $!")))
+@pytest.mark.parametrize("isolate", [True, False])
+async def test_nothing_outlives_its_container(kube: Target, tmp_path: Path, isolate: bool) -> None:
+    """What a container leaves running ends with it, also what has left its process group and its parents behind."""
+    mark = uuid.uuid4().hex
+    script = "sleep 1000 & setsid -f sleep 1000; (setsid sh -c 'sleep 1000 & sleep 1000' &) ; echo left"
+    async with running(kube.pods, tmp_path, isolate=isolate) as kubelet:
+        await targets.create(kube.pods, pod("parent", container("c", script, **marked(mark))))
         assert phase(await until(kube.pods, "parent", ended)) == "Succeeded"
-        assert is_dead(int(await log_of(kubelet, kube.namespace, "parent", "c")))
+        assert living(mark) == []
+        assert await log_of(kubelet, kube.namespace, "parent", "c") == "left\n"
 
 
 @pytest.mark.slow
 async def test_stopping_the_kubelet_ends_its_pods(kube: Target, tmp_path: Path) -> None:
     """Processes are ended, the stubborn ones too, and the pods say so."""
     async with running(kube.pods, tmp_path) as kubelet:
-        await targets.create(kube.pods, pod("cut", container("c", STUBBORN)))
+        mark = uuid.uuid4().hex
+        await targets.create(kube.pods, pod("cut", container("c", STUBBORN, **marked(mark))))
         await until(kube.pods, "cut", runs)
-        pid = int(await line_of(kubelet, kube.namespace, "cut", "c"))
-    assert is_dead(pid)
+        await line_of(kubelet, kube.namespace, "cut", "c")
+    assert living(mark) == []
     found = await targets.get(kube.pods, "cut")
     assert (phase(found), found["status"]["reason"]) == ("Failed", "Terminated")
     assert terminated(found, "c")["exitCode"] == 137

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from prow_async.sandbox.kubelet.manifest import Container, EnvVar, KeyRef, ObjectRef, Pod
+from prow_async.sandbox.kubelet import amounts
+from prow_async.sandbox.kubelet.manifest import Container, EnvVar, KeyRef, ObjectRef, Pod, ResourceRef
 from prow_async.sandbox.kubelet.refusal import CONFIG, Unfit
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
@@ -102,7 +103,9 @@ def _value(pod: Pod, container: Container, env: EnvVar, made: Mapping[str, str],
     if source is None:
         return expand(env.value, made)
     if source.field_ref is not None:
-        return _field(pod, container, env.name, source.field_ref.field_path)
+        return field(pod, source.field_ref.field_path)
+    if source.resource_field_ref is not None:
+        return resource(pod, source.resource_field_ref, container.name)
     if source.secret_key_ref is not None:
         return _key(container, env.name, "secret", source.secret_key_ref, data)
     if source.config_map_key_ref is not None:
@@ -110,7 +113,8 @@ def _value(pod: Pod, container: Container, env: EnvVar, made: Mapping[str, str],
     raise Unfit(f"container {container.name!r} takes {env.name} from a source that is not served here")
 
 
-def _field(pod: Pod, container: Container, name: str, path: str) -> str:
+def field(pod: Pod, path: str, whole: bool = False) -> str:
+    """Return a field of the pod as text; all labels or annotations only when `whole`, for a file. Raises Unfit."""
     meta = pod.metadata
     known = {
         "metadata.name": meta.name,
@@ -127,7 +131,25 @@ def _field(pod: Pod, container: Container, name: str, path: str) -> str:
         return known[path]
     if found := _SUBSCRIPT.match(path):
         return (meta.labels if found.group(1) == "labels" else meta.annotations).get(found.group(2), "")
-    raise Unfit(f"container {container.name!r} takes {name} from field {path!r}, which is not served here")
+    if whole and path in {"metadata.labels", "metadata.annotations"}:
+        pairs = meta.labels if path == "metadata.labels" else meta.annotations
+        return "\n".join(f"{key}={msgspec.json.encode(pairs[key]).decode()}" for key in sorted(pairs))
+    raise Unfit(f"it asks for field {path!r}, which is not served here")
+
+
+def resource(pod: Pod, ref: ResourceRef, container_name: str) -> str:
+    """Return a container's limit or request in whole units of the divisor, rounded up. Raises Unfit."""
+    name = ref.container_name or container_name
+    found = next((c.resources for c in pod.all_containers if c.name == name), None)
+    kind, _, what = ref.resource.partition(".")
+    if found is None or kind not in {"limits", "requests"}:
+        raise Unfit(f"it asks for {ref.resource!r} of container {name!r}, which there is not")
+    asked = (found.limits if kind == "limits" else found.requests).get(what)
+    if asked is None and kind == "requests":
+        asked = found.limits.get(what, 0)
+    if asked is None:
+        raise Unfit(f"it asks for {ref.resource!r} of container {name!r}, which sets none")
+    return str(amounts.in_units(asked, ref.divisor))
 
 
 def _object(container: Container, kind: str, ref: ObjectRef, data: Data) -> Mapping[str, str]:

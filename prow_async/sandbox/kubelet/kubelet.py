@@ -9,7 +9,6 @@ something else bound to this kubelet's node is terminated before its removal, as
 import contextlib
 import fcntl
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +24,20 @@ from prow_async.core import objects
 from prow_async.ports.clock import Clock
 from prow_async.ports.kube import Collection
 from prow_async.runtime.backoff import Backoff
-from prow_async.sandbox.kubelet import feed, folders, leftovers, logs, manifest, pod, report, status
+from prow_async.sandbox.kubelet import (
+    cgroups,
+    feed,
+    folders,
+    isolation,
+    leftovers,
+    logs,
+    manifest,
+    pod,
+    report,
+    status,
+    supplies,
+    volume_files,
+)
 
 log = structlog.get_logger()
 SWEEP_S = 30.0
@@ -43,6 +55,10 @@ class Settings(msgspec.Struct, frozen=True):
     """How long a pod's folder, logs included, outlives the pod object."""
     shutdown_grace_s: float = 5.0
     """Between SIGTERM and SIGKILL when the kubelet itself is stopped."""
+    isolate: bool = True
+    """False: containers see this machine as it is, as where namespaces cannot be had."""
+    host_paths: tuple[str, ...] = ()
+    """Folders of this machine that pods may mount (hostPath), with everything below them."""
     path_variable: str = msgspec.field(default_factory=lambda: os.environ.get("PATH", os.defpath))
 
 
@@ -61,14 +77,14 @@ class Kubelet:
         pods: Collection,
         root: Path,
         clock: Clock,
-        access: pod.Access | None = None,
+        access: supplies.Access | None = None,
         settings: Settings | None = None,
         selector: Callable[[manifest.Head], bool] | None = None,
     ) -> None:
         self._pods = pods
         self._root = root.absolute()
         self._clock = clock
-        self._access = access or pod.Access(pods=lambda namespace: pods)
+        self._access = access or supplies.Access(pods=lambda namespace: pods)
         self._settings = settings or Settings()
         self._selector = selector or self._is_free
         self.logs = logs.Logs(self._root, self._settings.log_limit_bytes)
@@ -94,12 +110,19 @@ class Kubelet:
             if ended := leftovers.kill(self._root):
                 log.warning("ended processes that an earlier kubelet left behind", groups=ended)
             settings = self._settings
+            found = await anyio.to_thread.run_sync(_isolation, settings.isolate, self._root)
+            tree = await anyio.to_thread.run_sync(_cgroups, mark)
+            await anyio.to_thread.run_sync(_clear, self._root)
             self._node = pod.Node(
                 mark=mark,
                 root=self._root,
                 access=self._access,
                 clock=self._clock,
                 logs=self.logs,
+                isolation=found,
+                cgroups=tree,
+                host_paths=settings.host_paths,
+                node_name=settings.node_name,
                 path_variable=settings.path_variable,
                 shutdown_grace_s=settings.shutdown_grace_s,
                 backoff=self._backoff,
@@ -107,9 +130,14 @@ class Kubelet:
             self._room = anyio.CapacityLimiter(settings.room)
             self._known.clear()
             self._released.clear()
-            async with anyio.create_task_group() as self._tasks:
-                self._tasks.start_soon(self._keep_sweeping)
-                await feed.Feed(self._pods, self._seen, self._gone, self._listed).run()
+            try:
+                async with anyio.create_task_group() as self._tasks:
+                    self._tasks.start_soon(self._keep_sweeping)
+                    await feed.Feed(self._pods, self._seen, self._gone, self._listed).run()
+            finally:
+                if tree is not None:
+                    with anyio.CancelScope(shield=True):
+                        await anyio.to_thread.run_sync(tree.remove)
 
     def _is_free(self, head: manifest.Head) -> bool:
         return head.node_name in ("", self._settings.node_name)
@@ -222,13 +250,41 @@ def _is_left_behind(folder: Path) -> bool:
     return folders.is_of_pod(folder.name) and (folder / leftovers.FOLDER).is_dir() and not folder.is_symlink()
 
 
-def _remove(folder: Path) -> None:
+def _isolation(wanted: bool, root: Path) -> isolation.Isolation:
+    """Find how far containers can be kept apart; say once what cannot be had. Blocking."""
+    if not wanted:
+        return isolation.NONE
+    found, why = isolation.probe(root)
+    if not found.mounts:
+        log.warning(
+            "containers are not isolated: paths of volumes are rewritten in their commands and environment instead",
+            why=why,
+            what_to_do="allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1, "
+            "kernel.apparmor_restrict_unprivileged_userns=0; in a container: its seccomp profile)",
+        )
+    elif not found.pids:
+        log.warning("containers have no process namespace: they see this machine's processes", why=why)
+    return found
+
+
+def _cgroups(mark: str) -> cgroups.Tree | None:
+    """Find where limits can be enforced; say once where they cannot. Blocking."""
     try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        log.warning("folder not swept away", folder=str(folder), why=error.strerror)
+        return cgroups.find(mark)
+    except cgroups.Unavailable as error:
+        log.warning("limits of CPU and memory are not enforced", why=str(error), what_to_do=cgroups.HOW)
+        return None
+
+
+def _clear(root: Path) -> None:
+    """Remove what pods of an earlier kubelet had while they lived. Blocking."""
+    for folder in root.iterdir():
+        if _is_left_behind(folder):
+            volume_files.remove_all(folder)
+
+
+def _remove(folder: Path) -> None:
+    volume_files.remove(folder)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,13 @@
 """Container logs as files, bounded in size, and the way to follow one while it grows.
 
-One file a container: `<root>/<pod folder>/<container>.log`, stdout and stderr together in the order they arrived.
+stdout and stderr together, in the order they arrived: `<root>/<pod folder>/<container>.log`, and when that is full
+`<container>.log.1` and so on. The last few are kept; readers see them as one text. None is ever renamed, so a reader
+loses its place only when it is slower than a whole set of files.
+
+Source: upstream kubelet's containerLogMaxSize and containerLogMaxFiles, for the sizes. It shows the newest file only.
 """
 
+import contextlib
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -19,11 +24,27 @@ PIECE_BYTES = 64 * 1024
 TAIL_BYTES = 2048
 TAIL_LINES = 80
 MESSAGE_BYTES = 4096
-LIMIT_BYTES = 64 * 1024 * 1024
+LIMIT_BYTES = 10 * 1024 * 1024
+FILES = 5
 
 
 def file_name(container: str) -> str:
     return f"{container}.log"
+
+
+def part(path: Path, number: int) -> Path:
+    """Return the file a log goes on in after it was full `number` times."""
+    return path.with_name(f"{path.name}.{number}") if number else path
+
+
+def parts(path: Path) -> list[int]:
+    """Return the numbers of the files a log has, oldest first."""
+    found = [0] if path.is_file() else []
+    for file in path.parent.glob(path.name + ".*"):
+        end = file.name[len(path.name) + 1 :]
+        if end.isdecimal() and file.is_file():
+            found.append(int(end))
+    return sorted(found)
 
 
 class Log:
@@ -33,40 +54,48 @@ class Log:
     """
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.open(path, flags, 0o600)
         self._path = path
-        self._left = limit_bytes
         self._limit = limit_bytes
+        self.number = 0
+        """Of the file that is written now."""
+        self._open()
         self.closed = False
         self.grown = anyio.Event()
-        """Set, and replaced by a new one, whenever the file grows or is closed."""
+        """Set, and replaced by a new one, whenever the log grows or is closed."""
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(part(self._path, self.number), flags, 0o600)
+        self._left = self._limit
+        self._broken = False
 
     def write(self, data: bytes) -> None:
-        """Append; what goes beyond the limit is dropped, and the file says so once."""
-        if self._left <= 0 or not data:
-            return
-        kept = data[: self._left]
-        self._left -= len(kept)
-        if len(kept) < len(data):
-            self._left = 0
-            kept += f"\n[log cut here: it has reached {self._limit} bytes]\n".encode()
-        self._put(kept)
-
-    def _put(self, data: bytes) -> None:
+        """Append; a full file is followed by a new one, and the oldest goes."""
         view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._file, view) :]
+            while view and not self._broken:
+                if self._left <= 0:
+                    self._turn()
+                written = os.write(self._file, view[: self._left])
+                view, self._left = view[written:], self._left - written
         except OSError as error:
-            self._left = 0
+            self._broken = True
             log.error("container log not written any more", file=str(self._path), why=error.strerror)
         self._tell()
+
+    def _turn(self) -> None:
+        os.close(self._file)
+        self._file = -1
+        self.number += 1
+        self._open()
+        if self.number >= FILES:
+            part(self._path, self.number - FILES).unlink(missing_ok=True)
 
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            os.close(self._file)
+            if self._file >= 0:
+                os.close(self._file)
             self._tell()
 
     def _tell(self) -> None:
@@ -79,13 +108,19 @@ def tail(path: Path) -> str:
 
     Source: upstream kubelet, terminationMessagePolicy FallbackToLogsOnError.
     """
-    end = _read(path, max(0, _size(path) - TAIL_BYTES), TAIL_BYTES)
+    end = b""
+    for number in reversed(parts(path)):
+        file, wanted = part(path, number), TAIL_BYTES - len(end)
+        end = _read(file, max(0, _size(file) - wanted), wanted) + end
+        if len(end) >= TAIL_BYTES:
+            break
     return b"".join(end.splitlines(keepends=True)[-TAIL_LINES:]).decode(errors="replace")
 
 
 def make_empty(path: Path) -> None:
     """Make a file for a container to leave its termination message in. Raises OSError."""
     path.write_bytes(b"")
+    path.chmod(0o666)
 
 
 def left_message(path: Path) -> str:
@@ -151,10 +186,26 @@ class Logs:
         Raises Missing when there is no such pod here, Refused (400) when the container has not started.
         """
         path = self._find(namespace, pod, container)
-        with path.open("rb", buffering=0) as file:
+        number, last = -1, None if follow else parts(path)[-1]
+        while True:
+            kept = [n for n in parts(path) if n > number and (last is None or n <= last)]
+            if not kept:
+                return
+            number = kept[0]
+            async with contextlib.aclosing(self._follow_part(path, number, follow)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def _follow_part(self, path: Path, number: int, follow: bool) -> AsyncGenerator[bytes, None]:
+        """Yield one file of a log, until it is not the one that grows any more."""
+        try:
+            file = part(path, number).open("rb", buffering=0)
+        except FileNotFoundError:
+            return
+        with file:
             while True:
                 growing = self._open.get(path)
-                grown = growing.grown if growing is not None else None
+                grown = growing.grown if growing is not None and growing.number == number else None
                 while piece := file.read(PIECE_BYTES):
                     yield piece
                     await anyio.lowlevel.checkpoint()
@@ -171,7 +222,7 @@ class Logs:
         if folder is None:
             raise Missing(f'pod "{namespace}/{pod}" has not run here, or its logs have been swept away')
         path = self.path(folder, container)
-        if not path.is_file():
+        if not parts(path):
             why = f'container "{container}" in pod "{pod}" is waiting to start, or could not be started'
             raise Refused(why, status=400, reason="BadRequest")
         return path

@@ -96,8 +96,16 @@ class FieldRef(msgspec.Struct, frozen=True, rename="camel"):
     field_path: str = ""
 
 
+class ResourceRef(msgspec.Struct, frozen=True, rename="camel"):
+    resource: str = ""
+    """`limits.cpu`, `requests.memory` and the like."""
+    container_name: str = ""
+    divisor: str | int | float = "0"
+
+
 class ValueFrom(msgspec.Struct, frozen=True, rename="camel"):
     field_ref: FieldRef | None = None
+    resource_field_ref: ResourceRef | None = None
     secret_key_ref: KeyRef | None = None
     config_map_key_ref: KeyRef | None = None
 
@@ -124,10 +132,25 @@ class VolumeMount(msgspec.Struct, frozen=True, rename="camel"):
     mount_path: str
     sub_path: str = ""
     sub_path_expr: str = ""
+    read_only: bool = False
 
 
-class SecurityContext(msgspec.Struct, frozen=True):
+class SecurityContext(msgspec.Struct, frozen=True, rename="camel"):
+    """A container's, or the pod's: where both speak, the container's word counts."""
+
     privileged: bool = False
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    fs_group: int | None = None
+    supplemental_groups: tuple[int, ...] = ()
+
+
+Quantities = dict[str, str | int | float]
+
+
+class Resources(msgspec.Struct, frozen=True):
+    limits: Quantities = {}
+    requests: Quantities = {}
 
 
 class Container(msgspec.Struct, frozen=True, rename="camel"):
@@ -142,6 +165,7 @@ class Container(msgspec.Struct, frozen=True, rename="camel"):
     termination_message_path: str = "/dev/termination-log"
     termination_message_policy: str = "File"
     security_context: SecurityContext = SecurityContext()
+    resources: Resources = Resources()
     restart_policy: str = ""
     """Only on init containers; `Always` makes a sidecar of one."""
     lifecycle: Json = {}
@@ -165,6 +189,7 @@ class Spec(msgspec.Struct, frozen=True, rename="camel"):
     termination_grace_period_seconds: int = DEFAULT_GRACE_S
     node_name: str = ""
     service_account_name: str = ""
+    security_context: SecurityContext = SecurityContext()
 
 
 class Pod(msgspec.Struct, frozen=True):

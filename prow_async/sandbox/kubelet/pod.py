@@ -4,22 +4,22 @@ The one owner of the pod's facts: it asks the rules what comes next, does it, an
 """
 
 import signal
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import msgspec
 import structlog
 
-from prow_async.api.errors import Missing, ProwError
 from prow_async.core import objects
 from prow_async.ports.clock import Clock
-from prow_async.ports.kube import Collection
 from prow_async.runtime.backoff import Backoff
 from prow_async.sandbox.kubelet import (
+    cgroups,
     decide,
-    environment,
+    events,
     folders,
     launch,
     leftovers,
@@ -29,22 +29,16 @@ from prow_async.sandbox.kubelet import (
     refusal,
     report,
     status,
+    supplies,
+    volume_files,
 )
+from prow_async.sandbox.kubelet.isolation import Isolation
 
 log = structlog.get_logger()
-In = Callable[[str], Collection]
 LAST_WORD_S = 1.0
 """How long a kubelet that is stopped tries to write a pod's last status."""
 START_ERROR_CODE = 128
 """As containerd reports a command that could not be started."""
-
-
-class Access(msgspec.Struct, frozen=True):
-    """The collections of one namespace. Without `secrets` or `configmaps`, pods that need them fail with one line."""
-
-    pods: In
-    secrets: In | None = None
-    configmaps: In | None = None
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -53,10 +47,15 @@ class Node(msgspec.Struct, frozen=True):
     mark: str
     """Identifies this kubelet in the pods it takes."""
     root: Path
-    access: Access
+    access: supplies.Access
     clock: Clock
     logs: logs.Logs
+    isolation: Isolation
+    cgroups: cgroups.Tree | None
+    """None where limits cannot be enforced."""
     path_variable: str
+    host_paths: tuple[str, ...]
+    node_name: str
     shutdown_grace_s: float
     backoff: Backoff
 
@@ -69,7 +68,9 @@ class Life:
         self._news = anyio.Event()
         self._groups: dict[str, process.Group] = {}
         self._launches: dict[str, launch.Launch] = {}
+        self._cgroups: dict[str, cgroups.Group] = {}
         self._report = report.Reporter(node.access.pods(head.namespace), head, node.backoff)
+        self._events = events.Events(node.access.events, head, node.node_name, node.clock)
         self._log = log.bind(pod=f"{head.namespace}/{head.name}")
         self._facts = decide.Facts(start_s=0.0, taken_by=node.mark)
         try:
@@ -78,6 +79,11 @@ class Life:
         except objects.Unreadable as error:
             self.pod = manifest.bare(head)
             self._facts.refused = refusal.Refusal(refusal.CANNOT, f"its spec does not read: {error.why}")
+        if self._facts.refused is None:
+            try:
+                self._volumes = supplies.volumes_of(self.pod, node.host_paths)
+            except refusal.Unfit as unfit:
+                self._facts.refused = unfit.refusal
         self.folder = folders.of_pod(head.namespace, head.name, head.uid)
         """Name below the root; None when the pod's names cannot make one (it is refused then)."""
         self.observe(head)
@@ -111,15 +117,19 @@ class Life:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._report.run)
+                tasks.start_soon(self._events.run)
                 await self._prepare()
                 await self._live(tasks)
                 await self._report.flush()
+                await self._events.flush()
                 tasks.cancel_scope.cancel()
         except Exception:
             raise
         except BaseException:
             await self._last_word()
             raise
+        finally:
+            await self._clear()
         self._log.info("pod ended", phase=status.of(self.pod, self._facts)["phase"])
         if self._facts.delete_grace_s is not None:
             await self._report.release()
@@ -134,47 +144,73 @@ class Life:
             if not self._report.gone:
                 await self._report.once(status.of(self.pod, self._facts))
 
+    async def _clear(self) -> None:
+        """Take away everything but logs and messages."""
+        if self.folder is not None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(volume_files.remove_all, self._node.root / self.folder)
+                if self._node.cgroups is not None:
+                    await anyio.to_thread.run_sync(self._node.cgroups.remove_pod, self.folder)
+
     async def _prepare(self) -> None:
-        """Make folders and launches; what cannot be made refuses the pod."""
+        """Fill volumes and make launches; what cannot be made refuses the pod."""
         if self._facts.refused is not None or self.folder is None:
             return
+        folder = self._node.root / self.folder
+        store = supplies.Store(self._node.access, self.pod, self._node.backoff, self._wait_or_end)
         try:
-            data = await self._gather()
+            data = await store.for_environments()
+            await self._fill(folder, store)
             if self._facts.delete_grace_s is not None:
                 return
-            folder = self._node.root / self.folder
-            self._launches = launch.plan(
-                self.pod, str(folder), self._node.path_variable, data, lambda path: Path(path).is_dir()
+            ground = launch.Ground(
+                folder=str(folder),
+                path_variable=self._node.path_variable,
+                isolated=self._node.isolation.mounts,
+                interpreter=(sys.executable, "-m"),
+                is_dir=lambda path: Path(path).is_dir(),
             )
+            self._launches = launch.plan(self.pod, self._volumes, ground, data)
             make_folders(folder, self._launches)
             self._node.logs.begin(self.folder)
+            for line in supplies.notes(self.pod, self._node.isolation, self._node.cgroups is not None):
+                self._events.tell("Warning", "NotIsolated", line)
         except refusal.Unfit as unfit:
             self._facts.refused = unfit.refusal
         except OSError as error:
             why = f"its folders cannot be made below {self._node.root}: {error.strerror}"
             self._facts.refused = refusal.Refusal(refusal.CANNOT, why)
 
-    async def _gather(self) -> environment.Data:
-        """Read the secrets and config maps the environments need. Raises Unfit."""
-        found: dict[environment.Source, dict[str, str] | None] = {}
-        failures = 0
-        wanted = environment.sources(self.pod)
-        while len(found) < len(wanted) and self._facts.delete_grace_s is None:
-            source = wanted[len(found)]
-            access = self._node.access.secrets if source.kind == "secret" else self._node.access.configmaps
-            if access is None:
-                raise refusal.Unfit(f"it needs {source.kind} {source.name!r}: this kubelet may not read any")
-            try:
-                raw = await access(self.pod.metadata.namespace).get(source.name)
-                found[source] = environment.decode(source.kind, raw)
-            except Missing:
-                found[source] = None
-            except ProwError as error:
-                failures += 1
-                wait_s = self._node.backoff.wait_s(failures)
-                self._log.warning("not read", kind=source.kind, name=source.name, why=str(error))
-                await self._wait(wait_s)
-        return found
+    async def _fill(self, folder: Path, store: supplies.Store) -> None:
+        """Fill each volume, as long as that takes: what is missing may still come. Raises Unfit, OSError."""
+        begin_folder(folder)
+        for volume in self._volumes.values():
+            failures = 0
+            while not self._is_over():
+                try:
+                    await store.fill(folder, volume)
+                    break
+                except supplies.Lacking as error:
+                    failures += 1
+                    line = f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
+                    self._events.tell("Warning", "FailedMount", line)
+                    self._log.info("pod waits for a volume", volume=volume.name, why=str(error))
+                    await self._wait_or_end(min(supplies.LOOK_AGAIN_S, self._node.backoff.wait_s(failures)))
+
+    def _is_over(self) -> bool:
+        """True as soon as the pod shall end, before it has begun."""
+        if self._facts.delete_grace_s is not None:
+            return True
+        seconds = self.pod.spec.active_deadline_seconds
+        return seconds is not None and self._node.clock.now() >= self._facts.start_s + seconds
+
+    async def _wait_or_end(self, wait_s: float) -> bool:
+        """Wait, less long when the pod is to end; True then."""
+        seconds = self.pod.spec.active_deadline_seconds
+        if seconds is not None:
+            wait_s = min(wait_s, self._facts.start_s + seconds - self._node.clock.now())
+        await self._wait(wait_s)
+        return self._is_over()
 
     async def _wait(self, wait_s: float | None) -> None:
         """Wait for news, at most `wait_s`."""
@@ -216,9 +252,11 @@ class Life:
         try:
             written = self._node.logs.open(self.folder, name)
             logs.make_empty(Path(wanted.message_file))
-            group = await process.start(wanted, written, str(marks))
-        except (process.CannotStart, OSError) as error:
+            volume_files.check_sources(wanted, self._node.root / self.folder)
+            group = await process.start(wanted, written, str(marks), self._cell(name))
+        except (process.CannotStart, refusal.Unfit, OSError) as error:
             self._node.logs.close(self.folder, name)
+            await self._leave_cgroup(name)
             now_s = self._node.clock.now()
             self._facts.ran[name] = decide.Ran(None, now_s, START_ERROR_CODE, "StartError", str(error))
             return
@@ -226,6 +264,30 @@ class Life:
         self._groups[name] = group
         self._log.info("container started", container=name, pid=group.pid)
         tasks.start_soon(self._attend, name, group)
+
+    def _cell(self, name: str) -> process.Cell:
+        """Make what a container is started in. Raises OSError."""
+        assert self.folder is not None
+        container = next(c for c in self.pod.all_containers if c.name == name)
+        if self._node.cgroups is not None:
+            self._cgroups[name] = self._node.cgroups.make(self.folder, name, container.resources)
+        return process.Cell(
+            isolation=self._node.isolation,
+            root=str(self._node.root / self.folder / "root"),
+            hidden=str(self._node.root),
+            hostname=self.pod.metadata.name,
+            cgroup=self._cgroups.get(name),
+        )
+
+    async def _leave_cgroup(self, name: str) -> bool:
+        """Remove a container's cgroup; True when it had run out of memory."""
+        group = self._cgroups.pop(name, None)
+        if group is None:
+            return False
+        killed = group.ran_out_of_memory()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(group.remove)
+        return killed
 
     async def _attend(self, name: str, group: process.Group) -> None:
         """Wait for a container's end and write it into the facts."""
@@ -235,11 +297,11 @@ class Life:
             with anyio.CancelScope(shield=True):
                 if self._facts.stopping is None:
                     self._facts.stopping = decide.Stopping("shutdown", self._node.clock.now())
-                self._ended(name, await group.end(self._node.shutdown_grace_s))
+                await self._ended(name, await group.end(self._node.shutdown_grace_s))
             raise
-        self._ended(name, code)
+        await self._ended(name, code)
 
-    def _ended(self, name: str, code: int) -> None:
+    async def _ended(self, name: str, code: int) -> None:
         assert self.folder is not None
         del self._groups[name]
         self._node.logs.close(self.folder, name)
@@ -247,17 +309,25 @@ class Life:
         message = logs.left_message(Path(self._launches[name].message_file))
         if not message and code and container.termination_message_policy == "FallbackToLogsOnError":
             message = logs.tail(self._node.logs.path(self.folder, name))
-        reason = "Error" if code else "Completed"
+        reason = "OOMKilled" if await self._leave_cgroup(name) and code else "Error" if code else "Completed"
         started_s = self._facts.ran[name].started_s
         self._facts.ran[name] = decide.Ran(started_s, self._node.clock.now(), code, reason, message)
         self._log.info("container ended", container=name, exit_code=code)
         self._news.set()
 
 
-def make_folders(folder: Path, launches: dict[str, launch.Launch]) -> None:
-    """Make a pod's folders, readable by this user alone. Raises OSError."""
+def begin_folder(folder: Path) -> None:
+    """Make a pod's folder, readable by this user alone. Raises OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / leftovers.FOLDER).mkdir(exist_ok=True)
+
+
+def make_folders(folder: Path, launches: dict[str, launch.Launch]) -> None:
+    """Make what a pod's containers need to be there. Raises OSError."""
+    for name in ("root", "messages"):
+        (folder / name).mkdir(exist_ok=True)
     for wanted in launches.values():
         for path in wanted.folders:
-            Path(path).mkdir(parents=True, exist_ok=True)
+            if not Path(path).is_dir():
+                Path(path).mkdir(parents=True)
+                Path(path).chmod(0o777 if wanted.binds else 0o755)

@@ -1,20 +1,29 @@
-"""One container as a process group: start it, copy its output, signal it, know how it ended."""
+"""One container as a process: start it, copy its output, signal it, know how it ended.
+
+On Linux the process is a cell (see `cell.main`), which passes SIGTERM on to the command and ends everything in the
+container with it. Elsewhere it is the command itself, and what leaves its process group outlives it.
+"""
 
 import contextlib
 import os
 import signal
 import subprocess
+import sys
 
 import anyio
 import anyio.abc
+import msgspec
 
-from prow_async.sandbox.kubelet import leftovers
+from prow_async.sandbox.kubelet import cgroups, isolation, leftovers
+from prow_async.sandbox.kubelet.cell.order import Order
+from prow_async.sandbox.kubelet.isolation import Isolation
 from prow_async.sandbox.kubelet.launch import Launch
 from prow_async.sandbox.kubelet.logs import Log
 
 PIECE_BYTES = 64 * 1024
 DRAIN_S = 1.0
-"""How long output is still read once the group is dead: only a process that left the group can hold the pipe open."""
+"""How long output is still read once the container is dead: only a process that got away can hold the pipe open."""
+WORD_BYTES = 4096
 
 
 class CannotStart(Exception):
@@ -25,8 +34,20 @@ class CannotStart(Exception):
         self.why = why
 
 
-async def start(launch: Launch, log: Log, mark_file: str) -> "Group":
-    """Start a container's first process in a session and group of its own, with nothing but the given environment.
+class Cell(msgspec.Struct, frozen=True):
+    """What a container is started in, beside what it runs."""
+
+    isolation: Isolation
+    root: str
+    """An empty folder for the new root to be mounted on."""
+    hidden: str
+    """The kubelet's own folder: other pods' secrets stand there."""
+    hostname: str
+    cgroup: cgroups.Group | None = None
+
+
+async def start(launch: Launch, log: Log, mark_file: str, cell: Cell) -> "Group":
+    """Start a container with nothing but the given environment.
 
     Args:
         mark_file: where the process is written down for a kubelet that comes after this one.
@@ -35,38 +56,134 @@ async def start(launch: Launch, log: Log, mark_file: str) -> "Group":
     """
     try:
         with anyio.CancelScope(shield=True):
-            process = await anyio.open_process(
-                launch.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=launch.cwd,
-                env=launch.env,
-                start_new_session=True,
-            )
+            if sys.platform == "linux":
+                process, lifeline = await _start_cell(launch, cell)
+            else:
+                process, lifeline = await _open(launch.argv, cwd=launch.cwd, env=launch.env), None
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else "its command or environment cannot be passed on"
         raise CannotStart(f"cannot start {launch.program!r} in {launch.cwd}: {what}") from error
     leftovers.mark(mark_file, process.pid)
-    return Group(process, log, mark_file)
+    return Group(process, log, mark_file, lifeline)
+
+
+async def _open(
+    argv: tuple[str, ...], stdin: int = subprocess.DEVNULL, pass_fds: tuple[int, ...] = (), **more: object
+) -> anyio.abc.Process:
+    return await anyio.open_process(
+        argv,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=pass_fds,
+        **more,  # type: ignore[arg-type]  # cwd and env, as anyio has them
+    )
+
+
+async def _start_cell(launch: Launch, cell: Cell) -> tuple[anyio.abc.Process, int]:
+    """Return the cell's outer process and our end of its lifeline. Raises CannotStart, OSError, ValueError."""
+    if any("\0" in text for text in (*launch.argv, *launch.env, *launch.env.values())):
+        raise ValueError("a NUL byte")
+    status_read, status_write = os.pipe()
+    lifeline_read, lifeline = os.pipe()
+    given = _given(_order(launch, cell, status_write, lifeline_read).dump())
+    started = False
+    try:
+        process = await _open(isolation.command(), stdin=given, pass_fds=(status_write, lifeline_read), env={}, cwd="/")
+        os.close(status_write)
+        status_write = -1
+        word = await _word(status_read)
+        if word:
+            await process.wait()
+            await process.aclose()
+            raise CannotStart(_shown(word, launch))
+        started = True
+        return process, lifeline
+    finally:
+        ours = (status_read, status_write, lifeline_read, given, -1 if started else lifeline)
+        for descriptor in ours:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def _given(content: bytes) -> int:
+    """Return an unnamed file of this content: nothing secret shows on a command line, and no reader is waited for."""
+    file = os.memfd_create("order", os.MFD_CLOEXEC)
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
+
+
+def _shown(word: str, launch: Launch) -> str:
+    """Put the command as the pod has it in the place of the expanded one, which might hold a secret."""
+    return word.replace(f"{launch.argv[0]!r}", f"{launch.program!r}")
+
+
+async def _word(status_fd: int) -> str:
+    """Return what a cell says before its command runs; empty when the command runs."""
+    os.set_blocking(status_fd, False)
+    word = b""
+    while len(word) < WORD_BYTES:
+        await anyio.wait_readable(status_fd)
+        piece = os.read(status_fd, WORD_BYTES)
+        if not piece:
+            break
+        word += piece
+    return word.decode(errors="replace")
+
+
+def _order(launch: Launch, cell: Cell, status_fd: int, lifeline_fd: int) -> Order:
+    wanted = cell.isolation
+    return Order(
+        argv=list(launch.argv),
+        env=dict(launch.env),
+        cwd=launch.cwd,
+        make_cwd=wanted.mounts,
+        new_user=wanted.user,
+        new_mounts=wanted.mounts,
+        new_pids=wanted.pids,
+        uid=launch.uid,
+        gid=launch.gid,
+        groups=list(launch.groups),
+        root=cell.root,
+        hostname=cell.hostname,
+        mounts=[(bind.source, bind.target, bind.read_only) for bind in launch.binds],
+        hidden=[cell.hidden],
+        needed=isolation.needed(),
+        read_only=not launch.utility,
+        cgroup=cell.cgroup.procs if cell.cgroup is not None else "",
+        status_fd=status_fd,
+        lifeline_fd=lifeline_fd,
+    )
 
 
 class Group:
     """A running container. Exactly one task waits for it."""
 
-    def __init__(self, process: anyio.abc.Process, log: Log, mark_file: str) -> None:
+    def __init__(self, process: anyio.abc.Process, log: Log, mark_file: str, lifeline: int | None) -> None:
         self._process = process
         self._log = log
         self._mark_file = mark_file
+        self._lifeline = lifeline
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def send(self, number: signal.Signals) -> None:
-        """Signal every process of the group; nothing happens once the first process has ended."""
+        """Signal the command (SIGTERM) or end everything (SIGKILL); nothing happens once it has ended."""
         if self._process.returncode is None:
-            self._signal_group(number)
+            if self._lifeline is None:
+                self._signal_group(number)
+            else:
+                self._signal_cell(signal.SIGUSR1 if number == signal.SIGKILL else number)
+
+    def _signal_cell(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of zombies
@@ -89,10 +206,13 @@ class Group:
         with anyio.CancelScope(shield=True):
             await self._process.aclose()
         leftovers.unmark(self._mark_file)
+        if self._lifeline is not None and self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
         return 128 - code if code < 0 else code
 
     async def end(self, grace_s: float) -> int:
-        """End the group now: SIGTERM, `grace_s` seconds, SIGKILL. Returns the exit code."""
+        """End the container now: SIGTERM, `grace_s` seconds, SIGKILL. Returns the exit code."""
         self.send(signal.SIGTERM)
         with anyio.move_on_after(grace_s):
             return await self.wait()

@@ -1,19 +1,20 @@
 """What cannot run as local processes, each in one clear line. Pure.
 
-Quietly ignored, because a local process cannot tell: resources, node selection, security contexts other than
-`privileged`, probes, `readOnly` mounts, image pull settings. What would change a result is refused.
+Quietly ignored, because a local process cannot tell: node selection, probes, image pull settings, and of security
+contexts all but `privileged` and the ids. What would change a result is refused.
 """
 
 from collections.abc import Iterator
 
 import msgspec
 
-from prow_async.sandbox.kubelet import folders
+from prow_async.sandbox.kubelet import folders, utilities
 from prow_async.sandbox.kubelet.manifest import Container, EnvVar, Pod, VolumeMount
 
 CANNOT = "CannotRunLocally"
 CONFIG = "CreateContainerConfigError"
-TOKEN_VOLUME = "kube-api-access-"  # noqa: S105 - the name of a volume, no secret
+NO_IMAGE = "ErrImagePull"
+"""Upstream kubelet's word for a container whose image cannot be had."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -35,6 +36,11 @@ def find(pod: Pod) -> Refusal | None:
     """Return the first reason why this pod cannot run on this machine, None when there is none."""
     for line in _lines(pod):
         return Refusal(CANNOT, line)
+    for container in pod.all_containers:
+        if not utilities.of(container) and not (container.command and container.command[0]):
+            image = container.image or "(none)"
+            why = "no images are pulled here, so the entrypoint of image"
+            return Refusal(NO_IMAGE, f"container {container.name!r} has no command: {why} {image} is not known")
     return None
 
 
@@ -50,31 +56,15 @@ def _lines(pod: Pod) -> Iterator[str]:
     for name in names:
         if names.count(name) > 1:
             yield f"two containers are named {name!r}"
-    yield from _volumes(pod)
     volumes = {str(v.get("name")) for v in spec.volumes}
     for container in pod.all_containers:
         for line in _container(container, volumes):
             yield f"container {container.name!r} {line}"
 
 
-def _volumes(pod: Pod) -> Iterator[str]:
-    for volume in pod.spec.volumes:
-        name = volume.get("name")
-        kinds = sorted(set(volume) - {"name"})
-        if not isinstance(name, str) or not folders.is_label(name):
-            yield f"a volume is named {name!r}, which is no RFC 1123 label"
-        elif kinds == ["projected"] and name.startswith(TOKEN_VOLUME):
-            continue
-        elif kinds != ["emptyDir"]:
-            yield f"volume {name!r} is of kind {' and '.join(kinds) or 'none'}: only emptyDir is served here"
-
-
 def _container(container: Container, volumes: set[str]) -> Iterator[str]:
     if not folders.is_label(container.name):
         yield "has a name that is no RFC 1123 label"
-    if not container.command or not container.command[0]:
-        image = container.image or "(none)"
-        yield f"has no command: there are no images here, so the entrypoint of image {image} is not known"
     if any("\0" in text for text in (*container.command, *container.args)):
         yield "has a NUL byte in its command or args"
     if container.security_context.privileged:
@@ -98,13 +88,13 @@ def _mount(mount: VolumeMount, volumes: set[str]) -> Iterator[str]:
         yield f"mounts volume {mount.name!r}, which the pod does not have"
     if not folders.is_absolute(mount.mount_path):
         yield f"mounts {mount.name!r} at {mount.mount_path!r}: it must be absolute, not '/', without '..' and ':'"
-    if mount.sub_path_expr or (mount.sub_path and not folders.is_inner(mount.sub_path)):
-        yield f"mounts {mount.name!r} with a subPath that is not supported here"
+    if mount.sub_path and (mount.sub_path_expr or not folders.is_inner(mount.sub_path)):
+        yield f"mounts {mount.name!r} with subPath {mount.sub_path!r}: it must be relative, without '..'"
 
 
 def _env(env: EnvVar) -> Iterator[str]:
     if not env.name or "=" in env.name or "\0" in env.name + env.value:
         yield f"has an environment variable that no process can have: {env.name!r}"
     source = env.value_from
-    if source is not None and not (source.field_ref or source.secret_key_ref or source.config_map_key_ref):
-        yield f"takes {env.name} from something other than fieldRef, secretKeyRef and configMapKeyRef"
+    if source is not None and not any(getattr(source, kind) for kind in source.__struct_fields__):
+        yield f"takes {env.name} from something other than a field, a resource, a secret and a config map"

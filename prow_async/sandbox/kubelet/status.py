@@ -11,6 +11,7 @@ from prow_async.api.prowjob import Json
 from prow_async.core import instants
 from prow_async.sandbox.kubelet.decide import Facts, Ran
 from prow_async.sandbox.kubelet.manifest import TAKEN_BY, Container, Pod
+from prow_async.sandbox.kubelet.refusal import NO_IMAGE
 
 DEADLINE = "Pod was active on the node longer than the specified deadline"
 SHUTDOWN = "Pod was terminated because the kubelet that ran it was stopped."
@@ -33,7 +34,7 @@ def of(pod: Pod, facts: Facts) -> Json:
         "conditions": _conditions(pod, facts, phase),
         "initContainerStatuses": [_container(c, facts.ran.get(c.name), "PodInitializing", True) for c in _inits(pod)],
         "containerStatuses": [
-            _container(c, facts.ran.get(c.name), _waiting_for(pod), False) for c in pod.spec.containers
+            _container(c, facts.ran.get(c.name), _waiting_for(pod, facts), False) for c in pod.spec.containers
         ],
     }
 
@@ -58,7 +59,9 @@ def _inits(pod: Pod) -> tuple[Container, ...]:
     return pod.spec.init_containers
 
 
-def _waiting_for(pod: Pod) -> str:
+def _waiting_for(pod: Pod, facts: Facts) -> str:
+    if facts.refused is not None and facts.refused.reason == NO_IMAGE:
+        return NO_IMAGE
     return "PodInitializing" if pod.spec.init_containers else "ContainerCreating"
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from prow_async.sandbox.kubelet import launch
+from prow_async.sandbox.kubelet import launch, supplies
+from prow_async.sandbox.kubelet.manifest import Pod
 from tests.unit.sandbox_kubelet.pods import container, pod
 
 FOLDER = "/r/p"
@@ -13,9 +14,13 @@ MOUNTS = [{"name": "logs", "mountPath": "/logs"}, {"name": "code", "mountPath": 
 REAL = {"/", "/tmp"}
 
 
-def plan(**more: Any) -> launch.Launch:
-    subject = pod(container(**more), volumes=VOLUMES)
-    return launch.plan(subject, FOLDER, "/bin", {}, REAL.__contains__)["test"]
+def planned(subject: Pod, isolated: bool = False) -> dict[str, launch.Launch]:
+    ground = launch.Ground(FOLDER, "/bin", isolated, ("python", "-m"), REAL.__contains__)
+    return launch.plan(subject, supplies.volumes_of(subject, ()), ground, {})
+
+
+def plan(isolated: bool = False, **more: Any) -> launch.Launch:
+    return planned(pod(container(**more), volumes=VOLUMES), isolated)["test"]
 
 
 def test_the_environment_holds_nothing_but_what_is_asked_for() -> None:
@@ -87,5 +92,51 @@ def test_containers_share_volumes_not_homes_of_others() -> None:
         container("b", args=["/y"], volumeMounts=[{"name": "logs", "mountPath": "/y"}]),
         volumes=VOLUMES,
     )
-    made = launch.plan(subject, FOLDER, "/bin", {}, REAL.__contains__)
+    made = planned(subject)
     assert made["a"].argv[1] == made["b"].argv[1] == "/r/p/volumes/logs"
+
+
+def test_isolated_containers_find_everything_at_its_place() -> None:
+    """Nothing is rewritten; each mount, the HOME, the message file and a /tmp of its own are bound."""
+    made = plan(True, args=["/logs/x"], workingDir="/workspace", volumeMounts=MOUNTS)
+    assert (made.argv, made.cwd, made.env["HOME"]) == (("true", "/logs/x"), "/workspace", "/home/prow")
+    assert {(b.source.removeprefix(FOLDER), b.target) for b in made.binds} == {
+        ("/home", "/home/prow"),
+        ("/scratch/test/tmp", "/tmp"),
+        ("/scratch/test/var/tmp", "/var/tmp"),
+        ("/volumes/logs", "/logs"),
+        ("/volumes/code/go", "/home/prow/go"),
+        ("/messages/test", "/dev/termination-log"),
+    }
+
+
+UTILITIES = [
+    ("clonerefs", "gcr.io/k8s-prow/clonerefs:v1", {"env": [{"name": "CLONEREFS_OPTIONS", "value": "{}"}]}, "clonerefs"),
+    ("initupload", "initupload@sha256:0", {"env": [{"name": "INITUPLOAD_OPTIONS", "value": "{}"}]}, "initupload"),
+    ("place-entrypoint", "host:5000/x/entrypoint:v1", {"args": ["--copy-mode-only"]}, "entrypoint"),
+    ("sidecar", "x/sidecar", {"env": [{"name": "SIDECAR_OPTIONS", "value": "{}"}], "command": ["/sidecar"]}, "sidecar"),
+]
+
+
+@pytest.mark.parametrize(("name", "image", "more", "module"), UTILITIES)
+def test_utility_images_are_this_projects_own_programs(name: str, image: str, more: Any, module: str) -> None:
+    """By the image's last path element, and what a decoration configures; they see /tmp as this process does."""
+    subject = pod(container(name, image=image, **{"command": [], **more}))
+    made = planned(subject, isolated=True)[name]
+    assert made.argv == ("python", "-m", f"prow_async.podutils.{module}", *more.get("args", ()))
+    assert made.utility
+    assert "/tmp" not in {bind.target for bind in made.binds}
+
+
+@pytest.mark.parametrize(
+    ("image", "more"),
+    [
+        ("x/sidecar", {}),
+        ("x/sidecar", {"command": ["/other"], "env": [{"name": "SIDECAR_OPTIONS", "value": "{}"}]}),
+        ("sidecar/x", {"env": [{"name": "SIDECAR_OPTIONS", "value": "{}"}]}),
+        ("x/entrypoint", {"args": []}),
+    ],
+)
+def test_images_that_are_only_called_alike_are_no_utilities(image: str, more: Any) -> None:
+    subject = pod(container(image=image, **{"command": ["true"], **more}))
+    assert not planned(subject, isolated=True)["test"].utility

@@ -24,14 +24,36 @@ async def read(source: logs.Logs, pod: str = "p", container: str = "c", follow: 
     return b"".join([piece async for piece in source.follow("ns", pod, container, follow)])
 
 
-async def test_a_log_is_cut_at_its_limit_and_says_so(root: Path) -> None:
-    """What goes beyond the limit is dropped; the file says so once."""
+async def test_a_full_log_goes_on_in_a_new_file(root: Path) -> None:
+    """The last five files are kept and read as one text."""
     source = logs.Logs(root, limit_bytes=10)
     log = source.open(FOLDER, "c")
-    for _ in range(5):
-        log.write(b"1234")
-    assert await read(source) == b"1234123412\n[log cut here: it has reached 10 bytes]\n"
+    log.write(b"0123456789" * 4 + b"abc")
+    assert await read(source) == b"0123456789" * 4 + b"abc"
+    log.write(b"defghijKLM")
     source.close(FOLDER, "c")
+    assert logs.parts(root / FOLDER / "c.log") == [1, 2, 3, 4, 5]
+    assert await read(source) == b"0123456789" * 3 + b"abcdefghij" + b"KLM"
+    assert logs.tail(root / FOLDER / "c.log") == "0123456789" * 3 + "abcdefghijKLM"
+
+
+async def test_a_log_is_followed_from_file_to_file(root: Path) -> None:
+    """Also by a reader that waits at the end of the old file while the new one begins."""
+    source = logs.Logs(root, limit_bytes=4)
+    log = source.open(FOLDER, "c")
+    found: list[bytes] = []
+
+    async def follower() -> None:
+        found.extend([piece async for piece in source.follow("ns", "p", "c", True)])
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follower)
+        for piece in (b"0123", b"4567", b"89", b"ab", b"cdefgh", b"i"):
+            await anyio.wait_all_tasks_blocked()
+            log.write(piece)
+        await anyio.wait_all_tasks_blocked()
+        source.close(FOLDER, "c")
+    assert b"".join(found) == b"0123456789abcdefghi"
 
 
 async def test_following_ends_with_the_container(root: Path) -> None:
