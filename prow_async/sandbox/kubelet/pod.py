@@ -119,6 +119,8 @@ class Life:
                 tasks.start_soon(self._report.run)
                 tasks.start_soon(self._events.run)
                 await self._prepare()
+                if self._facts.refused is not None:
+                    self._events.tell("Warning", "Failed", self._facts.refused.message)
                 await self._live(tasks)
                 await self._report.flush()
                 await self._events.flush()

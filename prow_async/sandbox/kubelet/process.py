@@ -24,6 +24,8 @@ PIECE_BYTES = 64 * 1024
 DRAIN_S = 1.0
 """How long output is still read once the container is dead: only a process that got away can hold the pipe open."""
 WORD_BYTES = 4096
+START_S = 60.0
+"""Mounting takes milliseconds; a file system of this machine that hangs must not hold a pod for ever."""
 
 
 class CannotStart(Exception):
@@ -93,8 +95,12 @@ async def _start_cell(launch: Launch, cell: Cell) -> tuple[anyio.abc.Process, in
         process = await _open(isolation.command(), stdin=given, pass_fds=(status_write, lifeline_read), env={}, cwd="/")
         os.close(status_write)
         status_write = -1
-        word = await _word(status_read)
+        word = f"its root was not ready after {START_S:.0f} s"
+        with anyio.move_on_after(START_S):
+            word = await _word(status_read)
         if word:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             await process.aclose()
             raise CannotStart(_shown(word, launch))
