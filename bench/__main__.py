@@ -15,14 +15,14 @@ from pathlib import Path
 
 import msgspec
 
-from bench import cluster, config, config_tree, goals, jobs, memory, processes, report, webhooks
+from bench import cluster, config, config_tree, goals, jobs, memory, processes, report, uploads, webhooks
 from bench.results import Rate, Results
 from tests import realkube
 from tests.tools import install
 
 STRANGERS = 0.1
 """The share of the machine's CPU that other programs may use before the run says so."""
-PARTS = ("config", "jobs", "memory", "intake")
+PARTS = ("config", "jobs", "memory", "intake", "uploads")
 VERSIONS = ("aiohttp", "uvloop", "msgspec", "anyio")
 
 
@@ -36,10 +36,12 @@ class Size(msgspec.Struct, frozen=True):
     intake_s: float
     intake_rounds: int
     config_rounds: int
+    log_mb: int
+    artifacts: int
 
 
-FULL = Size((jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)), 2, 20_000, 10.0, 5.0, 3, 5)
-QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1, 1)
+FULL = Size((jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)), 2, 20_000, 10.0, 5.0, 3, 5, 1_000, 10_000)
+QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1, 1, 100, 2_000)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,6 +85,9 @@ def measure(size: Size, parts: Sequence[str], tree: Path, kind: str) -> Results:
     notes: list[str] = []
     if "config" in parts:
         found = _config(found, tree, size, notes, say)
+    if "uploads" in parts:
+        carried = uploads.measure(size.log_mb, size.artifacts, size.intake_rounds, say)
+        found = msgspec.structs.replace(found, uploads=carried)
     if "intake" in parts:
         found = _intake(found, size, notes, say)
     if "jobs" in parts or "memory" in parts:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.results import Check, Config, Intake, Life, Memory, Rate, Results
+from bench.results import Check, Config, Intake, Life, Memory, Rate, Results, Uploads
 
 BARE_CPU_MS = 2.0
 CPU_RATIO = 3.0
@@ -20,6 +20,7 @@ CONFIG_COLD_RATIO, CONFIG_CACHED_RATIO = 1.5, 0.4
 CONFIG_ONE_MS, CONFIG_ONE_RATIO = 20.0, 1.5
 CONFIG_LINEARITY = 1.25
 CONFIG_PEAK_MB, CONFIG_STALL_MS = 400.0, 50.0
+UPLOADS_RATIO, UPLOADS_PEAK_MB = 1.3, 100.0
 
 
 def checks(results: Results) -> list[Check]:
@@ -33,6 +34,8 @@ def checks(results: Results) -> list[Check]:
         found.append(_intake(results.intake))
     if results.config is not None:
         found += _config(results.config)
+    if results.uploads is not None:
+        found += _uploads(results.uploads)
     return found
 
 
@@ -119,3 +122,11 @@ def _ratio(ours: float | None, bare: float | None, most: float) -> tuple[str, bo
     if ours is None or not bare:
         return "nothing measured", False
     return f"{ours / bare:.2f}", ours / bare <= most
+
+
+def _uploads(found: Uploads) -> Iterator[Check]:
+    for what, value, asked, unit in (
+        ("uploads to a folder, to a bare copy", found.ratio, UPLOADS_RATIO, ""),
+        ("peak memory of uploading", found.peak_mb, UPLOADS_PEAK_MB, " MB"),
+    ):
+        yield Check(what, f"<= {asked:g}{unit}", f"{value:g}{unit}", value <= asked)

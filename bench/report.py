@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results
+from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results, Uploads
 
 HERE = Path(__file__).resolve().parent
 LATEST = HERE / "results" / "latest.json"
@@ -40,6 +40,8 @@ def render(results: Results) -> str:
         parts += ["**Webhooks accepted**", _table(("system", "a second", "ratio"), _intake_rows(results.intake))]
     if results.config is not None:
         parts += ["**Configuration**", _table(("what", "ours", "CSafeLoader", "ratio"), _config_rows(results.config))]
+    if results.uploads is not None:
+        parts += ["**Uploads to a folder**", _table(("what", "ours", "bare", "ratio"), _upload_rows(results.uploads))]
     if results.checks:
         rows = [(check.what, check.asked, check.found, VERDICT[check.passed]) for check in results.checks]
         parts += ["**Asked and found**", _table(("what", "asked", "found", "verdict"), rows)]
@@ -112,6 +114,14 @@ def _config_rows(found: Config) -> list[tuple[str, ...]]:
         ("10 copies to 1, over linear", f"{found.linearity:.2f}", "", ""),
         ("peak (VmHWM)", f"{found.peak_mb:.1f} MB", "", ""),
         ("longest stall of the loop", f"{found.stall_ms:.1f} ms", "", ""),
+    ]
+
+
+def _upload_rows(found: Uploads) -> list[tuple[str, ...]]:
+    of = f"a log of {found.log_mb:,} MB, {found.artifacts:,} artifacts"
+    return [
+        (of, f"{found.ours_s:.2f} s", f"{found.bare_s:.2f} s", f"{found.ratio:.2f}"),
+        ("peak (VmHWM)", f"{found.peak_mb:.1f} MB", "", ""),
     ]
 
 

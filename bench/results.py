@@ -97,6 +97,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
 
 
+class Uploads(msgspec.Struct, frozen=True, kw_only=True):
+    """Uploading one run to a folder in fresh processes, medians of the rounds. `bare` copies the files one by one."""
+
+    log_mb: int
+    artifacts: int
+    bare_s: float
+    ours_s: float
+    ratio: float
+    """Median of each round's own ratio."""
+    peak_mb: float
+    rounds: int
+
+
 class Check(msgspec.Struct, frozen=True):
     """One thing asked for. `passed` is None where this run cannot tell."""
 
@@ -118,5 +131,6 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     memory: Memory | None = None
     intake: Intake | None = None
     config: Config | None = None
+    uploads: Uploads | None = None
     notes: list[str] = []
     checks: list[Check] = []

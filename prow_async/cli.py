@@ -70,6 +70,12 @@ def _checkconfig(argv: Sequence[str]) -> int:
     return checkconfig.main(argv)
 
 
+def _run(argv: Sequence[str]) -> int:
+    from prow_async.apps import run
+
+    return run.main(argv)
+
+
 def _preview(argv: Sequence[str]) -> int:
     from prow_async.apps import preview
 
@@ -114,6 +120,7 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "crier": (_crier, "report ProwJobs to GitHub"),
     "sinker": (_sinker, "sweep away what is finished and old"),
     "horologium": (_horologium, "start periodic jobs"),
+    "run": (_run, "run one job of a configuration here, or its pod on a cluster"),
     "checkconfig": (_checkconfig, "check a configuration and warn of what it may not mean"),
     "preview": (_preview, "show every ProwJob and pod of a configuration, and what a change of it does"),
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
@@ -163,7 +170,7 @@ def _tell(command: str, error: Exception) -> int:
         return 1
     if all(isinstance(one, CannotStart) for one in found):
         for one in found:
-            print(f"prow-async {command}: {one}", file=sys.stderr)
+            print(f"prow-async {command}: {str(one).removeprefix(f'prow-async {command}: ')}", file=sys.stderr)
         return 2
     raise error
 

@@ -68,10 +68,14 @@ class Reader:
     Args:
         quarantine: leave out the jobs of bad job files instead of refusing the whole.
         cache: where parsed files are kept between processes.
+        known_plugins_only: refuse names of plugins that nobody has.
     """
 
-    def __init__(self, paths: Paths, quarantine: bool = False, cache: Path | None = None) -> None:
+    def __init__(
+        self, paths: Paths, quarantine: bool = False, cache: Path | None = None, known_plugins_only: bool = False
+    ) -> None:
         self._paths = paths
+        self._known_plugins_only = known_plugins_only
         self._quarantine = quarantine
         self._cache = ConfigCache(cache)
         self._disk = config_disk.Disk()
@@ -174,7 +178,9 @@ class Reader:
         if change.digest != self._plugins_digest:
             self._plugins_digest = None
             self._plugins_loaded = plugin_config_load.load(
-                self._plugins[self._paths.plugin_config], [self._plugins[path] for path in further]
+                self._plugins[self._paths.plugin_config],
+                [self._plugins[path] for path in further],
+                self._known_plugins_only,
             )
             self._plugins_digest = change.digest
         return self._plugins_loaded

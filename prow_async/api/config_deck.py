@@ -37,8 +37,13 @@ class Lens(msgspec.Struct, frozen=True):
 
 
 class RemoteLens(msgspec.Struct, frozen=True):
+    """A lens served elsewhere. What is not set, deck fills in from the lens of that name while `endpoint` is empty."""
+
     endpoint: str = ""
     static_root: str = ""
+    title: str = ""
+    priority: int | None = None
+    hide_title: bool | None = None
 
 
 class LensFiles(msgspec.Struct, frozen=True, kw_only=True):

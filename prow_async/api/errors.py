@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+_MAX_TEXT = 2000
+
 
 class ProwError(Exception):
     """Root of every error that crosses a room's border."""
@@ -79,7 +81,18 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.text}"
+        return printable(f"{where}: {self.text}")
+
+
+def printable(text: str) -> str:
+    """Return untrusted text as one line for a terminal: what would steer it written as an escape, the rest of a long
+    text left out.
+    """
+    if len(text) > _MAX_TEXT:
+        text = f"{text[:_MAX_TEXT]} ..."
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 class ConfigErrors(ProwError):

@@ -1,11 +1,11 @@
 """`prow-async up`: every component in one process, on the embedded default or on parts of your own."""
 
-import dataclasses
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -74,6 +74,7 @@ def _introduction(up: Running, metrics_url: str, health_url: str) -> str:
     if up.github is not None:
         token_file = up.folder / "github-token"
         lines.append(f"  GitHub       {up.github.url} (token in {token_file})")
+        lines.append(f"  git          git clone {up.github.url}/octo-org/hello.git")
     if up.node is None:
         lines.append("  pods         are run by the cluster; none as processes here (--run-jobs-on-this-machine)")
     return "\n".join(lines)
@@ -84,7 +85,9 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
     """Put everything together. Nothing runs yet but the servers: run `engine` and `services`."""
     values = shell.flags.values
     async with AsyncExitStack() as stack:
-        folder = _folder(values["data-dir"], stack)
+        state = _state(values)
+        # What belongs to kept objects is kept too: pods' folders, deliveries.
+        folder = _folder(values["data-dir"] or (str(state / "data") if state else ""), stack)
         config = process.load_config(_with_sample(shell))
         place = embedded.Place(
             folder,
@@ -92,6 +95,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             shell.ids,
             values["kube-port"],
             values["github-port"],
+            state,
             tuple(values["host-path"]),
         )
         kube, cluster = await _kube(shell, config, place, stack)
@@ -130,6 +134,15 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         yield Running(found[0], config, folder, web_url, kube, github, node, services)
 
 
+def _state(values: Mapping[str, Any]) -> Path | None:
+    """Return where the embedded API server's objects are kept, None where they are not."""
+    if not values["state-dir"]:
+        return None
+    if values["kubeconfig"]:
+        raise CannotStart("--state-dir keeps the embedded API server's objects; --kubeconfig names another server")
+    return Path(values["state-dir"])
+
+
 def _folder(asked: str, stack: AsyncExitStack) -> Path:
     """Make the data folder; a temporary one goes away with the process."""
     if not asked:
@@ -149,7 +162,7 @@ def _with_sample(shell: process.Shell) -> process.Shell:
         values["config-path"] = str(SAMPLE / "config.yaml")
         values["job-config-path"] = values["job-config-path"] or str(SAMPLE / "jobs.yaml")
     values["plugin-config"] = values["plugin-config"] or str(SAMPLE / "plugins.yaml")
-    return msgspec.structs.replace(shell, flags=dataclasses.replace(shell.flags, values=values))
+    return msgspec.structs.replace(shell, flags=msgspec.structs.replace(shell.flags, values=values))
 
 
 async def _kube(
@@ -172,9 +185,10 @@ async def _github(
     if shell.flags["github-endpoint"]:
         return None, await stack.enter_async_context(process.connect_github(shell))
     small = await stack.enter_async_context(embedded.github(place))
-    shell.censor.add([small.token.encode()])
-    (place.folder / "github-token").touch(mode=0o600)
-    (place.folder / "github-token").write_text(small.token)
+    for name, token in (("github-token", small.token), ("octocat-token", small.person_token)):
+        shell.censor.add([token.encode()])
+        (place.folder / name).touch(mode=0o600)
+        (place.folder / name).write_text(token)
     who = credentials.FixedToken(small.token)
     return small, client.Client(small.transport, who, shell.metrics, shell.clock)
 
@@ -203,7 +217,7 @@ async def _deliveries(
 ) -> process.Service:
     """Register our webhook at the small GitHub; return the service that delivers."""
     url, secret = target
-    github.world.add_hook("octo-org", "", url, secret, now_s=shell.clock.now())
+    github.world.own_hook("octo-org", url, secret, now_s=shell.clock.now())
     send = await stack.enter_async_context(github_http.posting())
 
     async def service() -> None:

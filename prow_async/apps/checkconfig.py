@@ -10,10 +10,12 @@ import yaml
 
 from prow_async.adapters import config_disk, config_reader
 from prow_async.api.config import Config
-from prow_async.api.errors import CannotStart, ConfigErrors, Problem
-from prow_async.apps import flag_groups, flags, process
+from prow_async.api.config_protection import BranchProtection, OrgPolicy
+from prow_async.api.errors import CannotStart, ConfigErrors, Problem, printable
+from prow_async.apps import config_flags, flag_groups, flags
 from prow_async.apps.flags import Flag
-from prow_async.core import checkconfig, config_parse, goyaml, inrepo
+from prow_async.core import checkconfig, checkconfig_plugins, config_parse, goyaml, inrepo, plugin_config_parse
+from prow_async.core.checkconfig_facts import ANY_SCOPE, Facts
 from prow_async.core.config_load import SourceFile
 
 PROGRAM = "prow-async checkconfig"
@@ -74,16 +76,16 @@ def active(parsed: flags.Flags) -> list[str]:
     for name in (*wanted, *sorted(excluded)):
         if name not in known:
             raise CannotStart(f"{PROGRAM}: no such warning: {name}; there are {', '.join(sorted(known))}")
-    if not wanted:
-        wanted = known if parsed["expensive-checks"] else [*checkconfig.DEFAULT]
-    elif parsed["include-default-warnings"]:
-        wanted = [*wanted, *checkconfig.DEFAULT]
+    if not wanted or parsed["include-default-warnings"]:
+        wanted += known if parsed["expensive-checks"] else [*checkconfig.DEFAULT]
+    if parsed["github-app-id"] and parsed["github-app-private-key-path"]:
+        wanted.append(checkconfig.OF_GITHUB_APPS)
     return [name for name in dict.fromkeys(wanted) if name not in excluded]
 
 
 def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
-    paths = process.config_paths(parsed.values)
-    reader = config_reader.Reader(paths)
+    paths = config_flags.paths(parsed.values)
+    reader = config_reader.Reader(paths, known_plugins_only=True)
     reader.check_paths()
     try:
         read = reader.read()
@@ -94,8 +96,10 @@ def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
         yield from _check_in_repo(parsed, read.config)
     facts = _facts(parsed, paths, read)
     for name in names:
+        if checkconfig.WIDER.get(name) in names or (name in checkconfig.OF_PLUGINS and not facts.plugins_path):
+            continue
         if name in checkconfig.UNCHECKED:
-            yield Finding(name, "notice", "", 0, "not checked: what this warning looks at is not there yet")
+            yield Finding(name, "notice", "", 0, "not checked: this warning asks GitHub, which is not there yet")
             continue
         yield from (_finding(name, "warning", problem) for problem in checkconfig.EVERY[name](facts))
     for name, check in checkconfig.ALWAYS.items():
@@ -135,27 +139,38 @@ def _finding(name: str, severity: str, problem: Problem) -> Finding:
     return Finding(name, severity, problem.file, problem.line, problem.text)
 
 
-def _facts(parsed: flags.Flags, paths: config_reader.Paths, read: config_reader.Read) -> checkconfig.Facts:
-    supplementals: dict[str, tuple[str, ...]] = {}
-    touched: dict[str, frozenset[str]] = {}
-    for folder in paths.supplemental_prow_config_dirs:
-        for path in config_disk.files_ending(folder, paths.supplemental_prow_configs_suffix):
-            inner = os.path.relpath(os.path.dirname(path), folder)
-            supplementals[path] = () if inner == "." else tuple(inner.split(os.sep))
-            touched[path] = _scopes(path)
-    return checkconfig.Facts(
+def _facts(parsed: flags.Flags, paths: config_reader.Paths, read: config_reader.Read) -> Facts:
+    of_config = _supplementals(paths.supplemental_prow_config_dirs, paths.supplemental_prow_configs_suffix)
+    of_plugins = _supplementals(paths.supplemental_plugin_config_dirs, paths.supplemental_plugin_configs_suffix)
+    return Facts(
         config=read.config,
         plugins=read.plugins,
         config_path=paths.config_path,
         plugins_path=paths.plugin_config,
         unknown=read.unknown,
         job_files=frozenset(config_disk.job_files(paths.job_config_path)) if paths.job_config_path else frozenset(),
-        supplementals=supplementals,
-        touched=touched,
+        supplementals=of_config | of_plugins,
+        touched={path: _scopes(path) for path in of_config} | {path: _plugin_scopes(path) for path in of_plugins},
         required_annotations=parsed["required-job-annotations"],
         cluster_status=_cluster_status(read.config.plank.build_cluster_status_file),
         main_line=_lines(paths.config_path),
+        plugin_place=_places([paths.plugin_config, *of_plugins] if paths.plugin_config else []),
     )
+
+
+def _supplementals(folders: Sequence[str], suffix: str) -> dict[str, tuple[str, ...]]:
+    """Return supplemental files, each with the folders that lead to it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for folder in folders:
+        for path in config_disk.files_ending(folder, suffix):
+            inner = os.path.relpath(os.path.dirname(path), folder)
+            found[path] = () if inner == "." else tuple(inner.split(os.sep))
+    return found
+
+
+def _plugin_scopes(path: str) -> frozenset[str]:
+    parsed = plugin_config_parse.parse(SourceFile(path, config_disk.read(path)), is_main=False)
+    return checkconfig_plugins.touched(parsed.config)
 
 
 def _scopes(path: str) -> frozenset[str]:
@@ -164,8 +179,12 @@ def _scopes(path: str) -> frozenset[str]:
     if main is None:
         return frozenset()
     found = {*main.slack_reporter_configs, *(scope.partition("@")[0] for scope in main.tide.merge_method)}
+    if msgspec.structs.replace(main.branch_protection, orgs={}) != BranchProtection():
+        found.add(ANY_SCOPE)
     for org, policy in main.branch_protection.orgs.items():
-        found |= {f"{org}/{repo}" for repo in policy.repos} or {org}
+        found |= {f"{org}/{repo}" for repo in policy.repos}
+        if not policy.repos or msgspec.structs.replace(policy, repos={}) != OrgPolicy():
+            found.add(org)
     for query in main.tide.queries:
         found |= {*query.orgs, *query.repos}
     return frozenset(found)
@@ -193,6 +212,19 @@ def _lines(path: str) -> Callable[[tuple[str | int, ...]], int]:
     return line
 
 
+def _places(paths: Sequence[str]) -> Callable[[tuple[str | int, ...]], tuple[str, int]]:
+    """Return what finds a place of the merged plugin configuration: in the first file that has most of its path."""
+    documents: dict[str, goyaml.Document] = {}
+
+    def place(at: tuple[str | int, ...]) -> tuple[str, int]:
+        for path in paths if not documents else ():
+            documents[path] = goyaml.load(config_disk.read(path), path)
+        found = max(paths, key=lambda path: documents[path].depth(at))
+        return found, documents[found].line(at)
+
+    return place
+
+
 def _print(report: Report, parsed: flags.Flags) -> None:
     if parsed["o"] == "json":
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
@@ -205,7 +237,7 @@ def _print(report: Report, parsed: flags.Flags) -> None:
 
 def _line(one: Finding) -> str:
     place = f"{one.file}:{one.line}: " if one.line else f"{one.file}: " if one.file else ""
-    return f"{place}[{one.warning}] {'error: ' if one.severity == 'error' else ''}{one.text}"
+    return printable(f"{place}[{one.warning}] {'error: ' if one.severity == 'error' else ''}{one.text}")
 
 
 def annotation(one: Finding) -> str:

@@ -138,22 +138,24 @@ EXPECTED = {
 
 async def _story(up: all_in_one.Running, teller: Teller) -> None:
     assert up.github is not None
-    github, clock = up.github.world, up.engine.parts.clock
+    github, person = up.github.world, up.github.person
     await _until(lambda: teller.states.get("ci-hello-heartbeat") == "success")
 
+    await person.push(ORG, REPO, "hello", "Say hello", {"hello.py": b'print("hello, world")\n'})
     teller.begin(f"{PERSON} opens a pull request; GitHub sends a signed pull_request webhook:")
-    good = github.open_pull(ORG, REPO, PERSON, "Say hello", "hello", ["hello.py"], now_s=clock.now())
-    await _reported(up, good.number, "success")
-    _tell_github(up, teller, good.number)
+    good = await person.open_pull(ORG, REPO, "Say hello", "hello")
+    await _reported(up, good, "success")
+    _tell_github(up, teller, good)
 
+    await person.push(ORG, REPO, "broken", "break it", {"hello.py": b"print(oops)\n"})
     teller.begin("A second pull request breaks its test:")
-    bad = github.open_pull(ORG, REPO, PERSON, "break it", "broken", ["hello.py"], now_s=clock.now())
-    await _reported(up, bad.number, "failure")
-    await _until(lambda: bool(github.comments(ORG, REPO, bad.number)))
-    _tell_github(up, teller, bad.number)
+    bad = await person.open_pull(ORG, REPO, "break it", "broken")
+    await _reported(up, bad, "failure")
+    await _until(lambda: bool(github.comments(ORG, REPO, bad)))
+    _tell_github(up, teller, bad)
 
     teller.begin("The first one is merged: a push starts the postsubmit:")
-    github.merge(ORG, REPO, good.number, by=PERSON, now_s=clock.now())
+    await person.merge(ORG, REPO, good)
     await _until(lambda: teller.states.get("post-hello-publish") == "success")
     await _until(lambda: up.engine.idle)
 

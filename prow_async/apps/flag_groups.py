@@ -169,6 +169,7 @@ UP = (
     Flag("run-jobs-on-this-machine", "bool", False, "run pods as local processes although GitHub is a real one"),
     Flag("host-path", "strings", (), "folder of this machine that pods run here may mount (hostPath)"),
     Flag("data-dir", "str", "", "where everything is kept (default: a temporary directory)"),
+    Flag("state-dir", "str", "", "folder that keeps the embedded Kubernetes' objects over restarts (default: memory)"),
     Flag("port", "int", 8888, "port of the webhook server and the job pages"),
     Flag("metrics-port", "int", 9090, "port of /metrics"),
     Flag("health-port", "int", 8081, "port of /healthz"),

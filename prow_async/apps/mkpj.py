@@ -18,10 +18,13 @@ from prow_async.ports.github import GitHub
 from prow_async.ports.kube import Collection
 
 PROGRAM = "prow-async mkpj"
+_RETRIES = "github-client.max-retries"
 FLAGS = (
     *flag_groups.CONFIG,
     *flag_groups.KUBERNETES,
-    *flag_groups.GITHUB,
+    *(  # a person waits for the answer
+        msgspec.structs.replace(flag, default=2) if flag.name == _RETRIES else flag for flag in flag_groups.GITHUB
+    ),
     Flag("job", "str", "", "name of the job"),
     Flag("base-ref", "str", "", "the branch under test"),
     Flag("base-sha", "str", "", "its commit (default: GitHub is asked)"),
@@ -87,12 +90,13 @@ async def _code(shell: process.Shell, found: mkpj.Found) -> mkpj.Code:
         return code
     async with process.connect_github(shell) as github:
         try:
-            return await _from_github(github, found, code)
+            return await from_github(github, found, code)
         except ProwError as error:
             raise CannotStart(f"{PROGRAM}: GitHub does not say what {found.repo} has: {error}") from error
 
 
-async def _from_github(github: GitHub, found: mkpj.Found, code: mkpj.Code) -> mkpj.Code:
+async def from_github(github: GitHub, found: mkpj.Found, code: mkpj.Code) -> mkpj.Code:
+    """Complete what is said of the code. Raises what the port does."""
     org, _, repo = found.repo.partition("/")
     if found.needs_pull:
         pull = await github.pull(org, repo, code.pull_number)

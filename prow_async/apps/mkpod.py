@@ -35,14 +35,22 @@ def main(argv: Sequence[str]) -> int:
     job = read_job(parsed["prow-job"])
     build_id = _build_id(parsed["build-id"], job)
     try:
-        pod = podspec.pod_for(job, build_id, "", 0, parsed["out-dir"])
+        pod = pod_of(job, build_id, parsed["out-dir"])
     except UserMistake as mistake:
         raise CannotStart(f"{PROGRAM}: {mistake.text_for_user}") from mistake
-    pod["metadata"] = _metadata(pod["metadata"])
     if parsed["local"]:
         pod["spec"]["volumes"] = [ask(volume) for volume in pod["spec"].get("volumes") or ()]
     sys.stdout.write(as_yaml(pod))
     return 0
+
+
+def pod_of(job: ProwJob, build_id: str, local_output: str = "") -> Json:
+    """Return the pod that a person gets: production's, without what belongs to a cluster's controllers.
+
+    Raises UserMistake.
+    """
+    pod = podspec.pod_for(job, build_id, "", 0, local_output)
+    return {**pod, "metadata": _metadata(pod["metadata"])}
 
 
 def as_yaml(value: Json) -> str:

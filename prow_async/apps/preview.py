@@ -9,7 +9,7 @@ import msgspec
 from prow_async.adapters import config_reader
 from prow_async.api.config import Config
 from prow_async.api.errors import CannotStart, ConfigErrors
-from prow_async.apps import flag_groups, flags, process, progress
+from prow_async.apps import config_flags, flag_groups, flags, progress
 from prow_async.apps.flags import Flag
 from prow_async.core import preview, preview_against
 
@@ -43,13 +43,14 @@ def main(argv: Sequence[str]) -> int:
     if wanted not in _FORMATS or (old and wanted == "jsonl"):
         raise CannotStart(f"prow-async preview: -o {wanted}: use {'text or json' if old else 'jsonl, json or text'}")
     inputs = _inputs(parsed)
-    found = _load(process.config_paths(parsed.values), "")
+    quarantine = parsed["quarantine-bad-config"]
+    found = _load(config_flags.paths(parsed.values), "", quarantine)
     if found is None:
         return 1
     if old is None:
         _print_rows(found, inputs, wanted)
         return 0
-    before = _load(old, "the old tree: ")
+    before = _load(old, "the old tree: ", quarantine)
     if before is None:
         return 1
     difference = preview_against.compare(before, found, inputs)
@@ -69,7 +70,7 @@ def _old_paths(parsed: flags.Flags) -> config_reader.Paths | None:
     given = (parsed["against"], parsed["against-config-path"], parsed["against-job-config-path"])
     if not any(given):
         return None
-    new = process.config_paths(parsed.values)
+    new = config_flags.paths(parsed.values)
     paths = [path for path in (new.config_path, new.job_config_path, *new.supplemental_prow_config_dirs) if path]
     if not paths:
         raise CannotStart("prow-async preview: no configuration: give its file with --config-path")
@@ -93,14 +94,17 @@ def _old_paths(parsed: flags.Flags) -> config_reader.Paths | None:
     return old
 
 
-def _load(paths: config_reader.Paths, whose: str) -> Config | None:
-    reader = config_reader.Reader(paths)
+def _load(paths: config_reader.Paths, whose: str, quarantine: bool) -> Config | None:
+    reader = config_reader.Reader(paths, quarantine)
     reader.check_paths()
     try:
-        return reader.read().config
+        read = reader.read()
     except ConfigErrors as error:
         print(f"prow-async preview: {whose}the configuration does not load:\n{error}", file=sys.stderr)
         return None
+    for problem in read.quarantined:
+        print(f"prow-async preview: {whose}left out: {problem}", file=sys.stderr)
+    return read.config
 
 
 def _print_rows(found: Config, inputs: preview.Inputs, wanted: str) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from prow_async.adapters import clock as clocks
-from prow_async.adapters import config_files, config_reader, logs
+from prow_async.adapters import config_files, logs
 from prow_async.adapters import metrics as metrics_adapter
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
@@ -20,6 +20,7 @@ from prow_async.adapters.github import client, credentials, requests
 from prow_async.adapters.github import session as github_session
 from prow_async.adapters.kube import clusters, collection, podlogs
 from prow_async.adapters.web import config_page, health, metrics_page, server
+from prow_async.apps import config_flags
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
 from prow_async.core import enablement
@@ -79,7 +80,7 @@ def load_config(shell: Shell) -> config_files.ConfigFiles:
     values = shell.flags.values
     cache = values.get("config-cache-file", "")
     files = config_files.ConfigFiles(
-        config_paths(values),
+        config_flags.paths(values),
         clock=shell.clock,
         metrics=shell.metrics,
         quarantine=values.get("quarantine-bad-config", False),
@@ -88,21 +89,6 @@ def load_config(shell: Shell) -> config_files.ConfigFiles:
     shell.metrics.before_scrape(files.report)
     files.load()
     return files
-
-
-def config_paths(values: Mapping[str, Any]) -> config_reader.Paths:
-    """Return where the flags say that the configuration is."""
-    prow_suffix = values.get("supplemental-prow-configs-filename-suffix", "")
-    plugin_suffix = values.get("supplemental-plugin-configs-filename-suffix", "")
-    return config_reader.Paths(
-        config_path=values["config-path"],
-        job_config_path=values["job-config-path"],
-        supplemental_prow_config_dirs=tuple(values.get("supplemental-prow-config-dir", ())),
-        supplemental_prow_configs_suffix=prow_suffix or config_reader.PROW_CONFIG_SUFFIX,
-        plugin_config=values.get("plugin-config", ""),
-        supplemental_plugin_config_dirs=tuple(values.get("supplemental-plugin-config-dir", ())),
-        supplemental_plugin_configs_suffix=plugin_suffix or config_reader.PLUGIN_CONFIG_SUFFIX,
-    )
 
 
 def in_repo(shell: Shell, remote: Remote, folder: Path | None = None) -> InRepoConfig:

@@ -3,44 +3,22 @@
 Source: upstream cmd/checkconfig/main.go.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-
-import msgspec
+from collections.abc import Iterator
 
 from prow_async.api.config import Config
-from prow_async.api.config_protection import OrgPolicy, RepoPolicy
 from prow_async.api.errors import Problem
 from prow_async.api.jobconfig import JobBase, Presubmit
-from prow_async.api.plugin_config import PluginConfig
-from prow_async.core import branch_policy, checkconfig_tide, patterns, tide_context, urls
+from prow_async.core import (
+    checkconfig_plugins,
+    checkconfig_protection,
+    checkconfig_tide,
+    patterns,
+    repo_sets,
+    urls,
+)
+from prow_async.core.checkconfig_facts import ANY_SCOPE, Check, Facts
 
 _NAME_LIMIT = 63
-_OWNERS_PLUGINS = ("approve", "blunderbuss", "rifle", "owners-label")
-
-
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the warnings look at. `lines` finds the line of a path in the main file, or of a key in plugins.yaml."""
-
-    config: Config
-    plugins: PluginConfig
-    config_path: str
-    plugins_path: str = ""
-    unknown: tuple[Problem, ...] = ()
-    job_files: frozenset[str] = frozenset()
-    supplementals: Mapping[str, tuple[str, ...]] = {}
-    """Each supplemental file with the folders that lead to it."""
-    touched: Mapping[str, frozenset[str]] = {}
-    """Each supplemental file with the orgs and repos that it sets something for."""
-    required_annotations: tuple[str, ...] = ()
-    cluster_status: Mapping[str, str] | None = None
-    """By cluster alias; None where no status file can be read."""
-    main_line: Callable[[tuple[str | int, ...]], int] = lambda path: 0
-
-    def at(self, text: str, *path: str | int) -> Problem:
-        return Problem(self.config_path, self.main_line(path), text)
-
-
-Check = Callable[[Facts], Iterable[Problem]]
 
 
 def jobs_of(config: Config) -> Iterator[tuple[str, JobBase]]:
@@ -86,25 +64,11 @@ def managed_webhooks(facts: Facts) -> Iterator[Problem]:
             yield facts.at(text, "managed_webhooks", "org_repo_config", scope)
 
 
-def _enabled(plugins: PluginConfig, scope: str) -> frozenset[str]:
-    org, _, repo = scope.partition("/")
-    return frozenset(plugins.enabled(org, repo))
-
-
-def validate_owners(facts: Facts) -> Iterator[Problem]:
-    for scope in facts.plugins.plugins:
-        enabled = _enabled(facts.plugins, scope)
-        using = [name for name in _OWNERS_PLUGINS if name in enabled]
-        if using and "verify-owners" not in enabled:
-            yield Problem(
-                facts.plugins_path, 0, f"{scope}: {', '.join(using)} without verify-owners: OWNERS may be broken"
-            )
-
-
 def missing_trigger(facts: Facts) -> Iterator[Problem]:
     seen: set[str] = set()
+    enabled = repo_sets.enabled(facts.plugins, "trigger")
     for repo, job in jobs_of(facts.config):
-        if repo and "://" not in repo and repo not in seen and "trigger" not in _enabled(facts.plugins, repo):
+        if repo and "://" not in repo and repo not in seen and repo not in enabled:
             yield _at(job, f"can never run: the plugin trigger is not on for {repo}")
         seen.add(repo)
 
@@ -147,30 +111,15 @@ def hierarchy(facts: Facts) -> Iterator[Problem]:
             continue
         own = "/".join(folders)
         for scope in sorted(facts.touched.get(path, ())):
-            if own and scope != own and not (len(folders) == 1 and scope.startswith(f"{own}/")):
-                yield Problem(path, 0, f"speaks of {scope}, but may speak of {own} only, by its place")
-
-
-def unmanaged(facts: Facts) -> Iterator[Problem]:
-    def below(level: OrgPolicy | RepoPolicy) -> bool:
-        return bool(level.repos if isinstance(level, OrgPolicy) else level.branches)
-
-    protection = facts.config.branch_protection
-    if protection.unmanaged and protection.orgs:
-        yield facts.at("branch-protection: is unmanaged, yet has orgs", "branch-protection", "unmanaged")
-    for org, policy in protection.orgs.items():
-        levels: list[tuple[tuple[str, ...], OrgPolicy | RepoPolicy]] = [((org,), policy)]
-        levels += [((org, "repos", repo), inner) for repo, inner in policy.repos.items()]
-        for path, level in levels:
-            if level.unmanaged and below(level):
-                where = ("branch-protection", "orgs", *path)
-                yield facts.at(f"{'.'.join(where)}: is unmanaged, yet has settings below it", *where)
+            if own and scope != own:
+                spoken = "everything" if scope == ANY_SCOPE else scope
+                yield Problem(path, 0, f"speaks of {spoken}, but may speak of {own} only, by its place")
 
 
 def required_annotations(facts: Facts) -> Iterator[Problem]:
     for _, job in jobs_of(facts.config):
         for name in facts.required_annotations:
-            if not job.annotations.get(name):
+            if name not in job.annotations:
                 yield _at(job, f"lacks the annotation {name}")
 
 
@@ -190,37 +139,6 @@ def decoration(facts: Facts) -> Iterator[Problem]:
             yield facts.at(text, "plank")
 
 
-def strict_branches(facts: Facts) -> Iterator[Problem]:
-    """A strict branch must be up to date before it is merged into, which tide cannot wait for."""
-    for org, policy in facts.config.branch_protection.orgs.items():
-        for repo, inner in policy.repos.items() or [("", RepoPolicy())]:
-            for branch in inner.branches or [""]:
-                merged = branch_policy.policy_for(facts.config.branch_protection, org, repo, branch)
-                checks = merged.required_status_checks
-                if (
-                    merged.protect
-                    and checks
-                    and checks.strict
-                    and checkconfig_tide.merges(facts.config, org, repo, branch)
-                ):
-                    name = "/".join(part for part in (org, repo, branch) if part)
-                    text = f"branch-protection: {name} is strict, but tide merges there"
-                    yield facts.at(text, "branch-protection", "orgs", org)
-
-
-def context_policies(facts: Facts) -> Iterator[Problem]:
-    options = facts.config.tide.context_options
-    for org, policy in options.orgs.items():
-        for repo, inner in policy.repos.items() or [("", None)]:
-            for branch in (inner.branches if inner is not None else {}) or [""]:
-                for text in tide_context.problems(tide_context.policy_for(options, org, repo, branch)):
-                    name = "/".join(part for part in (org, repo, branch) if part)
-                    yield facts.at(f"tide.context_options: {name}: {text}", "tide", "context_options", "orgs", org)
-    if not options.orgs:
-        for text in tide_context.problems(options):
-            yield facts.at(f"tide.context_options: {text}", "tide", "context_options")
-
-
 def gerrit_triggers(facts: Facts) -> Iterator[Problem]:
     allowed = facts.config.gerrit.allowed_presubmit_trigger_re
     for _, job in jobs_of(facts.config):
@@ -228,38 +146,42 @@ def gerrit_triggers(facts: Facts) -> Iterator[Problem]:
             yield _at(job, f"has the rerun_command `{job.rerun_command}`, which gerrit's `{allowed}` does not allow")
 
 
-def _in_tide(facts: Facts, texts: Iterable[str]) -> Iterator[Problem]:
-    yield from (facts.at(f"tide.queries: {text}", "tide", "queries") for text in texts)
-
-
 DEFAULT: dict[str, Check] = {
-    "mismatched-tide": lambda f: _in_tide(f, checkconfig_tide.mismatched(f.config, f.plugins, strict=True)),
-    "tide-strict-branch": strict_branches,
-    "tide-context-policy": context_policies,
-    "mismatched-tide-lenient": lambda f: _in_tide(f, checkconfig_tide.mismatched(f.config, f.plugins, strict=False)),
+    "mismatched-tide": checkconfig_tide.mismatched,
+    "tide-strict-branch": checkconfig_protection.strict_branches,
+    "tide-context-policy": checkconfig_tide.context_policies,
+    "mismatched-tide-lenient": checkconfig_tide.mismatched_lenient,
     "non-decorated-jobs": non_decorated,
     "long-job-names": long_names,
     "duplicate-job-refs": duplicate_refs,
-    "needs-ok-to-test": lambda f: _in_tide(f, checkconfig_tide.needs_ok_to_test(f.config)),
+    "needs-ok-to-test": checkconfig_tide.needs_ok_to_test,
     "managed-webhooks": managed_webhooks,
-    "validate-owners": validate_owners,
+    "validate-owners": checkconfig_plugins.validate_owners,
     "missing-trigger": missing_trigger,
     "validate-urls": validate_urls,
     "unknown-fields": unknown_fields,
     "validate-cluster-field": cluster_field,
     "validate-supplemental-prow-config-hierarchy": hierarchy,
-    "validate-unmanaged-branchconfig-has-no-subconfig": unmanaged,
+    "validate-unmanaged-branchconfig-has-no-subconfig": checkconfig_protection.unmanaged,
+    "validate-label": checkconfig_plugins.validate_label,
     "required-job-annotations": required_annotations,
     "periodic-default-clone-config": periodic_clone,
+    "validate-config-updater-acls": checkconfig_plugins.validate_config_updater_acls,
 }
 OPTIONAL: dict[str, Check] = {"valid-decoration-config": decoration, "unknown-fields-all": unknown_fields_all}
 ALIASES = {"validate-supplemental-prow-config-hirarchy": "validate-supplemental-prow-config-hierarchy"}
-UNCHECKED = (
-    "validate-label",
-    "validate-config-updater-acls",
-    "verify-owners-presence",
-    "validate-github-app-installation",
+OF_GITHUB_APPS = "validate-github-app-installation"
+"""Looked at by those who give a GitHub App."""
+UNCHECKED = ("verify-owners-presence", OF_GITHUB_APPS)
+"""Names that are known and look at GitHub, which is not asked yet: they say that they did not look."""
+OF_PLUGINS = frozenset(
+    {
+        *("mismatched-tide", "mismatched-tide-lenient", "validate-owners", "missing-trigger"),
+        *("validate-label", "validate-config-updater-acls"),
+    }
 )
-"""Names that are known and look at what is not there yet: they find nothing, and say that they did not look."""
+"""What has nothing to say where there is no plugin configuration."""
+WIDER = {"mismatched-tide-lenient": "mismatched-tide", "unknown-fields": "unknown-fields-all"}
+"""Each with the one that finds all that it finds: of the two that one alone speaks."""
 ALWAYS: dict[str, Check] = {"gerrit-presubmit-trigger": gerrit_triggers}
 EVERY: dict[str, Check] = DEFAULT | OPTIONAL

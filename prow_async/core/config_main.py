@@ -42,7 +42,7 @@ def complete(raw: config.Config, keys: frozenset[str]) -> tuple[config.Config, l
     found = Findings()
     _check(raw, found)
     sinker = raw.sinker
-    if "sinker.terminated_pod_ttl" not in keys:
+    if "sinker.terminated_pod_ttl" not in keys or not sinker.terminated_pod_ttl:  # a file that could not be read whole
         sinker = msgspec.structs.replace(sinker, terminated_pod_ttl=sinker.max_pod_age)
     default = config.Config()
     done = msgspec.structs.replace(

@@ -38,6 +38,8 @@ from prow_async.core.gotemplate_nodes import (
 __all__ = ["Template", "TemplateError", "parse"]
 
 _MAX_DEPTH = 50
+_MAX_VARIABLES = 1000
+_MAX_TEXT = 1_000_000
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -64,6 +66,8 @@ def parse(text: str, name: str = "template", further: frozenset[str] = frozenset
 
     Raises: TemplateError, its message as `template: NAME:LINE: what is wrong`.
     """
+    if len(text) > _MAX_TEXT:
+        raise TemplateError(f"template: {name}:1: longer than {_MAX_TEXT} characters")
     parser = _Parser(gotemplate_lex.tokens(text, name), name, further)
     body = parser.top()
     return Template(name, body, parser.named)
@@ -116,11 +120,14 @@ class _Parser:
 
     # nodes
 
-    def _body(self) -> tuple[Body, str]:
-        """Read nodes up to `{{end}}`, `{{else}}` or the end of the text; return them and which it was."""
+    def _deeper(self) -> None:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise self._error(f"nested deeper than {_MAX_DEPTH} levels")
+
+    def _body(self) -> tuple[Body, str]:
+        """Read nodes up to `{{end}}`, `{{else}}` or the end of the text; return them and which it was."""
+        self._deeper()
         nodes: list[Node] = []
         ending = ""
         while self._at < len(self._tokens) and not ending:
@@ -181,7 +188,10 @@ class _Parser:
         word = self._peek()
         if word.kind == "word" and word.text == keyword and keyword in ("if", "with"):
             self._next()
-            return (self._block(keyword, word.line),)
+            self._deeper()
+            chained = self._block(keyword, word.line)
+            self._depth -= 1
+            return (chained,)
         self._close("else")
         body, ending = self._body()
         if ending == "else":
@@ -211,9 +221,7 @@ class _Parser:
     # pipelines
 
     def _pipeline(self, context: str) -> Pipeline:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise self._error(f"nested deeper than {_MAX_DEPTH} levels")
+        self._deeper()
         names, assign = self._declaration(context)
         commands: list[Command] = []
         while True:
@@ -226,6 +234,8 @@ class _Parser:
             self._next()
         if not assign:
             self._variables.extend(names)
+            if len(self._variables) > _MAX_VARIABLES:
+                raise self._error(f"more than {_MAX_VARIABLES} variables")
         self._depth -= 1
         return Pipeline(tuple(commands), names, assign)
 
@@ -278,7 +288,7 @@ class _Parser:
         if token.kind == "string":
             return Literal(token.text)
         if token.kind == "number":
-            return Literal(gotemplate_funcs.number(token.text))
+            return Literal(self._number(token.text))
         if token.kind == "variable":
             if token.text not in self._variables:
                 raise self._error(f'undefined variable "{token.text}"')
@@ -293,6 +303,12 @@ class _Parser:
                 raise self._error("unclosed left paren")
             return inner
         raise self._error(f'unexpected "{token.text}" in {context}')
+
+    def _number(self, text: str) -> int | float:
+        try:
+            return gotemplate_funcs.number(text)
+        except gotemplate_funcs.FunctionError as error:
+            raise self._error(str(error)) from error
 
     def _word(self, word: str) -> Operand:
         constants = {"true": True, "false": False, "nil": None}

@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import re
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,17 @@ import msgspec
 
 from prow_async.core import goscalars
 
+MAX_CHARACTERS = 1_000_000
+"""Longer text is neither written nor made on the way. GitHub takes 65,536 characters in a comment."""
+
 _VERB = re.compile(r"%(?P<flags>[-+# 0]*)(?P<width>\d{0,4})(?:\.(?P<places>\d{0,4}))?(?P<verb>.|$)", re.DOTALL)
+
+
+_WHOLE = re.compile(
+    r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)"
+)
+_FLOAT = re.compile(r"[+-]?(?:[0-9](?:_?[0-9])*\.?(?:[0-9](?:_?[0-9])*)?|\.[0-9](?:_?[0-9])*)(?:[eE][+-]?[0-9]+)?")
+_MOST_DIGITS = 70
 
 
 class FunctionError(ValueError):
@@ -26,11 +37,18 @@ NO_VALUE = _NoValue()
 
 
 def number(text: str) -> int | float:
-    """Return a number constant's value."""
-    value = goscalars.resolve(text)
-    if isinstance(value, int | float):
-        return value
-    return float(text.replace("_", ""))
+    """Return a number constant's value. Raises FunctionError for what Go's parser takes for none."""
+    plain = text.replace("_", "")
+    if _WHOLE.fullmatch(text):
+        digits = plain.lstrip("+-")
+        octal = digits.isdigit() and len(digits) > 1 and digits[0] == "0"
+        value = int(plain, base=8 if octal else 0) if len(plain) <= _MOST_DIGITS else 1 << 64
+        if -(1 << 63) <= value < 1 << 63:
+            return value
+        raise FunctionError(f'integer overflow: "{text[:100]}"')
+    if not text.lstrip("+-").isdigit() and _FLOAT.fullmatch(text) and math.isfinite(float(plain)):
+        return float(plain)
+    raise FunctionError(f'bad number syntax: "{text[:100]}"')
 
 
 def truth(value: Any) -> bool:
@@ -68,9 +86,17 @@ def call(name: str, arguments: list[Any]) -> Any:
         wanted = f"at least {low}" if high is None else str(low) if low == high else f"{low} to {high}"
         raise FunctionError(f"wrong number of args for {name}: want {wanted} got {len(arguments)}")
     try:
-        return function(arguments)
+        result = function(arguments)
+        if isinstance(result, str):
+            _bounded(len(result))
     except FunctionError as error:
         raise FunctionError(f"error calling {name}: {error}") from error
+    return result
+
+
+def _bounded(characters: int) -> None:
+    if characters > MAX_CHARACTERS:
+        raise FunctionError(f"the text would be longer than {MAX_CHARACTERS} characters")
 
 
 def _kind(value: Any) -> str:
@@ -148,20 +174,41 @@ def _len(arguments: list[Any]) -> int:
 def _print(arguments: list[Any]) -> str:
     """Join as Go's Sprint: a space between two values when neither is a string."""
     out: list[str] = []
+    made = 0
     for i, value in enumerate(arguments):
         if i and not isinstance(value, str) and not isinstance(arguments[i - 1], str):
             out.append(" ")
         out.append(go_text(value))
+        made += len(out[-1])
+        _bounded(made)
     return "".join(out)
+
+
+def _println(arguments: list[Any]) -> str:
+    out: list[str] = []
+    made = 0
+    for value in arguments:
+        out.append(go_text(value))
+        made += len(out[-1])
+        _bounded(made)
+    return " ".join(out) + "\n"
 
 
 def _printf(arguments: list[Any]) -> str:
     form, *values = arguments
     if not isinstance(form, str):
         raise FunctionError("the format is no string")
-    left = list(values)
+    left = list(reversed(values))
+    made = len(form)
 
     def shown(found: re.Match[str]) -> str:
+        nonlocal made
+        text = filled(found)
+        made += len(text)
+        _bounded(made)
+        return text
+
+    def filled(found: re.Match[str]) -> str:
         verb = found["verb"]
         if verb == "%":
             return "%"
@@ -169,12 +216,15 @@ def _printf(arguments: list[Any]) -> str:
             return "%!(NOVERB)"
         if not left:
             return f"%!{verb}(MISSING)"
-        return _padded(_verb(verb, left.pop(0), found), found["flags"], found["width"])
+        return _padded(_verb(verb, left.pop(), found), found["flags"], found["width"])
 
     text = _VERB.sub(shown, form)
     if left:
-        extra = ", ".join(f"{_go_type(value)}={go_text(value)}" for value in left)
-        text += f"%!(EXTRA {extra})"
+        text += "%!(EXTRA "
+        for value in reversed(left):
+            text += f"{_go_type(value)}={go_text(value)}, "
+            _bounded(len(text))
+        text = text.removesuffix(", ") + ")"
     return text
 
 
@@ -263,6 +313,7 @@ def _replace(arguments: list[Any]) -> str:
     old, new, text = arguments
     if not all(isinstance(part, str) for part in arguments):
         raise FunctionError("wants three strings: what, by what, in what")
+    _bounded(len(text) + str(text).count(old) * (len(new) - len(old)))
     return str(text).replace(old, new)
 
 
@@ -279,7 +330,7 @@ _TABLE: Mapping[str, _Entry] = {
     "slice": (1, 3, _slice),
     "len": (1, 1, _len),
     "print": (0, None, _print),
-    "println": (0, None, lambda a: " ".join(go_text(v) for v in a) + "\n"),
+    "println": (0, None, _println),
     "printf": (1, None, _printf),
     "html": (0, None, _html),
     "js": (0, None, _js),

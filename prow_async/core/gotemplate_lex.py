@@ -14,6 +14,7 @@ from prow_async.core.gotemplate_nodes import TemplateError
 Kind = Literal["text", "open", "close", "field", "variable", "word", "string", "number", "mark", "space"]
 
 _SPACE = " \t\r\n"
+_ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)")
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
     |(?P<string>"(?:\\.|[^"\\\n])*"|`[^`]*`)
@@ -117,17 +118,24 @@ def _unquoted(text: str, place: _Place) -> str:
         escape = found.group()
         if escape in simple:
             return json.dumps(simple[escape])[1:-1]
-        if escape[1] in "xU":
-            return json.dumps(chr(int("0x" + escape[2:], base=0)))[1:-1]
+        if escape[1] in "xuU" and len(escape) > 2:
+            return _character(int("0x" + escape[2:], base=0), 0x10FFFF)
         if escape[1].isdigit():
-            return json.dumps(chr(int(escape[1:], base=8)))[1:-1]
+            return _character(int(escape[1:], base=8), 0xFF)
         return escape
 
     try:
-        value: str = json.loads(re.sub(r"\\(?:x[0-9a-fA-F]{2}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", plain, text), strict=False)
+        value: str = json.loads(_ESCAPE.sub(plain, text), strict=False)
     except ValueError as error:
-        raise place.error(f"invalid syntax in string constant {text}") from error
+        raise place.error(f"invalid syntax in string constant {text[:200]}") from error
     return value
+
+
+def _character(code: int, highest: int) -> str:
+    """Spell a character for JSON. Raises ValueError for what is none, as Go holds it."""
+    if code > highest or 0xD800 <= code < 0xE000:
+        raise ValueError(f"no character has the code {code}")
+    return json.dumps(chr(code))[1:-1]
 
 
 def _complaint(text: str, at: int) -> str:
@@ -144,5 +152,5 @@ def _complaint(text: str, at: int) -> str:
         return "unclosed action"
     if character.isdigit() or character in "+-":
         word = re.compile(r"[\w.+-]+").match(text, at)
-        return f'bad number syntax: "{word.group() if word else character}"'
+        return f'bad number syntax: "{word.group()[:100] if word else character}"'
     return f'unexpected "{character}" in command'

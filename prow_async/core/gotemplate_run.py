@@ -27,8 +27,10 @@ from prow_async.core.gotemplate_nodes import (
     With,
 )
 
-_MAX_CALLS = 100
-_MAX_CHARACTERS = 10_000_000
+_MAX_DEPTH = 100
+_MAX_STEPS = 250_000
+_CHARACTERS_A_STEP = 1000
+_MAX_CHARACTERS = gotemplate_funcs.MAX_CHARACTERS
 
 
 class _Left(Exception):
@@ -49,7 +51,8 @@ class Run:
         self._data = data
         self._out: list[str] = []
         self._written = 0
-        self._calls = 0
+        self._depth = 0
+        self._steps = 0
         self._line = 1
 
     def text(self, body: Body) -> str:
@@ -66,10 +69,21 @@ class Run:
             raise self._error(f"output is longer than {_MAX_CHARACTERS} characters")
         self._out.append(text)
 
+    def _spend(self, characters: int = 0) -> None:
+        """Count one step, more when it works on long text; so no template runs long, however it is written."""
+        self._steps += 1 + characters // _CHARACTERS_A_STEP
+        if self._steps > _MAX_STEPS:
+            raise self._error(f"takes more than {_MAX_STEPS} steps")
+
     def _body(self, body: Body, dot: Any) -> None:
         scope = len(self._variables)
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise self._error(f"blocks and template calls run more than {_MAX_DEPTH} deep in one another")
         for node in body:
+            self._spend()
             self._node(node, dot)
+        self._depth -= 1
         del self._variables[scope:]
 
     def _node(self, node: Node, dot: Any) -> None:
@@ -107,7 +121,9 @@ class Run:
         if not items:
             self._body(node.otherwise, dot)
         names = node.value.names
+        depth = self._depth
         for key, value in items:
+            self._spend()
             if names:
                 self._variables.extend(zip(names, (key, value)[2 - len(names) :], strict=True))
             try:
@@ -116,13 +132,14 @@ class Run:
                 if not left.again:
                     break
             finally:
+                self._depth = depth
                 del self._variables[scope:]
 
     def _items(self, value: Any) -> list[tuple[Any, Any]]:
         if value is None or value is gotemplate_funcs.NO_VALUE:
             return []
         if isinstance(value, int) and not isinstance(value, bool):
-            return [(i, i) for i in range(min(value, _MAX_CHARACTERS))]
+            return [(i, i) for i in range(min(value, _MAX_STEPS + 1))]
         if isinstance(value, Mapping):
             return sorted(value.items())
         if isinstance(value, Sequence) and not isinstance(value, str):
@@ -134,14 +151,10 @@ class Run:
         body = self._named.get(node.name)
         if body is None:
             raise self._error(f'template "{node.name}" not defined')
-        self._calls += 1
-        if self._calls > _MAX_CALLS:
-            raise self._error(f"more than {_MAX_CALLS} template calls inside one another")
         value = None if node.value is None else self._pipeline(node.value, dot)
         outer, self._variables = self._variables, [("$", value)]
         self._body(body, value)
         self._variables = outer
-        self._calls -= 1
 
     def _pipeline(self, pipeline: Pipeline, dot: Any, declare: bool = True) -> Any:
         value: Any = gotemplate_funcs.NO_VALUE
@@ -186,6 +199,7 @@ class Run:
         return piped[0] if piped else value
 
     def _function(self, name: str, arguments: list[Any]) -> Any:
+        self._spend(sum(len(value) for value in arguments if isinstance(value, str)))
         return self._checked(gotemplate_funcs.call, name, arguments)
 
     def _checked(self, function: Any, *arguments: Any) -> Any:

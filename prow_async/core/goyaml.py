@@ -22,12 +22,17 @@ from prow_async.core import goscalars
 MAX_DEPTH = 128
 """Deeper nesting is refused. Go allows 10,000; no configuration comes near, and deep input must not eat the stack."""
 
+MAX_NODES = 1_000_000
+"""More keys, values and items in one file are refused: each costs memory far beyond its text."""
+
+_MAX_DOUBLE_KEYS = 100
 _FREE_ALIASED_NODES = 400_000
 _PLAIN = "plain"
 _TEXT = "text"
 _TAG = "tag:yaml.org,2002:"
 
 Path = tuple[str | int, ...]
+_Keys = dict[str, tuple[Node, Node]]
 
 
 class Document:
@@ -37,12 +42,14 @@ class Document:
     change it in place. Keep a Document only while its file is being worked on; it holds the whole node tree.
     """
 
-    __slots__ = ("_root", "problems", "value")
+    __slots__ = ("_keys", "_root", "problems", "value")
 
     def __init__(self, value: Any, problems: tuple[Problem, ...], root: Node | None) -> None:
         self.value = value
         self.problems = problems
         self._root = root
+        self._keys: dict[int, _Keys] = {}
+        """The keys of the mappings that were asked for: whoever has many lines to find asks for the same ones."""
 
     def line(self, path: Path) -> int:
         """Return the line, from 1, where `path` begins; where a part of it is missing, that of the part above."""
@@ -51,7 +58,7 @@ class Document:
             return 0
         found: int = node.start_mark.line
         for step in path:
-            key, below = _child(node, step)
+            key, below = self._child(node, step)
             if below is None:
                 break
             found = (key or below).start_mark.line
@@ -62,32 +69,59 @@ class Document:
         """Return how many steps of `path` the document has."""
         node = self._root
         for reached, step in enumerate(path):
-            below = None if node is None else _child(node, step)[1]
+            below = None if node is None else self._child(node, step)[1]
             if below is None:
                 return reached
             node = below
         return len(path)
 
+    def _child(self, node: Node, step: str | int) -> tuple[Node | None, Node | None]:
+        """Return the key node (None in a list) and the value node one step below, or (None, None)."""
+        if isinstance(node, SequenceNode):
+            if isinstance(step, int) and step < len(node.value):
+                return None, node.value[step]
+            return None, None
+        if isinstance(node, MappingNode) and isinstance(step, str):
+            return self._keys_of(node).get(step, (None, None))
+        return None, None
+
+    def _keys_of(self, node: MappingNode) -> "_Keys":
+        """Return a mapping's keys, merged ones too, as they are written and as they are read; the last one counts."""
+        known = self._keys.get(id(node))
+        if known is not None:
+            return known
+        found: _Keys = {}
+        for key, value in node.value:
+            if key.tag == _PLAIN and key.value == "<<":
+                below = value.value if isinstance(value, SequenceNode) else [value]
+                for part in reversed(below):
+                    if isinstance(part, MappingNode):
+                        found.update(self._keys_of(part))
+            elif isinstance(key, ScalarNode):
+                found[key.value] = found[_key_text(key)] = (key, value)
+        self._keys[id(node)] = found
+        return found
+
 
 class _Composer(CParser):
-    """libyaml's composer, told to leave the resolving to us and to stop at MAX_DEPTH."""
+    """libyaml's composer, told to leave the resolving to us and to stop at MAX_DEPTH and MAX_NODES."""
 
     depth = 0
+    nodes = 0
 
     def resolve(self, kind: type[Node], value: str, implicit: tuple[bool, bool] | bool) -> str:
         return _PLAIN if implicit is not True and implicit is not False and implicit[0] else _TEXT
 
     def descend_resolver(self, parent: Node | None, index: Any) -> None:
         self.depth += 1
+        self.nodes += 1
         if self.depth > MAX_DEPTH:
-            raise _TooDeep
+            raise _Wrong(parent, f"nested deeper than {MAX_DEPTH} levels")
+        if self.nodes > MAX_NODES:
+            raise _Wrong(parent, f"has more than {MAX_NODES} keys, values and items; split the file")
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
-
-
-class _TooDeep(Exception):
-    pass
 
 
 class _Built(msgspec.Struct):
@@ -100,9 +134,9 @@ class _Built(msgspec.Struct):
 class _Wrong(Exception):
     """A place that cannot be read; ends the file."""
 
-    def __init__(self, node: Node, text: str) -> None:
+    def __init__(self, node: Node | None, text: str) -> None:
         super().__init__(text)
-        self.line = node.start_mark.line + 1
+        self.line = 0 if node is None else node.start_mark.line + 1
         self.text = text
 
 
@@ -123,8 +157,6 @@ def load(data: bytes, file: str) -> Document:
         line = 0 if mark is None else min(mark.line, data.rstrip().count(b"\n")) + 1
         text = " ".join(part for part in (error.context, error.problem) if part)
         raise ConfigErrors([Problem(file, line, f"not readable as YAML: {text}")]) from error
-    except _TooDeep as error:
-        raise ConfigErrors([Problem(file, 0, f"nested deeper than {MAX_DEPTH} levels")]) from error
     except _Wrong as error:
         raise ConfigErrors([Problem(file, error.line, error.text)]) from error
     except YAMLError as error:
@@ -206,11 +238,19 @@ class _Builder:
                     raise _Wrong(key_node, "a mapping key must not be null")
                 key = sys.intern(goscalars.key_text(key))
             if key in out and key not in merged:
-                line = key_node.start_mark.line + 1
-                self.problems.append(Problem(self._file, line, f'key "{key}" appears twice; the last one counts'))
+                self._double(key, key_node)
             merged.discard(key)
             out[key] = self.build(value_node)
         return out
+
+    def _double(self, key: str, node: Node) -> None:
+        told = len(self.problems)
+        if told > _MAX_DOUBLE_KEYS:
+            return
+        text = f'key "{key}" appears twice; the last one counts'
+        if told == _MAX_DOUBLE_KEYS:
+            text += "; so do further keys of this file, which are not listed"
+        self.problems.append(Problem(self._file, node.start_mark.line + 1, text))
 
     def _merge(self, node: Node) -> dict[str, Any]:
         if isinstance(node, MappingNode):
@@ -243,28 +283,8 @@ def _tagged(node: ScalarNode) -> Any:
         value = float(value)
     wanted = {"bool": bool, "int": int, "float": float, "null": type(None)}.get(kind)
     if wanted is not None and type(value) is not wanted:
-        raise _Wrong(node, f'"{text}" cannot be read as !!{kind}')
+        raise _Wrong(node, f'"{text[:100]}" cannot be read as !!{kind}')
     return text if wanted is None else value
-
-
-def _child(node: Node, step: str | int) -> tuple[Node | None, Node | None]:
-    """Return the key node (None in a list) and the value node one step below, or (None, None)."""
-    if isinstance(node, SequenceNode):
-        if isinstance(step, int) and step < len(node.value):
-            return None, node.value[step]
-        return None, None
-    found: tuple[Node | None, Node | None] = (None, None)
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            if key.tag == _PLAIN and key.value == "<<":
-                below = value.value if isinstance(value, SequenceNode) else [value]
-                for part in reversed(below):
-                    inner = _child(part, step)
-                    if inner[1] is not None:
-                        found = inner
-            elif isinstance(key, ScalarNode) and step in (key.value, _key_text(key)):
-                found = (key, value)
-    return found
 
 
 def _key_text(key: ScalarNode) -> str:

@@ -8,6 +8,10 @@ import re
 
 import re2
 
+_MAX_NESTING = 1000
+"""Go's limit; RE2 has none, and takes gigabytes for a few thousand parentheses in one another."""
+_SHOWN = 200
+_PARENTHESES = re.compile(r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]?|[()]", re.DOTALL)
 _ODD_STEPS = re.compile(r"\\Q.*?(?:\\E|$)|\\(.)", re.DOTALL)
 
 
@@ -22,13 +26,15 @@ class Pattern:
 
     def __init__(self, text: str) -> None:
         if "\\C" in text and any(found.group(1) == "C" for found in _ODD_STEPS.finditer(text)):
-            raise PatternError(f"error parsing regexp: invalid escape sequence: `\\C` in `{text}`")
+            raise PatternError(f"error parsing regexp: invalid escape sequence: `\\C` in `{_short(text)}`")
+        if _too_deep(text):
+            raise PatternError(f"error parsing regexp: expression nests too deeply: `{_short(text)}`")
         options = re2.Options()
         options.log_errors = False
         try:
             self._compiled = re2.compile(_encodable(text), options)
         except re2.error as error:
-            raise PatternError(f"error parsing regexp: {_reason(error)} in `{text}`") from error
+            raise PatternError(f"error parsing regexp: {_reason(error)} in `{_short(text)}`") from error
         self.text = text
 
     def search(self, text: str) -> bool:
@@ -66,6 +72,21 @@ def _encodable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _too_deep(text: str) -> bool:
+    """Say whether groups nest deeper than Go allows. Looks closer only at text that has enough parentheses."""
+    if text.count("(") <= _MAX_NESTING:
+        return False
+    depth = deepest = 0
+    for found in _PARENTHESES.finditer(text):
+        depth += {"(": 1, ")": -1}.get(found.group(), 0)
+        deepest = max(deepest, depth)
+    return deepest > _MAX_NESTING
 
 
 def _reason(error: re2.error) -> str:

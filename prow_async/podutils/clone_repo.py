@@ -36,6 +36,11 @@ class Repo:
             return self._refused("check refs", mistake)
         try:
             user, token = setup.tokens.token(refs.org)
+        except clone_token.Stranger as error:
+            user, token = "", ""
+            self._log.warning("Cloning without a token", org=refs.org, error=str(error))
+            asked = clonerecords.Command(f"get a token for {refs.org}", f"{error}: cloning without a token")
+            self._commands.append(asked)
         except clone_token.NoToken as error:
             return self._refused(f"get a token for {refs.org}", str(error))
         uri, secret_settings = clone.authorized(clone.uri_for(refs), user, token)
@@ -51,7 +56,8 @@ class Repo:
         outcome = self._runner.run(plan.final_sha(), self._variables)
         if outcome.error:
             self._log.warning("Cannot resolve the final commit", error=outcome.error, output=outcome.output)
-        return self._record(final_sha="" if outcome.error else outcome.output.strip())
+            return self._record()
+        return self._record(final_sha=_last_word(outcome.output))
 
     def _all(self, plan: clone.Plan, commands: list[clone.Command]) -> bool:
         """Run commands until one fails; return whether none did."""
@@ -88,7 +94,7 @@ class Repo:
     def _base_time_s(self, plan: clone.Plan) -> int:
         """Return when the base was committed; now, when git does not say."""
         outcome = self._runner.run(plan.base_time(), self._variables)
-        said = outcome.output.strip()
+        said = _last_word(outcome.output)
         if outcome.error or not said.isascii() or not said.isdigit():
             self._log.warning("Cannot tell the time of the base's commit", error=outcome.error, output=said)
             return int(time.time())
@@ -102,6 +108,11 @@ class Repo:
     def _record(self, failed: bool = False, final_sha: str = "") -> Record:
         duration = time.monotonic_ns() - self._begun
         return Record(self._refs, tuple(self._commands), failed, final_sha, duration)
+
+
+def _last_word(output: str) -> str:
+    """Return what git printed last; before it may stand a warning."""
+    return (output.split() or [""])[-1]
 
 
 def who_of(options: CloneRefsOptions) -> clone.Who:

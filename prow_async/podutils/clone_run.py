@@ -75,10 +75,14 @@ class Runner:
             if not outcome.error or not outcome.started:
                 break
             self._log.info("Retrying after sleep", command=str(command), error=outcome.error, sleep=wait_s)
-            if self._stop.wait(wait_s):
+            if self.wait(wait_s):
                 return msgspec.structs.replace(outcome, error=self._why)
             outcome = msgspec.structs.replace(self._once(command, variables), tries=number)
         return outcome
+
+    def wait(self, wait_s: float) -> bool:
+        """Wait; return whether everything was stopped meanwhile."""
+        return self._stop.wait(wait_s)
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Return the environment a command runs in."""
@@ -99,12 +103,14 @@ class Runner:
         kept = _Kept(process.stdout, self.limits.output_bytes)
         late = threading.Event()
         timer = threading.Timer(self.limits.command_s, self._too_late, (process, late))
-        timer.start()
         reader = threading.Thread(target=kept.read, daemon=True)
-        reader.start()
-        _wait(process)
-        timer.cancel()
-        code = self.end(process)
+        try:
+            timer.start()
+            reader.start()
+            _wait(process)
+        finally:
+            timer.cancel()
+            code = self.end(process)
         reader.join(_STRAY_S)
         return Outcome(kept.text(), self._error(code, late.is_set()))
 

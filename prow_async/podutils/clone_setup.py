@@ -126,9 +126,8 @@ class Setup:
             try:
                 from prow_async.podutils import clone_app
 
-                self.tokens = clone_app.AppTokens(
-                    options.github_app_id, key, options.github_api_endpoints, self._log.censor
-                )
+                app = clone_app.App(options.github_app_id, key, options.github_api_endpoints)
+                self.tokens = clone_app.AppTokens(app, self._runner, self._log.censor)
             except clone_token.NoToken as error:
                 raise self._failed(f"GitHub App {options.github_app_id}", str(error)) from error
 

@@ -10,6 +10,10 @@ class NoToken(Exception):
     """There is no token to be had. The message is for people and holds no secret."""
 
 
+class Stranger(NoToken):
+    """No token will ever open this organization's repositories: ask as anybody would, they may be public."""
+
+
 class Tokens(Protocol):
     """Where tokens come from. Any thread may ask."""
 

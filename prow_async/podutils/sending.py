@@ -6,7 +6,6 @@ same few seconds whether it has ten artifacts or ten thousand.
 Source: upstream pkg/pod-utils/gcs/upload.go (four at a time, four tries, one, four and nine seconds apart).
 """
 
-import concurrent.futures
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -71,15 +70,26 @@ class _Round:
         self._lock = threading.Lock()
         self._failures: list[Failure] = []
         self._in_a_row = 0
+        self._bugs: list[BaseException] = []
 
     def run(self) -> tuple[Failure, ...]:
-        with concurrent.futures.ThreadPoolExecutor(PARALLEL, thread_name_prefix="upload") as pool:
-            for worker in [pool.submit(self._work) for _ in range(PARALLEL)]:
-                worker.result()
+        workers = [threading.Thread(target=self._guarded, name=f"upload-{number}") for number in range(PARALLEL)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if self._bugs:
+            raise self._bugs[0]
         if self._in_a_row >= _GIVE_UP_AFTER:
             last = self.later[-1][1]
             self.later.extend((upload, last) for upload in self._uploads)
         return tuple(self._failures)
+
+    def _guarded(self) -> None:
+        try:
+            self._work()
+        except BaseException as bug:  # raised again by `run`
+            self._bugs.append(bug)
 
     def _work(self) -> None:
         while (upload := self._next()) is not None:
@@ -98,4 +108,5 @@ class _Round:
 
     def _next(self) -> Upload | None:
         with self._lock:
-            return None if self._in_a_row >= _GIVE_UP_AFTER else next(self._uploads, None)
+            over = self._in_a_row >= _GIVE_UP_AFTER or self._bugs
+            return None if over else next(self._uploads, None)

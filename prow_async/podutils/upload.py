@@ -155,8 +155,13 @@ def _pointers(spec: JobSpec, options: GCSUploadOptions) -> Iterator[Upload]:
 
 
 def _summary(failures: Sequence[Failure]) -> ProwError:
-    told = "; ".join(f"{failure.path}: {failure.error}" for failure in failures[:_TOLD])
+    told = "; ".join(_told(failure) for failure in failures[:_TOLD])
     more = f"; and {len(failures) - _TOLD} more" if len(failures) > _TOLD else ""
     text = f"{len(failures)} uploads failed: {told}{more}"
     refused = any(isinstance(failure.error, Refused) for failure in failures)
     return Refused(text) if refused else Retry(text)
+
+
+def _told(failure: Failure) -> str:
+    text = str(failure.error)
+    return text if text.startswith(failure.path) else f"{failure.path}: {text}"

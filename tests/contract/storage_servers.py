@@ -8,6 +8,7 @@ import itertools
 import json
 import socket
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -132,9 +134,9 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(scheme: str, folder: Path) -> Iterator[Server]:
+def serving(scheme: str, folder: Path, app: App | None = None) -> Iterator[Server]:
     """Run a server. What it holds lives as long as the process: each test takes a fresh bucket."""
-    app: App = DomainDispatcherApplication(create_backend_app)
+    app = app or DomainDispatcherApplication(create_backend_app)
     trouble = Trouble(google_shape(app) if scheme == "gs" else app)
     server = make_server("127.0.0.1", 0, trouble, threaded=True, request_handler=_Silent)
     server.daemon_threads = True
@@ -148,3 +150,17 @@ def serving(scheme: str, folder: Path) -> Iterator[Server]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[None]:
+    """Mount a disk of one megabyte. Skips the test where that is not allowed."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

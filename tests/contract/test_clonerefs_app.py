@@ -14,6 +14,7 @@ import pytest
 
 from prow_async.api import podoptions
 from prow_async.core import podenv
+from prow_async.podutils import clone_run
 from tests import githttp
 from tests.contract.clonerefs_parts import Place, main_at, refs
 
@@ -21,7 +22,7 @@ TOKEN = "ghs_installation-token-123"
 
 
 class Api(http.server.ThreadingHTTPServer):
-    """Two calls of GitHub's API. `answers`: code and body by method and path, taken as they are."""
+    """Two calls of GitHub's API. `answers`: code and body by method and path; `trouble`: codes to answer first."""
 
     daemon_threads = True
 
@@ -29,6 +30,7 @@ class Api(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, tuple[int, Any]] = {}
         self.seen: list[tuple[str, str]] = []
+        self.trouble: list[int] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -37,6 +39,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.seen.append((f"{self.command} {self.path}", self.headers["Authorization"]))
+        if self.server.trouble:
+            self.send_error(self.server.trouble.pop(0))
+            return
         code, body = self.server.answers.get(f"{self.command} {self.path}", (404, {}))
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(code)
@@ -136,12 +141,12 @@ def test_the_next_endpoint_is_asked_when_one_fails(place: Place, api: Api, key: 
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ({f"{LISTED}1": installations("x")}, "GitHub App 42 is not installed for o"),
         ({f"{LISTED}1": (401, {})}, "does not give a token for o: HTTP 401"),
         ({f"{LISTED}1": (302, {})}, "does not give a token for o: HTTP 302"),
-        ({f"{LISTED}1": (200, b"<html>")}, "does not give a token for o: "),
-        ({f"{LISTED}1": (200, {"a": 1})}, "does not give a token for o: "),
-        ({f"{LISTED}1": (200, [{"id": "x", "account": {"login": "o"}}])}, "does not give a token for o: "),
+        ({f"{LISTED}1": (200, b"<html>")}, "does not give a token for o: its answer is none of GitHub's"),
+        ({f"{LISTED}1": (200, b"\xff")}, "does not give a token for o: its answer is none of GitHub's"),
+        ({f"{LISTED}1": (200, {"a": 1})}, "does not give a token for o: its answer is none of GitHub's"),
+        ({f"{LISTED}1": (200, [{"id": "x", "account": {"login": "o"}}])}, "its answer is none of GitHub's"),
     ],
 )
 def test_no_token_fails_the_clone(place: Place, api: Api, key: Path, answers: dict[str, Any], said: str) -> None:
@@ -150,6 +155,38 @@ def test_no_token_fails_the_clone(place: Place, api: Api, key: Path, answers: di
     assert said in ran.error
     assert ran.clone.commands[-1].command == "get a token for o"
     assert not [path for path, _ in api.seen if "elsewhere" in path]
+
+
+def test_where_the_app_is_not_installed_public_repositories_are_cloned(place: Place, api: Api, key: Path) -> None:
+    origin = place.origin()
+    base = main_at(origin, origin.commit({"a": "1\n"}))
+    api.answers = {f"{LISTED}1": installations("x")}
+    with githttp.serving(place.origins) as server:
+        one = refs(origin, base, clone_uri=f"{server.url}/o/r.git")
+        ran = place.clone(one, **app(place, key, api.url))
+        server.wants["/"] = {"Authorization": "Basic x"}
+        private = place.clone(one, **app(place, key, api.url))
+    assert ran.clone.final_sha == base
+    assert ran.clone.commands[0].output == "GitHub App 42 is not installed for o: cloning without a token"
+    assert "it asks for credentials" in private.error
+
+
+def test_trouble_on_the_way_to_the_token_is_waited_out(place: Place, api: Api, key: Path) -> None:
+    origin = place.origin()
+    base = main_at(origin, origin.commit({"a": "1\n"}))
+    api.answers = {
+        f"{LISTED}1": installations("o"),
+        "POST /app/installations/1/access_tokens": MADE,
+    }
+    api.trouble = [503, 429]
+    options = place.options(refs(origin, base), **app(place, key, api.url))
+    ran = place.run(options, clone_run.Limits(waits_s=(0.0, 0.0)))
+    assert not ran.clone.failed, ran.error
+    assert len(api.seen) == 4
+    api.trouble = [503] * 9
+    ran = place.run(options, clone_run.Limits(waits_s=(0.0, 0.0)))
+    assert "HTTP 503" in ran.error
+    assert len(api.trouble) == 6
 
 
 def test_an_address_that_is_no_web_address_is_told(place: Place, key: Path) -> None:

@@ -274,3 +274,25 @@ def test_faults_are_played(faults: OneFault, expected: int | type[Retry], took_s
     assert (status, len(repo.issues)) == (expected, done)
     assert took == pytest.approx(took_s)
     assert headers.get("retry-after") == ("30" if status == 403 else None)
+
+
+@pytest.mark.anyio
+async def test_pages_in_a_browser() -> None:
+    """Somebody signs in, comments and is sent back to the page; a form from another web site is not let in."""
+    world = sample.make()
+    number = sample.open_pull(world)
+    async with (
+        http.serve(world, CLOCK) as address,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
+    ):
+        own = {"Origin": address}
+        async with client.post(f"{address}/login", data={"token": BOT_TOKEN}, headers=own) as reply:
+            assert (reply.status, str(reply.url)) == (200, f"{address}/")
+        url = f"{address}/acme/app/pull/{number}"
+        for origin in ("http://evil.invalid", "null"):
+            async with client.post(f"{url}/comment", data={"body": "x"}, headers={"Origin": origin}) as reply:
+                assert reply.status == 403
+        async with client.post(f"{url}/comment", data={"body": "said in a form"}, headers=own) as reply:
+            assert reply.status == 200
+            assert "said in a form" in await reply.text()
+    assert len(world.comments("acme", "app", number)) == 1

@@ -1,62 +1,20 @@
 """What a person does with kubectl, on the embedded server as on the real one."""
 
-import contextlib
 import itertools
-from collections.abc import AsyncIterator
 from pathlib import Path
-from subprocess import PIPE, CalledProcessError
+from subprocess import CalledProcessError
 
 import anyio
-import anyio.abc
 import pytest
 import yaml
-from anyio.streams.text import TextReceiveStream
 
 from tests.contract import kube_targets as targets
 from tests.contract.conftest import HTTP
 from tests.contract.kube_targets import Target
-from tests.tools import install
+from tests.contract.kubectl import WITHIN_S, Kubectl
 
 # kubectl comes with the real server's programs, so all of this needs them.
 pytestmark = [pytest.mark.anyio, pytest.mark.real, pytest.mark.slow]
-
-WITHIN_S = 60.0
-
-
-class Kubectl:
-    def __init__(self, target: Target, cache: Path) -> None:
-        self._command = [
-            str(install.folder() / "kubectl"),
-            f"--kubeconfig={target.kubeconfig}",
-            f"--namespace={target.namespace}",
-            f"--cache-dir={cache}",
-        ]
-
-    async def __call__(self, *arguments: str) -> str:
-        """Run kubectl to its end; return what it printed. Raises CalledProcessError."""
-        with anyio.fail_after(WITHIN_S):
-            done = await anyio.run_process([*self._command, *arguments])
-        assert done.stderr == b"", done.stderr.decode()
-        return done.stdout.decode()
-
-    @contextlib.asynccontextmanager
-    async def lines(self, *arguments: str) -> AsyncIterator[AsyncIterator[str]]:
-        """Run kubectl and yield its output line by line; stop it in the end."""
-        async with await anyio.open_process([*self._command, *arguments], stdout=PIPE, stderr=PIPE) as process:
-            try:
-                yield _lines(process)
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-
-
-async def _lines(process: anyio.abc.Process) -> AsyncIterator[str]:
-    assert process.stdout is not None
-    rest = ""
-    async for text in TextReceiveStream(process.stdout):
-        *whole, rest = (rest + text).split("\n")
-        for line in whole:
-            yield line
 
 
 @pytest.fixture

@@ -101,11 +101,15 @@ class Up:
 
 
 @contextlib.contextmanager
-def up(folder: Path, *flags: str) -> Iterator[Up]:
-    """Start `prow-async up` on free ports with its data in `folder`; kill it in the end if it still runs."""
+def up(folder: Path, *flags: str, data: bool = True) -> Iterator[Up]:
+    """Start `prow-async up` on free ports with its data in `folder`; kill it in the end if it still runs.
+
+    Args:
+        data: name a --data-dir below `folder`; else the flags decide.
+    """
     output = folder / "output"
     ports = ["--port=0", "--metrics-port=0", "--health-port=0"]
-    command = [str(PROGRAM), "up", *ports, f"--data-dir={folder / 'data'}", *flags]
+    command = [str(PROGRAM), "up", *ports, *([f"--data-dir={folder / 'data'}"] if data else []), *flags]
     with output.open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, text=True) as process:
         try:
             yield Up(process, output)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.program import PROGRAM
 
+REAL = Path(__file__).parents[3] / "shared" / "real" / "prow-config" / "config"
 POD = "spec: {containers: [{image: i}]}"
 LONG = "x" * 64
 CASES = [
@@ -100,6 +101,73 @@ CASES = [
     ),
     ("validate-urls", "status_error_link: 'a b://c'", "", "config.yaml:1: ", "is no URL"),
 ]
+PLUGIN_CASES = [
+    (
+        "validate-owners",
+        "",
+        "plugins:\n  o: [approve]\n  p: [approve, verify-owners]\n",
+        "plugins.yaml:2: ",
+        "plugins.o: approve without verify-owners",
+    ),
+    (
+        "validate-label",
+        "",
+        "label:\n  additional_labels: [x]\n  restricted_labels:\n    '*': [{label: w}]\n    o: [{label: x}]\n",
+        "plugins.yaml:5: ",
+        '"x" is restricted, and one of additional_labels',
+    ),
+    (
+        "validate-label",
+        "",
+        "label: {restricted_labels: {o/r: [{}]}}",
+        "plugins.yaml:1: ",
+        "label.restricted_labels.o/r: a restricted label has no name",
+    ),
+    (
+        "validate-config-updater-acls",
+        "",
+        "config_updater: {maps: {f: {name: n,\n  denied_repos: [o,\n o/r/x]}}}",
+        "plugins.yaml:3: ",
+        'config_updater.maps.f.denied_repos[1]: "o/r/x" has more than one slash',
+    ),
+    (
+        "validate-config-updater-acls",
+        "",
+        "config_updater: {cluster_groups: {g: {clusters: [c], namespaces: [x]}},\n"
+        "  maps: {f: {name: n, cluster_groups: [g], allowed_repos: ['/r']}}}",
+        "plugins.yaml:2: ",
+        "config_updater.maps.f.allowed_repos[0]: names no org",
+    ),
+    (
+        "mismatched-tide",
+        "tide: {queries: [{orgs: [o], missingLabels: [needs-rebase]}]}",
+        "external_plugins: {p: [{name: needs-rebase}]}",
+        "config.yaml:1: ",
+        "the external plugin needs-rebase is not on there",
+    ),
+    (
+        "mismatched-tide",
+        "tide: {queries: [{orgs: [o]}]}",
+        "plugins: {o/r: [wip], p: [hold]}",
+        "config.yaml:1: ",
+        "o/r: the plugin wip is on, but queries do not forbid",
+    ),
+    (
+        "mismatched-tide-lenient",
+        "tide: {queries: [{orgs: [o], labels: [approved]}]}",
+        "plugins: {o: {plugins: [approve], excluded_repos: [x]}}",
+        "config.yaml:1: ",
+        'o/x: queries require "approved", but the plugin approve is not on there',
+    ),
+    (
+        "tide-strict-branch",
+        "tide: {queries: [{orgs: [o]}]}\nbranch-protection: {protect: true,\n"
+        "  orgs: {o: {required_status_checks: {strict: true}, repos: {r: {protect: false}}}}}",
+        "",
+        "config.yaml:3: ",
+        "o without o/r is strict",
+    ),
+]
 
 
 class Tree:
@@ -126,6 +194,65 @@ def test_each_warning_finds_what_it_is_for(
     assert (done.returncode, done.stderr) == (0, "")
     assert tree.check(f"--warnings={name}", "--strict").returncode == 1
     assert f"[{name}]" not in tree.check(f"--exclude-warning={name}").stdout
+
+
+@pytest.mark.parametrize(("name", "main", "plugins", "place", "words"), PLUGIN_CASES)
+def test_each_warning_about_plugins_finds_what_it_is_for(
+    tmp_path: Path, name: str, main: str, plugins: str, place: str, words: str
+) -> None:
+    """One line for one thing that is wrong, though it is half right elsewhere."""
+    done = Tree(tmp_path, main, "", plugins).check(f"--warnings={name}")
+    [line] = [line for line in done.stdout.splitlines() if f"[{name}] " in line]
+    assert line.startswith(f"{place}[{name}] ")
+    assert words in line
+
+
+def test_of_two_warnings_the_wider_one_speaks(tmp_path: Path) -> None:
+    """Both are on by default, and would say the same."""
+    tree = Tree(tmp_path, "tide: {queries: [{orgs: [o], labels: [lgtm]}]}\nodd: 1")
+    done = tree.check("--warnings=unknown-fields-all", "--include-default-warnings")
+    spoken = [line.split("[")[1].partition("]")[0] for line in done.stdout.splitlines() if "[" in line]
+    assert spoken == ["unknown-fields-all", "mismatched-tide"]
+
+
+def test_unknown_plugins_are_fatal_and_a_file_need_not_be_there(tmp_path: Path) -> None:
+    """Upstream's checkconfig alone asks; without plugins.yaml nothing is said about plugins."""
+    tree = Tree(tmp_path, jobs=f"postsubmits: {{p/q: [{{name: a, {POD}}}]}}", plugins="plugins:\n  o: [reward-owners]")
+    done = tree.check()
+    assert (done.returncode, done.stdout) == (
+        1,
+        'plugins.yaml:2: [load] error: plugins.o: there is no plugin "reward-owners"\n',
+    )
+    assert "[missing-trigger]" not in tree.check("--plugin-config=", "--warnings=missing-trigger").stdout
+
+
+def test_github_is_not_asked_yet(tmp_path: Path) -> None:
+    """And the two warnings that would ask it say so, where they are on."""
+    owners, app = "verify-owners-presence", "validate-github-app-installation"
+    for arguments, expected in (
+        (("--expensive-checks",), [owners, app]),
+        (("--warnings=validate-urls", "--include-default-warnings", "--expensive-checks"), [owners, app]),
+        (("--github-app-id=1", "--github-app-private-key-path=k"), [app]),
+        ((), []),
+    ):
+        done = Tree(tmp_path).check(*arguments)
+        notices = [line for line in done.stdout.splitlines() if "not checked" in line]
+        assert [line.partition("]")[0] for line in notices] == [f"[{name}" for name in expected]
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no production configuration beside the checkout")
+def test_production_passes_what_its_owners_ask_of_it() -> None:
+    """The warnings that kubernetes/test-infra checks itself with, strictly, and those about plugins."""
+    names = (
+        *("mismatched-tide-lenient", "tide-strict-branch", "needs-ok-to-test", "validate-owners", "missing-trigger"),
+        *("validate-urls", "unknown-fields", "duplicate-job-refs", "validate-label", "validate-config-updater-acls"),
+    )
+    files = {"config-path": "prow/config.yaml", "job-config-path": "jobs", "plugin-config": "prow/plugins.yaml"}
+    command = [PROGRAM, "checkconfig", "--strict", *(f"--{flag}={REAL / name}" for flag, name in files.items())]
+    command += [f"--warnings={name}" for name in names]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("checkconfig passes without any error!\n")
 
 
 def test_a_clean_configuration_passes(tmp_path: Path) -> None:
@@ -157,7 +284,7 @@ def test_coercions_and_raw_parts_are_noted(tmp_path: Path) -> None:
 
 
 def test_required_annotations_and_gerrit(tmp_path: Path) -> None:
-    job = f"presubmits: {{o/r: [{{name: a, annotations: {{owner: x}}, {POD}}}]}}"
+    job = f"presubmits: {{o/r: [{{name: a, annotations: {{owner: ''}}, {POD}}}]}}"
     tree = Tree(tmp_path, "gerrit: {allowed_presubmit_trigger_re: '^/run'}", job)
     done = tree.check("--required-job-annotations=owner", "--required-job-annotations=team")
     assert "lacks the annotation team" in done.stdout
@@ -177,6 +304,29 @@ def test_the_place_of_a_supplemental_file_says_what_it_may_speak_of(tmp_path: Pa
     assert [line.partition(": ")[0] for line in done.stdout.splitlines()[:-1]] == [
         "more/o/r/a_prowconfig.yaml",
         "more/o/r/x/a_prowconfig.yaml",
+    ]
+
+
+def test_the_place_of_a_supplemental_plugin_file_counts_too(tmp_path: Path) -> None:
+    """An org's file speaks of the org, not of its repos, which have folders of their own."""
+    tree = Tree(tmp_path, plugins="plugins: {x: [trigger]}")
+    files = {
+        ".": "plugins: {any: [trigger]}",
+        "o": "plugins: {o: [trigger]}\nlgtm: [{repos: [o]}]",
+        "p": "approve: [{repos: [p/r]}]",
+        "o/r": "label: {restricted_labels: {o/r: []}}\nbugzilla: {orgs: {o: {repos: {r: {}}}}}",
+        "o/z": "bugzilla: {default: {}}",
+        "o/r/x": "plugins: {}",
+    }
+    for place, text in files.items():
+        (tmp_path / "more" / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "more" / place / "a_pluginconfig.yaml").write_text(text)
+    name = "validate-supplemental-prow-config-hierarchy"
+    done = tree.check("--supplemental-plugin-config-dir=more", f"--warnings={name}")
+    assert [line.replace(f"[{name}] ", "") for line in done.stdout.splitlines()[:-1]] == [
+        "more/o/r/x/a_pluginconfig.yaml: is too deep: at most org/repo/ below the supplemental directory",
+        "more/o/z/a_pluginconfig.yaml: speaks of everything, but may speak of o/z only, by its place",
+        "more/p/a_pluginconfig.yaml: speaks of p/r, but may speak of p only, by its place",
     ]
 
 

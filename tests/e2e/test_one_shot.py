@@ -146,3 +146,21 @@ def test_what_is_missing_is_one_line(arguments: list[str], words: str) -> None:
 def test_an_unknown_job_is_told_with_those_that_come_near(tree: Path) -> None:
     done = run("mkpj", *flags(tree), "--job=ni")
     assert (done.returncode, "there are nightly, unit" in done.stderr) == (2, True)
+
+
+def test_a_mistake_is_told_once(tree: Path) -> None:
+    """One line: who says it, and what is wrong."""
+    done = run("mkpj", *flags(tree), "--job=none")
+    assert done.stderr == "prow-async mkpj: no job named 'none' in the configuration\n"
+    assert done.returncode == 2
+
+
+def test_bad_files_can_be_left_out_of_a_preview(tree: Path) -> None:
+    """The jobs of the others are shown, and what was left out is said."""
+    (tree / "jobs" / "bad.yaml").write_text("periodics: [{name: bad}]\n")
+    refused = run("preview", *flags(tree))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    done = run("preview", *flags(tree), "--quarantine-bad-config", "-o=text")
+    assert done.returncode == 0
+    assert done.stdout.count("\n") == 3
+    assert f"prow-async preview: left out: {tree / 'jobs' / 'bad.yaml'}:1: " in done.stderr

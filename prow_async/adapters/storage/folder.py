@@ -19,6 +19,8 @@ from prow_async.ports.blobs import PLAIN, Attributes, Blob, Folder, Reader
 CHUNK_BYTES = 1 << 20
 _UNFINISHED = ".prow-async-unfinished-"
 _TRIES = 5
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR}
 _LATER = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE}
 
@@ -31,18 +33,24 @@ class FolderBlobs:
         self.url = f"file://{folder}"
 
     def put(self, path: str, source: bytes | Reader, attributes: Attributes = PLAIN) -> None:
-        place = self._place(path)
-        parent = os.path.dirname(place)
-        beside = os.path.join(parent, f"{_UNFINISHED}{os.getpid()}-{os.urandom(8).hex()}")
+        above, name = self._split(path)
+        beside = f"{_UNFINISHED}{os.getpid()}-{os.urandom(8).hex()}"
         try:
             with _told(self.url, path, Refused):
-                with _created(beside) as target:
-                    _write(target, source)
-                os.replace(beside, place)
+                parent, target = self._create(above, beside)
+                try:
+                    with target:
+                        _write(target, source)
+                    os.replace(beside, name, src_dir_fd=parent, dst_dir_fd=parent)
+                except BaseException:
+                    with contextlib.suppress(OSError):  # what went wrong is already on its way
+                        os.unlink(beside, dir_fd=parent)
+                    raise
+                finally:
+                    os.close(parent)
         except BaseException:
-            with contextlib.suppress(OSError):  # what went wrong is already on its way
-                os.unlink(beside)
-            self._prune(parent)
+            with contextlib.suppress(Refused):
+                self._prune(self._inside(above))
             raise
 
     def get(self, path: str, start: int = 0, end: int | None = None) -> bytes:
@@ -91,19 +99,55 @@ class FolderBlobs:
                 os.unlink(place)
                 self._prune(os.path.dirname(place))
 
-    def _place(self, path: str) -> str:
-        """Return where an object's file is. Raises Refused for a path that is none, or that leads out of the folder."""
-        parent, _, name = names.check(path).rpartition("/")
+    def _split(self, path: str) -> tuple[str, str]:
+        """Return an object's folder and its name there. Raises Refused for a path that is none."""
+        above, _, name = names.check(path).rpartition("/")
         if name.startswith(_UNFINISHED):
             raise Refused(f"{path!r} cannot be the name of an object: unfinished ones are kept so", reason="BadName")
-        return os.path.join(self._inside(parent), name)
+        return above, name
+
+    def _place(self, path: str) -> str:
+        """Return where an object's file is. Raises Refused for a path that is none, or that leads out of the folder."""
+        above, name = self._split(path)
+        return os.path.join(self._inside(above), name)
+
+    def _create(self, above: str, name: str) -> tuple[int, io.FileIO]:
+        """Make a new file in a folder, which is made too; return the folder's descriptor and the file.
+
+        The folder is held open, so that nobody can turn it into a link to elsewhere meanwhile.
+        """
+        for _ in range(_TRIES):
+            parent = -1
+            try:
+                parent = self._open_folder(above)
+                return parent, io.FileIO(os.open(name, _NEW, 0o666, dir_fd=parent), "w")
+            except FileNotFoundError:  # somebody took the folder away just now, because it was empty
+                if parent >= 0:
+                    os.close(parent)
+            except BaseException:
+                if parent >= 0:
+                    os.close(parent)
+                raise
+        raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again")
+
+    def _open_folder(self, above: str) -> int:
+        asked = os.path.join(self._root, above) if above else self._root
+        try:
+            found = os.open(asked, _FOLDER)
+        except FileNotFoundError:
+            os.makedirs(self._inside(above), exist_ok=True)
+            found = os.open(asked, _FOLDER)
+        if _real_path(found, asked) == asked:
+            return found
+        os.close(found)
+        raise _leads_out(above, self.url)
 
     def _inside(self, path: str) -> str:
         """Return the real place of a folder, which need not be there."""
         asked = os.path.join(self._root, path) if path else self._root
         real = os.path.realpath(asked)
         if real != asked:
-            raise Refused(f"{path!r} in {self.url} leads over a symbolic link", reason="BadName")
+            raise _leads_out(path, self.url)
         return real
 
     def _open(self, path: str) -> BinaryIO:
@@ -124,16 +168,15 @@ class FolderBlobs:
                 parent = os.path.dirname(parent)
 
 
-def _created(place: str) -> io.FileIO:
-    """Make a new file, and the folders above it, which somebody may be taking away because they were empty."""
-    for attempt in range(_TRIES):
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        try:
-            return io.FileIO(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "w")
-        except FileNotFoundError:
-            if attempt == _TRIES - 1:
-                raise
-    raise AssertionError("the last try returns or raises")
+def _leads_out(path: str, url: str) -> Refused:
+    return Refused(f"{path!r} in {url} leads over a symbolic link", reason="BadName")
+
+
+def _real_path(descriptor: int, path: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:  # no /proc: not Linux
+        return os.path.realpath(path)
 
 
 def _write(target: io.FileIO, source: bytes | Reader) -> None:

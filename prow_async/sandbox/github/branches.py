@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github import payloads
-from prow_async.sandbox.github.conversation import Conversation
 from prow_async.sandbox.github.payloads import NO_COMMIT
-from prow_async.sandbox.github.records import Commit, Repository
+from prow_async.sandbox.github.records import Commit, FileChange, Repository
 from prow_async.sandbox.github.refusal import Refusal
+from prow_async.sandbox.github.triage import Triage
 
 Files = Sequence[str | ChangedFile]
 """Changed files; a bare name is a file modified."""
 
 
-class Branches(Conversation):
+class Branches(Triage):
     """Pushes, each told to the hooks."""
 
     def push_branch(self, org: str, repo: str, branch: str, files: Files = (), *, by: str, now_s: float) -> str:
@@ -22,7 +22,7 @@ class Branches(Conversation):
         return self.push_commit(self.repo(org, repo), branch, (message, changed(files)), by=by, now_s=now_s)
 
     def push_commit(
-        self, repo: Repository, branch: str, what: tuple[str, tuple[ChangedFile, ...]], *, by: str, now_s: float
+        self, repo: Repository, branch: str, what: tuple[str, tuple[FileChange, ...]], *, by: str, now_s: float
     ) -> str:
         """Push one commit, `what` being its message and files; see push_branch."""
         message, files = what
@@ -38,16 +38,20 @@ class Branches(Conversation):
         Raises Refusal: 404, 422 for an unknown commit, a ref that is not there to delete, or the default branch.
         """
         found = self.repo(org, repo)
-        if not sha and ref not in found.refs:
-            raise Refusal(422, "Reference does not exist")
-        if not sha and ref == f"heads/{found.default_branch}":
-            raise Refusal(422, "Cannot delete the default branch")
+        self.check_ref(found, ref, sha)
         if sha and sha not in found.commits:
             raise Refusal(422, "Object does not exist")
         self.move(found, ref, sha, self.add_user(by).login, now_s)
 
+    def check_ref(self, repo: Repository, ref: str, sha: str) -> None:
+        """Refuse (422) to delete a ref that is not there, or the default branch."""
+        if not sha and ref not in repo.refs:
+            raise Refusal(422, "Reference does not exist")
+        if not sha and ref == f"heads/{repo.default_branch}":
+            raise Refusal(422, "Cannot delete the default branch")
+
     def commit(
-        self, repo: Repository, message: str, author: str, onto: tuple[str, tuple[ChangedFile, ...]], now_s: float
+        self, repo: Repository, message: str, author: str, onto: tuple[str, tuple[FileChange, ...]], now_s: float
     ) -> str:
         """Make a commit from its parent and changed files, which no ref points at yet."""
         parent, files = onto
@@ -61,11 +65,12 @@ class Branches(Conversation):
         if sha:
             repo.refs[ref] = sha
         else:
-            del repo.refs[ref]
+            repo.refs.pop(ref, None)
         change = (before, sha or NO_COMMIT)
         self.tell(repo, "push", lambda: payloads.push(self, repo, f"refs/{ref}", change, by), now_s)
 
 
-def changed(files: Files) -> tuple[ChangedFile, ...]:
-    """Fill in bare names."""
-    return tuple(ChangedFile(f, "modified") if isinstance(f, str) else f for f in files)
+def changed(files: Files) -> tuple[FileChange, ...]:
+    """Fill in bare names, and a line added to each."""
+    named = (ChangedFile(f, "modified") if isinstance(f, str) else f for f in files)
+    return tuple(FileChange(f.filename, f.status, f.previous_filename, NO_COMMIT, 1) for f in named)

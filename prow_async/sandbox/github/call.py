@@ -7,8 +7,9 @@ from urllib.parse import unquote, urlencode
 
 import msgspec
 
-from prow_async.sandbox.github.records import Repository
+from prow_async.sandbox.github.records import App, Repository
 from prow_async.sandbox.github.refusal import invalid
+from prow_async.sandbox.github.steps import Steps
 from prow_async.sandbox.github.world import World
 
 T = TypeVar("T")
@@ -32,11 +33,15 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """What a handler answers: a status, JSON content (None for no body) and headers beside the usual ones."""
+    """What a handler answers: a status, JSON content (None for no body) and headers beside the usual ones.
+
+    `raw` is a body that is not JSON; `headers` then names its type.
+    """
 
     status: int
     content: Any = None
     headers: dict[str, str] = {}
+    raw: bytes | None = None
 
 
 class Call:
@@ -50,6 +55,10 @@ class Call:
         self.now_s = now_s
         self.params = params
         self.path, self.query = request
+        self.app: App | None = None
+        """The App that asks as itself."""
+        self.accept = ""
+        """The Accept header."""
         self.content: Any = None
         """The decoded JSON body; None when there was none."""
 
@@ -100,8 +109,7 @@ class Call:
 
     def slice(self, records: Sequence[T]) -> tuple[Sequence[T], dict[str, str]]:
         """Cut the page that `per_page` (30, at most 100) and `page` ask for; return it with its Link header."""
-        size = min(_positive(self.query.get("per_page", ""), 30), 100)
-        page = _positive(self.query.get("page", ""), 1)
+        size, page = self.wanted_page()
         last = max(1, -(-len(records) // size))
         relations = []
         if page > 1:
@@ -113,11 +121,21 @@ class Call:
         link = ", ".join(f'<{self._url_of_page(number)}>; rel="{name}"' for name, number in relations)
         return records[(page - 1) * size : page * size], {"link": link} if link else {}
 
+    def wanted_page(self) -> tuple[int, int]:
+        """Return how many entries a page has, and which is asked for."""
+        size = min(_positive(self.query.get("per_page", ""), 30), 100)
+        return size, _positive(self.query.get("page", ""), 1)
+
+    def link_to_next(self, page: int) -> dict[str, str]:
+        """Return the Link header of a page that is not the last, where nobody counted them."""
+        return {"link": f'<{self._url_of_page(page + 1)}>; rel="next"'}
+
     def _url_of_page(self, page: int) -> str:
         return f"{self.world.address}{self.path}?{urlencode({**self.query, 'page': str(page)})}"
 
 
-Handler = Callable[[Call], Content]
+Handler = Callable[[Call], Content | Steps[Content]]
+"""Answers a call, at once or (see `steps`) after blocking work."""
 
 
 class Route:

@@ -2,7 +2,7 @@
 
 from prow_async.sandbox.github import payloads
 from prow_async.sandbox.github.hooks import Hooks
-from prow_async.sandbox.github.records import CommentRecord, IssueRecord, Repository
+from prow_async.sandbox.github.records import CommentRecord, HappenedRecord, IssueRecord, LabelRecord, Repository
 from prow_async.sandbox.github.refusal import Refusal, invalid, missing
 from prow_async.sandbox.github.shapes import Json, label
 
@@ -39,8 +39,10 @@ class Conversation(Hooks):
         return record
 
     def comment(self, org: str, repo: str, number: int, author: str, body: str, *, now_s: float) -> CommentRecord:
-        """Write a comment. Raises Refusal: 404, or 422 for an empty or overlong body."""
+        """Write a comment. Raises Refusal: 404, 403 in a locked conversation, 422 for an empty or overlong body."""
         found, record = self.repo(org, repo), self.issue(org, repo, number)
+        if record.locked is not None and not self.may_push(found, author):
+            raise Refusal(403, "Unable to create comment because issue is locked.")
         _check_body(body)
         said = CommentRecord(self.next_id(), number, self.add_user(author).login, body, now_s, now_s)
         record.comments.append(said)
@@ -78,7 +80,7 @@ class Conversation(Hooks):
         found, record = self.repo(org, repo), self.issue(org, repo, number)
         if not name or len(name) > 50:
             raise invalid("Label", "name", "invalid", "name is too long (maximum is 50 characters)" if name else "")
-        spelled = found.labels.setdefault(name.lower(), name)
+        spelled = found.labels.setdefault(name.lower(), LabelRecord(name)).name
         if spelled in record.labels:
             return
         record.labels.append(spelled)
@@ -87,7 +89,8 @@ class Conversation(Hooks):
     def remove_label(self, org: str, repo: str, number: int, name: str, *, by: str, now_s: float) -> None:
         """Take a label off. Raises Refusal (404 `Label does not exist`) when it is not on."""
         found, record = self.repo(org, repo), self.issue(org, repo, number)
-        spelled = found.labels.get(name.lower(), name)
+        known = found.labels.get(name.lower())
+        spelled = known.name if known else name
         if spelled not in record.labels:
             raise Refusal(404, "Label does not exist")
         record.labels.remove(spelled)
@@ -98,6 +101,7 @@ class Conversation(Hooks):
         record = self.issue(org, repo, number)
         if record.closed_s is None:
             record.closed_s = now_s
+            record.happened.append(HappenedRecord(self.next_id(), "closed", by, now_s))
             self.changed(self.repo(org, repo), record, "closed", by, now_s)
 
     def reopen(self, org: str, repo: str, number: int, *, by: str, now_s: float) -> None:
@@ -107,6 +111,7 @@ class Conversation(Hooks):
             raise invalid("PullRequest", "state", "custom", "state cannot be changed. The pull request was merged.")
         if record.closed_s is not None:
             record.closed_s = None
+            record.happened.append(HappenedRecord(self.next_id(), "reopened", by, now_s))
             self.changed(self.repo(org, repo), record, "reopened", by, now_s)
 
     def changed(
@@ -123,6 +128,7 @@ class Conversation(Hooks):
 
     def _labelled(self, repo: Repository, record: IssueRecord, what: tuple[str, str, str], now_s: float) -> None:
         action, name, by = what
+        record.happened.append(HappenedRecord(self.next_id(), action, self.add_user(by).login, now_s, name))
         self.changed(repo, record, action, by, now_s, {"label": label(self, repo, name)})
 
     def _comment_for(self, repo: Repository, comment_id: int, by: str) -> tuple[IssueRecord, CommentRecord]:

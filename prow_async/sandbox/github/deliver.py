@@ -42,6 +42,7 @@ async def _drain(world: World, clock: Clock, send: Send, of: tuple[int, set[int]
     hook_id, busy = of
     while (delivery := world.outbox.take(hook_id)) is not None:
         await deliver(delivery, clock, send)
+        world.changes += 1
     busy.discard(hook_id)
 
 

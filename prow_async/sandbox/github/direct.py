@@ -9,7 +9,7 @@ import anyio.lowlevel
 from prow_async.api.errors import Retry
 from prow_async.ports.clock import Clock
 from prow_async.sandbox.faults import Fault, Faults
-from prow_async.sandbox.github import rest
+from prow_async.sandbox.github import rest, steps
 from prow_async.sandbox.github.call import Answer, Request
 from prow_async.sandbox.github.refusal import Refusal
 from prow_async.sandbox.github.world import World
@@ -68,7 +68,7 @@ class DirectTransport:
         sent = {name.lower(): value for name, value in headers.items()}
         if self._token:
             sent["authorization"] = f"Bearer {self._token}"
-        answer = rest.handle(self._world, Request(method, path, sent, body), self._clock.now())
+        answer = await steps.run(rest.answering(self._world, Request(method, path, sent, body), self._clock.now()))
         if self._faults is not None:
             instead = await _play(self._faults.after(method, path, answer.status), path)
             if instead is not None:

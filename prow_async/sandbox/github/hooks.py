@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from prow_async.sandbox.github import payloads
 from prow_async.sandbox.github.records import Hook, Repository
 from prow_async.sandbox.github.refusal import missing
-from prow_async.sandbox.github.registry import Registry
 from prow_async.sandbox.github.shapes import Json
+from prow_async.sandbox.github.teams import Teams
 
 
-class Hooks(Registry):
+class Hooks(Teams):
     """A registry whose changes are told to the hooks that asked for them."""
 
     def add_hook(
@@ -28,7 +28,18 @@ class Hooks(Registry):
             account = owner.account
             hook = Hook(self.next_id(), account.login, "", account.id, url, secret, tuple(events))
             owner.hooks.append(hook)
-        self.outbox.add(hook, "ping", "", payloads.encode(payloads.ping(self, hook)), now_s)
+        self.ping(hook, now_s)
+        return hook
+
+    def own_hook(self, org: str, url: str, secret: bytes, *, now_s: float) -> Hook:
+        """Register the webhook of the Prow beside this GitHub, in place of the one an earlier run has left."""
+        for hook in self.org(org).hooks:
+            if hook.own:
+                hook.url, hook.secret = url, secret
+                self.ping(hook, now_s)
+                return hook
+        hook = self.add_hook(org, "", url, secret, now_s=now_s)
+        hook.own = True
         return hook
 
     def hook(self, org: str, repo: str, hook_id: int) -> Hook:
@@ -48,8 +59,13 @@ class Hooks(Registry):
         """Send a delivery of the log once more, under its old GUID. Raises Refusal (404)."""
         self.outbox.redeliver(guid, now_s)
 
+    def ping(self, hook: Hook, now_s: float) -> None:
+        """Send a hook a `ping`."""
+        self.outbox.add(hook, "ping", "", payloads.encode(payloads.ping(self, hook)), now_s)
+
     def tell(self, repo: Repository, event: str, render: Callable[[], Json], now_s: float) -> None:
         """Queue an event for every hook that listens; it is rendered once, as things stand now."""
+        self.changes += 1
         hooks = [*repo.hooks, *self.org(repo.org).hooks]
         listening = [h for h in hooks if h.active and (event in h.events or "*" in h.events)]
         if not listening:

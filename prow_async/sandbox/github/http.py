@@ -1,4 +1,6 @@
-"""The door over HTTP, on loopback alone: REST for programs, a page per pull request for people, webhooks going out."""
+"""The door over HTTP, on loopback alone: REST for programs, git for clones and pushes, pages for people, webhooks
+going out.
+"""
 
 import io
 import ipaddress
@@ -10,10 +12,11 @@ from aiohttp import web
 
 from prow_async.api.errors import CannotStart, Retry
 from prow_async.ports.clock import Clock
-from prow_async.sandbox.github import rest
+from prow_async.sandbox.github import bodies, rest, steps
 from prow_async.sandbox.github.call import Answer, Request
 from prow_async.sandbox.github.deliver import Send
 from prow_async.sandbox.github.refusal import Refusal
+from prow_async.sandbox.github.smart_http import GitDoor
 from prow_async.sandbox.github.world import World
 
 BODY_LIMIT_BYTES = 8 * 1024 * 1024
@@ -30,10 +33,15 @@ async def serve(world: World, clock: Clock, host: str = "127.0.0.1", port: int =
     _require_loopback(host)
     names: set[str] = set()
 
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return _response(await _handle(world, clock, names, request))
+    git = GitDoor(world, clock)
 
-    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        refused = _stranger(names, request)
+        if refused is not None:
+            return _response(refused)
+        return await git.find(request) or _response(await _handle(world, clock, request))
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None, auto_decompress=False))
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
@@ -67,32 +75,27 @@ async def posting(timeout_s: float = 10.0) -> AsyncIterator[Send]:
         yield send
 
 
-async def _handle(world: World, clock: Clock, names: set[str], request: web.BaseRequest) -> Answer:
+def _stranger(names: set[str], request: web.BaseRequest) -> Answer | None:
+    """Refuse a request that a web page of elsewhere has led here."""
     origin = request.headers.get("Origin")
     if request.headers.get("Host", "") not in names:
-        return _refuse(403, "This server answers to its own loopback address only.")
+        return _refuse(Refusal(403, "This server answers to its own loopback address only."))
     if origin is not None and origin.removeprefix("http://") not in names:
-        return _refuse(403, "Requests from other web sites are refused.")
-    body = await _read(request)
-    if body is None:
-        return _refuse(413, "The body is too large.")
+        return _refuse(Refusal(403, "Requests from other web sites are refused."))
+    return None
+
+
+async def _handle(world: World, clock: Clock, request: web.BaseRequest) -> Answer:
+    try:
+        body = await bodies.read(request, BODY_LIMIT_BYTES)
+    except Refusal as refusal:
+        return _refuse(refusal)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return rest.handle(world, Request(request.method, request.raw_path, headers, body), clock.now())
+    return await steps.run(rest.answering(world, Request(request.method, request.raw_path, headers, body), clock.now()))
 
 
-async def _read(request: web.BaseRequest) -> bytes | None:
-    """Read the body; None when it is over the limit. It is read to its end all the same, so that the sender hears."""
-    pieces = bytearray()
-    size_bytes = 0
-    async for piece in request.content.iter_any():
-        size_bytes += len(piece)
-        if size_bytes <= BODY_LIMIT_BYTES:
-            pieces += piece
-    return bytes(pieces) if size_bytes <= BODY_LIMIT_BYTES else None
-
-
-def _refuse(status: int, message: str) -> Answer:
-    return Answer(status, {"content-type": "application/json; charset=utf-8"}, Refusal(status, message).body())
+def _refuse(refusal: Refusal) -> Answer:
+    return Answer(refusal.status, {"content-type": "application/json; charset=utf-8"}, refusal.body())
 
 
 def _response(answer: Answer) -> web.Response:

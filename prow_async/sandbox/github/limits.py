@@ -14,6 +14,7 @@ class Bucket(msgspec.Struct):
     limit: int
     used: int
     reset_s: float
+    resource: str = "core"
 
     @property
     def remaining(self) -> int:
@@ -29,7 +30,7 @@ class Bucket(msgspec.Struct):
             "x-ratelimit-remaining": str(self.remaining),
             "x-ratelimit-used": str(self.used),
             "x-ratelimit-reset": str(int(self.reset_s)),
-            "x-ratelimit-resource": "core",
+            "x-ratelimit-resource": self.resource,
         }
 
     def shape(self) -> dict[str, int | str]:
@@ -39,21 +40,22 @@ class Bucket(msgspec.Struct):
             "used": self.used,
             "remaining": self.remaining,
             "reset": int(self.reset_s),
-            "resource": "core",
+            "resource": self.resource,
         }
 
 
 class Limits:
     """All accounts' buckets. `limit` may be changed at any time; it holds from the next request on."""
 
-    def __init__(self, limit: int = 5000) -> None:
+    def __init__(self, limit: int = 5000, resource: str = "core") -> None:
         self.limit = limit
+        self._resource = resource
         self._buckets: dict[str, Bucket] = {}
 
     def bucket(self, login: str, now_s: float) -> Bucket:
         """Return the account's current hour, beginning a new one where the last has ended."""
         bucket = self._buckets.get(login)
         if bucket is None or now_s >= bucket.reset_s:
-            bucket = self._buckets[login] = Bucket(self.limit, 0, float(int(now_s)) + WINDOW_S)
+            bucket = self._buckets[login] = Bucket(self.limit, 0, float(int(now_s)) + WINDOW_S, self._resource)
         bucket.limit = self.limit
         return bucket

@@ -6,7 +6,7 @@ Source: docs.github.com, webhook headers and `handling failed deliveries`.
 
 import hmac
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -109,6 +109,19 @@ class Outbox:
     def waiting(self) -> list[Delivery]:
         """Deliveries not yet taken, oldest first."""
         return sorted((d for queue in self._waiting.values() for d in queue), key=lambda d: d.id)
+
+    def next_number(self) -> int:
+        """Return the id the next delivery will have."""
+        return self._next_id
+
+    def restore(self, next_number: int, tried: Iterable[Delivery], waiting: Iterable[Delivery]) -> None:
+        """Take over the deliveries of an earlier outbox; those that wait are sent. One in flight then has failed."""
+        self._next_id = next_number
+        for delivery in tried:
+            delivery.outcome = delivery.outcome or Outcome(0, delivery.queued_s, "the sender was stopped")
+            self._log.append(delivery)
+        for delivery in waiting:
+            self._queue(delivery)
 
     def _queue(self, delivery: Delivery) -> Delivery:
         self._waiting.setdefault(delivery.hook.id, deque()).append(delivery)

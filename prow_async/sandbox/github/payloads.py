@@ -8,7 +8,17 @@ from collections.abc import Sequence
 import msgspec
 
 from prow_async.sandbox.github import shapes
-from prow_async.sandbox.github.records import CommentRecord, Commit, Hook, IssueRecord, Repository, StatusRecord
+from prow_async.sandbox.github.records import (
+    CommentRecord,
+    Commit,
+    Hook,
+    IssueRecord,
+    Repository,
+    ReviewComment,
+    ReviewRecord,
+    Signature,
+    StatusRecord,
+)
 from prow_async.sandbox.github.registry import Registry
 from prow_async.sandbox.github.shapes import Json
 
@@ -53,6 +63,25 @@ def issue_comment(
     } | _around(world, repo, sender)
 
 
+def review(world: Registry, repo: Repository, record: IssueRecord, said: ReviewRecord, what: tuple[str, str]) -> Json:
+    """Render a review's event; `what` is the action and who acts. States are in lower case here, as on GitHub."""
+    action, sender = what
+    shape = shapes.review(world, repo, record, said)
+    return {
+        "action": action,
+        "review": shape | {"state": said.state.lower()},
+        "pull_request": shapes.pull(world, repo, record),
+    } | _around(world, repo, sender)
+
+
+def review_comment(world: Registry, repo: Repository, record: IssueRecord, said: ReviewComment, sender: str) -> Json:
+    return {
+        "action": "created",
+        "comment": shapes.review_comment(world, repo, record, said),
+        "pull_request": shapes.pull(world, repo, record),
+    } | _around(world, repo, sender)
+
+
 def status(world: Registry, repo: Repository, sha: str, record: StatusRecord) -> Json:
     return {
         "id": record.id,
@@ -76,7 +105,9 @@ def status(world: Registry, repo: Repository, sha: str, record: StatusRecord) ->
 def push(world: Registry, repo: Repository, ref: str, change: tuple[str, str], sender: str) -> Json:
     """Render a push. `change` is the commit before and after; one of them may be NO_COMMIT."""
     before, after = change
-    commits = [_pushed(world, repo, c) for c in _between(repo, before, after)]
+    known = repo.pushes.get(change)
+    commits = [_pushed(world, repo, c) for c in (known.commits if known else _between(repo, before, after))]
+    tip = repo.commits.get(after)
     around = _around(world, repo, sender)
     owner = around["repository"]["owner"]
     around["repository"]["owner"] = owner | {"name": owner["login"], "email": None}
@@ -86,11 +117,11 @@ def push(world: Registry, repo: Repository, ref: str, change: tuple[str, str], s
         "after": after,
         "created": before == NO_COMMIT,
         "deleted": after == NO_COMMIT,
-        "forced": False,
+        "forced": known is not None and known.forced,
         "base_ref": None,
         "compare": f"{world.address}/{repo.full_name}/compare/{before[:12]}...{after[:12]}",
         "commits": commits,
-        "head_commit": commits[-1] if commits else None,
+        "head_commit": _pushed(world, repo, tip) if tip else None,
         "pusher": {"name": world.account(sender).login, "email": f"{sender}@localhost"},
     } | around
 
@@ -106,25 +137,30 @@ def _between(repo: Repository, before: str, after: str) -> Sequence[Commit]:
 
 
 def _pushed(world: Registry, repo: Repository, record: Commit) -> Json:
-    person = {"name": record.author, "email": f"{record.author}@localhost", "username": record.author}
     return {
         "id": record.sha,
-        "tree_id": record.sha,
+        "tree_id": record.tree or record.sha,
         "distinct": True,
         "message": record.message,
         "timestamp": shapes.instant(record.created_s),
         "url": f"{world.address}/{repo.full_name}/commit/{record.sha}",
-        "author": person,
-        "committer": person,
+        "author": _signature(record, record.written),
+        "committer": _signature(record, record.committed),
         "added": [f.filename for f in record.files if f.status == "added"],
         "removed": [f.filename for f in record.files if f.status == "removed"],
         "modified": [f.filename for f in record.files if f.status not in ("added", "removed")],
     }
 
 
+def _signature(record: Commit, signed: Signature | None) -> Json:
+    if signed is None:
+        return {"name": record.author, "email": f"{record.author}@localhost", "username": record.author}
+    return {"name": signed.name, "email": signed.email} | ({"username": record.author} if record.author else {})
+
+
 def _around(world: Registry, repo: Repository, sender: str) -> Json:
     """Return what every event of a repository carries."""
     around: Json = {"repository": shapes.repository(world, repo)}
-    if repo.org.lower() in world.organizations:
+    if world.account(repo.org).kind == "Organization":
         around["organization"] = shapes.organization(world, repo.org)
     return around | {"sender": shapes.user(world, sender)}

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github.branches import Branches, Files, changed
-from prow_async.sandbox.github.records import IssueRecord, PullPart, Repository
+from prow_async.sandbox.github.records import FileChange, IssueRecord, PullPart, Repository
 from prow_async.sandbox.github.refusal import Refusal, invalid, missing
 from prow_async.sandbox.github.shapes import Json
 
@@ -55,20 +54,36 @@ class Pulls(Branches):
         Raises Refusal: 404, or 422 when a branch is not there, brings nothing new or has a pull request already.
         """
         found = self.repo(org, repo)
-        sha = found.refs.get(f"heads/{form.branch}")
-        base_ref = form.base or found.default_branch
+        sha, _ = self.check_pull_of_branch(found, form)
+        record = self.new_pull_of_branch(found, author, form, now_s)
+        self.begin_pull_of_branch(found, record, sha, now_s)
+        return record
+
+    def check_pull_of_branch(self, repo: Repository, form: PullForm) -> tuple[str, str]:
+        """Return the head commit and the base branch of a new pull request. Raises Refusal (422)."""
+        sha = repo.refs.get(f"heads/{form.branch}")
+        base_ref = form.base or repo.default_branch
         if sha is None:
             raise invalid("PullRequest", "head", "invalid")
-        if sha == found.refs.get(f"heads/{base_ref}"):
+        if f"heads/{base_ref}" not in repo.refs:
+            raise invalid("PullRequest", "base", "invalid")
+        if sha == repo.refs[f"heads/{base_ref}"]:
             raise invalid("PullRequest", "head", "custom", f"No commits between {base_ref} and {form.branch}")
-        if any(pull_part(r).head_ref == form.branch for r in self._open_pulls_within(found)):
-            already = f"A pull request already exists for {found.org}:{form.branch}."
+        if any(pull_part(r).head_ref == form.branch for r in self._open_pulls_within(repo)):
+            already = f"A pull request already exists for {repo.org}:{form.branch}."
             raise invalid("PullRequest", "head", "custom", already)
-        record = self._new_pull(found, author, form, now_s)
+        return sha, base_ref
+
+    def new_pull_of_branch(self, repo: Repository, author: str, form: PullForm, now_s: float) -> IssueRecord:
+        """Take the next number for a checked form, telling nobody yet."""
+        record = self._new_pull(repo, author, form, now_s)
         pull_part(record).within = True
-        self._follow_branch(found, record, sha)
-        self.changed(found, record, "opened", author, now_s)
         return record
+
+    def begin_pull_of_branch(self, repo: Repository, record: IssueRecord, sha: str, now_s: float) -> None:
+        """Give a new pull request its head, and tell of it."""
+        self._follow_branch(repo, record, sha)
+        self.changed(repo, record, "opened", record.author, now_s)
 
     def push_to_pull(self, org: str, repo: str, number: int, files: Files = (), *, by: str = "", now_s: float) -> str:
         """Push a new commit to a pull request's branch; return it. Files join those changed before.
@@ -101,6 +116,7 @@ class Pulls(Branches):
                 raise invalid("PullRequest", "base", "invalid")
             changes["base"] = {"ref": {"from": record.pull.base_ref}, "sha": {"from": record.pull.base_sha}}
             record.pull.base_ref, record.pull.base_sha = ref, found.refs[f"heads/{ref}"]
+            self.take_compared(found, record, record.pull.head_sha)
         if changes:
             self.changed(found, record, "edited", by, now_s, {"changes": changes})
 
@@ -124,11 +140,7 @@ class Pulls(Branches):
         """
         found, record = self.repo(org, repo), self.pull_record(org, repo, number)
         part = pull_part(record)
-        before = found.refs.get(f"heads/{part.base_ref}")
-        if record.closed_s is not None or part.draft or part.mergeable is False or before is None:
-            raise Refusal(405, "Pull Request is not mergeable")
-        if sha and sha != part.head_sha:
-            raise Refusal(409, "Head branch was modified. Review and try the merge again.")
+        before = self.check_merge(found, record, sha)
         part.merged, record.closed_s = True, now_s
         message = f"Merge pull request #{number} from {record.author}/{part.head_ref}\n\n{record.title}"
         login = self.add_user(by).login
@@ -136,6 +148,38 @@ class Pulls(Branches):
         self.move(found, f"heads/{part.base_ref}", part.merge_sha, login, now_s)
         self.changed(found, record, "closed", by, now_s)
         return part.merge_sha
+
+    def check_merge(self, repo: Repository, record: IssueRecord, sha: str) -> str:
+        """Return the tip that a pull request would be merged onto. Raises Refusal as `merge` does."""
+        part = pull_part(record)
+        before = repo.refs.get(f"heads/{part.base_ref}")
+        if record.closed_s is not None or part.draft or part.mergeable is False or before is None:
+            raise Refusal(405, "Pull Request is not mergeable")
+        if sha and sha != part.head_sha:
+            raise Refusal(409, "Head branch was modified. Review and try the merge again.")
+        return before
+
+    def mark_merged(self, repo: Repository, record: IssueRecord, sha: str, *, by: str, now_s: float) -> None:
+        """Note that the base branch has all commits of a pull request: a push has merged it."""
+        part = pull_part(record)
+        part.merged, record.closed_s, part.merge_sha = True, now_s, sha
+        self.changed(repo, record, "closed", by, now_s)
+
+    def take_compared(self, repo: Repository, record: IssueRecord, sha: str) -> bool:
+        """Apply what git knows of a pull request's head; False when nothing was looked up for that head."""
+        compared = repo.compared.pop(record.number, None)
+        if compared is None or compared.head_sha != sha:
+            return False
+        part = pull_part(record)
+        part.base_sha, part.commits, part.merge_sha = compared.base_sha, compared.commits, compared.merge_sha
+        part.mergeable = bool(compared.merge_sha)
+        part.files.clear()
+        self._set_head(repo, record, sha, compared.files)
+        if compared.merge_sha:
+            repo.refs[f"pull/{record.number}/merge"] = compared.merge_sha
+        else:
+            repo.refs.pop(f"pull/{record.number}/merge", None)
+        return True
 
     def move(self, repo: Repository, ref: str, sha: str, by: str, now_s: float) -> None:
         """Move a ref; the open pull requests of that branch follow, and are closed with it."""
@@ -175,7 +219,9 @@ class Pulls(Branches):
         return sha
 
     def _follow_branch(self, repo: Repository, record: IssueRecord, sha: str) -> None:
-        files: dict[str, ChangedFile] = {}
+        if self.take_compared(repo, record, sha):
+            return
+        files: dict[str, FileChange] = {}
         at = sha
         while at in repo.commits and at != pull_part(record).base_sha:
             files = {f.filename: f for f in repo.commits[at].files} | files
@@ -183,7 +229,7 @@ class Pulls(Branches):
         pull_part(record).files.clear()
         self._set_head(repo, record, sha, tuple(files.values()))
 
-    def _set_head(self, repo: Repository, record: IssueRecord, sha: str, files: tuple[ChangedFile, ...]) -> None:
+    def _set_head(self, repo: Repository, record: IssueRecord, sha: str, files: tuple[FileChange, ...]) -> None:
         part = pull_part(record)
         part.head_sha = sha
         part.files.update({f.filename: f for f in files})

@@ -1,5 +1,7 @@
 """What the small GitHub remembers. Data only; times are seconds since the Unix epoch."""
 
+from typing import Any
+
 import msgspec
 
 from prow_async.api.github import ChangedFile, StatusState
@@ -23,6 +25,16 @@ class Account(msgspec.Struct):
     """May write to every repository: the account an installation of Prow acts as."""
 
 
+class App(msgspec.Struct):
+    """A GitHub App. `public_key` is PEM; `installations` maps lower-case organizations to their installation's id."""
+
+    id: int
+    slug: str
+    public_key: bytes
+    account: Account
+    installations: dict[str, int] = {}
+
+
 class Hook(msgspec.Struct):
     """A registered webhook of a repository (`repo` set) or of a whole organization."""
 
@@ -35,6 +47,24 @@ class Hook(msgspec.Struct):
     events: tuple[str, ...]
     """Event names; `*` stands for all."""
     active: bool = True
+    own: bool = False
+    """It is the one of the Prow in the same process, whose address is another at each start."""
+
+
+class Team(msgspec.Struct):
+    """A team of an organization. Its slug is made of the name it was given first."""
+
+    id: int
+    name: str
+    slug: str
+    description: str = ""
+    privacy: str = "closed"
+    parent: str = ""
+    """Slug of the team above; empty for none."""
+    members: dict[str, str] = {}
+    """Lower-case login -> role, `member` or `maintainer`."""
+    repos: dict[str, Permission] = {}
+    """Lower-case name of a repository of the organization -> permission."""
 
 
 class Organization(msgspec.Struct):
@@ -44,15 +74,63 @@ class Organization(msgspec.Struct):
     owners: set[str] = msgspec.field(default_factory=set)
     """Lower-case logins."""
     hooks: list[Hook] = []
+    teams: dict[str, Team] = {}
+    """By slug."""
+    profile: dict[str, str] = {}
+    """What PATCH /orgs/ORG has set: description, company, location, ..."""
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Who wrote or committed something, and when, as git keeps it."""
+
+    name: str
+    email: str
+    at_s: float
+
+
+class FileChange(ChangedFile, frozen=True):
+    """A changed file as git sees it; `sha` is the new blob."""
+
+    sha: str = ""
+    additions: int = 0
+    deletions: int = 0
 
 
 class Commit(msgspec.Struct, frozen=True):
+    """A commit. What follows `files` is known of commits that are in git alone."""
+
     sha: str
     message: str
     author: str
     parent: str
     created_s: float
-    files: tuple[ChangedFile, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    tree: str = ""
+    more_parents: tuple[str, ...] = ()
+    written: Signature | None = None
+    committed: Signature | None = None
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return ((self.parent,) if self.parent else ()) + self.more_parents
+
+
+class Push(msgspec.Struct, frozen=True):
+    """What git knows of a push: the commits it brought, oldest first, and whether it threw some away."""
+
+    commits: tuple[Commit, ...]
+    forced: bool = False
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """What git knows of a pull request's head against the tip of its base."""
+
+    base_sha: str
+    head_sha: str
+    files: tuple[FileChange, ...]
+    commits: int
+    merge_sha: str = ""
+    """The commit that merges both; empty when they conflict."""
 
 
 class StatusRecord(msgspec.Struct, frozen=True):
@@ -67,6 +145,13 @@ class StatusRecord(msgspec.Struct, frozen=True):
     description: str | None = None
 
 
+class Reaction(msgspec.Struct, frozen=True):
+    id: int
+    login: str
+    content: str
+    created_s: float
+
+
 class CommentRecord(msgspec.Struct):
     id: int
     number: int
@@ -74,6 +159,73 @@ class CommentRecord(msgspec.Struct):
     body: str
     created_s: float
     updated_s: float
+    reactions: list[Reaction] = []
+
+
+class ReviewRecord(msgspec.Struct):
+    """A review as submitted. `state` is APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED or PENDING."""
+
+    id: int
+    author: str
+    body: str
+    state: str
+    sha: str
+    submitted_s: float
+
+
+class ReviewComment(msgspec.Struct):
+    """A comment on a line of a difference."""
+
+    id: int
+    review: int
+    author: str
+    body: str
+    path: str
+    line: int | None
+    sha: str
+    created_s: float
+    reply_to: int | None = None
+
+
+class HappenedRecord(msgspec.Struct, frozen=True):
+    """One event of an issue's history, as `/issues/N/events` lists them."""
+
+    id: int
+    event: str
+    actor: str
+    at_s: float
+    label: str = ""
+
+
+class LabelRecord(msgspec.Struct):
+    name: str
+    color: str = "ededed"
+    description: str = ""
+
+
+class MilestoneRecord(msgspec.Struct):
+    id: int
+    number: int
+    title: str
+    creator: str
+    created_s: float
+    description: str = ""
+    state: str = "open"
+
+
+class CheckRun(msgspec.Struct):
+    """A check run. `conclusion` is empty until `status` is `completed`."""
+
+    id: int
+    sha: str
+    name: str
+    app: str
+    status: str = "queued"
+    conclusion: str = ""
+    details_url: str = ""
+    title: str = ""
+    started_s: float | None = None
+    completed_s: float | None = None
 
 
 class PullPart(msgspec.Struct):
@@ -83,13 +235,21 @@ class PullPart(msgspec.Struct):
     head_sha: str
     base_ref: str
     base_sha: str
-    files: dict[str, ChangedFile]
+    files: dict[str, FileChange]
     within: bool = False
     """The head is a branch of the repository itself, not of the author's fork."""
     draft: bool = False
     merged: bool = False
     mergeable: bool | None = True
     merge_sha: str = ""
+    """The commit it was merged by; with git, while it is open, the one that would merge it."""
+    commits: int = 1
+    reviews: list[ReviewRecord] = []
+    review_comments: list[ReviewComment] = []
+    requested: list[str] = []
+    """Logins asked for a review."""
+    requested_teams: list[str] = []
+    """Slugs."""
 
 
 class IssueRecord(msgspec.Struct):
@@ -106,10 +266,32 @@ class IssueRecord(msgspec.Struct):
     labels: list[str] = []
     comments: list[CommentRecord] = []
     pull: PullPart | None = None
+    assignees: list[str] = []
+    milestone: int | None = None
+    """Its number."""
+    locked: str | None = None
+    """The reason it is locked for, which may be empty; None while it is not."""
+    reactions: list[Reaction] = []
+    happened: list[HappenedRecord] = []
 
     @property
     def state(self) -> str:
         return "open" if self.closed_s is None else "closed"
+
+
+SETTINGS: dict[str, Any] = {
+    "description": None,
+    "homepage": None,
+    "archived": False,
+    "has_issues": True,
+    "has_projects": True,
+    "has_wiki": False,
+    "allow_merge_commit": True,
+    "allow_squash_merge": True,
+    "allow_rebase_merge": True,
+    "delete_branch_on_merge": False,
+}
+"""What PATCH /repos/ORG/REPO may set, and what a new repository has."""
 
 
 class Repository(msgspec.Struct):
@@ -125,13 +307,23 @@ class Repository(msgspec.Struct):
     collaborators: dict[str, Permission] = {}
     """Lower-case login -> permission."""
     issues: dict[int, IssueRecord] = {}
-    labels: dict[str, str] = {}
-    """Lower-case name -> name."""
+    labels: dict[str, LabelRecord] = {}
+    """By lower-case name."""
+    milestones: dict[int, MilestoneRecord] = {}
+    protections: dict[str, dict[str, Any]] = {}
+    """Branch -> its protection, as it was put."""
+    check_runs: dict[str, list[CheckRun]] = {}
+    """Commit -> check runs, oldest first."""
+    settings: dict[str, Any] = msgspec.field(default_factory=lambda: dict(SETTINGS))
     statuses: dict[str, list[StatusRecord]] = {}
     """Commit -> statuses, oldest first."""
     hooks: list[Hook] = []
     comments: dict[int, tuple[IssueRecord, CommentRecord]] = {}
     """Comment id -> where it stands."""
+    compared: dict[int, Compared] = {}
+    """Number -> what git knows of a pull request's next head. Empty without git."""
+    pushes: dict[tuple[str, str], Push] = {}
+    """Commit before and after -> what git knows of it, while that push is told of. Empty without git."""
 
     @property
     def full_name(self) -> str:

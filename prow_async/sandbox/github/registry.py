@@ -4,10 +4,22 @@ import hashlib
 from collections.abc import Sequence
 
 from prow_async.ports.clock import Ids
+from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.limits import Limits
 from prow_async.sandbox.github.outbox import Outbox
-from prow_async.sandbox.github.records import PERMISSIONS, Account, Commit, Organization, Permission, Repository
+from prow_async.sandbox.github.records import (
+    PERMISSIONS,
+    Account,
+    App,
+    Commit,
+    IssueRecord,
+    Organization,
+    Permission,
+    Repository,
+)
 from prow_async.sandbox.github.refusal import invalid, missing
+
+SESSIONS_LIMIT = 1000
 
 
 class Registry:
@@ -23,15 +35,28 @@ class Registry:
         self.address = address
         self.outbox = Outbox(ids, log_limit)
         self.limits = Limits()
+        self.graphql_limits = Limits(resource="graphql")
+        self.git: Repositories | None = None
+        """The git repositories behind it; None while commits are only told of. Set before the first repository."""
+        self.changes = 0
+        """Grows with whatever may have changed the world."""
         self.accounts: dict[str, Account] = {}
         self.organizations: dict[str, Organization] = {}
         self.repositories: dict[tuple[str, str], Repository] = {}
+        self.apps: dict[int, App] = {}
         self._tokens: dict[bytes, str] = {}
+        self._expiries: dict[bytes, float] = {}
+        self._sessions: dict[bytes, str] = {}
+        self._ids = ids
         self._counter = 0
 
     def next_id(self) -> int:
         self._counter += 1
         return self._counter
+
+    def skip_ids(self, count: int) -> None:
+        """Go on numbering after an earlier world's last."""
+        self._counter = max(self._counter, count)
 
     def next_sha(self, repo: Repository, seed: str) -> str:
         """Make a new commit's name: 40 hex digits, the same for the same history."""
@@ -108,29 +133,67 @@ class Registry:
         except KeyError:
             raise missing() from None
 
-    def login_of(self, token: str) -> str | None:
+    def add_token(self, login: str, token: str, expires_s: float) -> None:
+        """Give an account a token that ends by itself; those that have ended before are forgotten."""
+        now_ended = [key for key, at_s in self._expiries.items() if at_s + 3600 < expires_s - 3600]
+        for key in now_ended:
+            del self._tokens[key], self._expiries[key]
+        self._tokens[_digest(token)] = self.account(login).login
+        self._expiries[_digest(token)] = expires_s
+
+    def new_secret(self) -> str:
+        """Make something that nobody guesses."""
+        return self._ids.uuid4().replace("-", "")
+
+    def login_of(self, token: str, now_s: float) -> str | None:
         """Say whose token this is. Tokens are kept and compared as digests, so timing tells nothing."""
-        return self._tokens.get(_digest(token))
+        digest = _digest(token)
+        return self._tokens.get(digest) if self._expiries.get(digest, now_s + 1) > now_s else None
+
+    def open_session(self, login: str) -> str:
+        """Sign somebody in to the pages; return what their browser has to show from now on."""
+        while len(self._sessions) >= SESSIONS_LIMIT:
+            del self._sessions[next(iter(self._sessions))]
+        secret = self.new_secret()
+        self._sessions[_digest(secret)] = login
+        return secret
+
+    def session(self, secret: str) -> str | None:
+        """Say who has signed in with this."""
+        return self._sessions.get(_digest(secret))
+
+    def close_sessions(self, login: str) -> None:
+        """Sign somebody out everywhere."""
+        self._sessions = {key: one for key, one in self._sessions.items() if one != login}
 
     def is_member(self, org: str, login: str) -> bool:
         found = self.organizations.get(org.lower())
         return found is not None and login.lower() in found.members
 
     def permission(self, repo: Repository, login: str) -> Permission | None:
-        """Return what a person may do; None for a stranger. Members of the organization may at least pull."""
+        """Return what a person may do; None for a stranger.
+
+        Members of the organization may at least pull; a person's teams may let them do more.
+        """
         account = self.accounts.get(login.lower())
         if account is None:
             return None
         if account.everywhere or login.lower() in self.org(repo.org).owners or repo.org.lower() == login.lower():
             return "admin"
-        direct = repo.collaborators.get(login.lower())
-        return direct or ("pull" if self.is_member(repo.org, login) else None)
+        held = [repo.collaborators.get(login.lower()), "pull" if self.is_member(repo.org, login) else None]
+        teams = self.org(repo.org).teams.values()
+        held += [team.repos.get(repo.name.lower()) for team in teams if login.lower() in team.members]
+        return max((one for one in held if one), key=PERMISSIONS.index, default=None)
 
     def may_push(self, repo: Repository, login: str) -> bool:
         return self.permission(repo, login) in ("push", "maintain", "admin")
 
     def may_triage(self, repo: Repository, login: str) -> bool:
         return self.permission(repo, login) in ("triage", "push", "maintain", "admin")
+
+    def blocked_by(self, repo: Repository, record: IssueRecord) -> str:
+        """Say what keeps a pull request from being merged, conflicts aside; what reviews know is added above."""
+        return ""
 
     def commit_of(self, repo: Repository, ref: str) -> str:
         """Resolve a commit, branch, tag or full ref to a commit. Raises Refusal (404)."""

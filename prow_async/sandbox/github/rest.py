@@ -11,72 +11,127 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from prow_async.sandbox.github import pages
-from prow_async.sandbox.github.areas import issues, people, pulls, repos, statuses, webhooks
+from prow_async.sandbox.github import apps, steps
+from prow_async.sandbox.github.areas import (
+    checks,
+    gitdata,
+    installations,
+    issues,
+    people,
+    planning,
+    protection,
+    pulls,
+    repos,
+    reviews,
+    search,
+    statuses,
+    teams,
+    webhooks,
+)
 from prow_async.sandbox.github.call import Answer, Call, Content, Request, Route
+from prow_async.sandbox.github.git.command import Failed
+from prow_async.sandbox.github.graph import answer as graph
 from prow_async.sandbox.github.limits import Bucket
+from prow_async.sandbox.github.pages import site
+from prow_async.sandbox.github.records import App
 from prow_async.sandbox.github.refusal import Refusal, missing
 from prow_async.sandbox.github.world import World
 
 ROUTES: tuple[Route, ...] = (
     *people.ROUTES,
+    *teams.ROUTES,
+    *protection.ROUTES,
     *repos.ROUTES,
     *statuses.ROUTES,
+    *checks.ROUTES,
+    *gitdata.ROUTES,
     *issues.ROUTES,
+    *planning.ROUTES,
     *pulls.ROUTES,
+    *reviews.ROUTES,
+    *search.ROUTES,
     *webhooks.ROUTES,
+    *graph.ROUTES,
+    *installations.ROUTES,
 )
+"""The first that fits answers: those with a path of any length come after those that end in a word of their own."""
 _BY_METHOD: dict[str, list[Route]] = {}
 for _route in ROUTES:
     _BY_METHOD.setdefault(_route.method, []).append(_route)
 
 _AUTHORIZATION = re.compile(r"(?:bearer|token) +(\S+)", re.IGNORECASE)
+GRAPHQL = "/graphql"
 _FREE_PATHS = ("/rate_limit",)
 """Paths that cost nothing."""
 
 
 def handle(world: World, request: Request, now_s: float) -> Answer:
-    """Answer one request. Never raises: what is wrong becomes a status, as on GitHub."""
+    """Answer one request, doing all its work here. Never raises: what is wrong becomes a status, as on GitHub."""
+    return steps.run_here(answering(world, request, now_s))
+
+
+def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answer]:
+    """Answer one request in steps, for a door that has threads for the work between. Never raises, as `handle`."""
     path, _, query = request.path.partition("?")
-    page = pages.find(world, request.method, path)
+    if request.method != "GET":
+        world.changes += 1
+    page = yield from site.find(world, request, now_s)
     if page is not None:
-        return page
-    login = _asker(world, request.headers.get("authorization", ""))
-    if isinstance(login, Refusal):
-        return _refused(login, {})
-    bucket = world.limits.bucket(login, now_s)
+        return Answer(page.status, {"x-content-type-options": "nosniff", **page.headers}, page.raw or b"")
+    try:
+        login, app = _asker(world, path, request.headers.get("authorization", ""), now_s)
+    except Refusal as refusal:
+        return _refused(refusal, {})
+    limits = world.graphql_limits if path == GRAPHQL else world.limits
+    bucket = limits.bucket(login, now_s)
     if path not in _FREE_PATHS:
         if bucket.exhausted:
-            asker = world.account(login)
-            return _refused(Refusal(403, f"API rate limit exceeded for user ID {asker.id}."), bucket.headers())
+            message = f"API rate limit exceeded for user ID {world.account(login).id}."
+            if path == GRAPHQL:
+                body = {"errors": [{"type": "RATE_LIMITED", "message": message}]}
+                return _answer(request, Content(200, body), bucket)
+            return _refused(Refusal(403, message), bucket.headers())
         bucket.used += 1
     try:
-        content = _perform(world, request, login, now_s, (path, dict(parse_qsl(query, keep_blank_values=True))))
+        target = (path, dict(parse_qsl(query, keep_blank_values=True)))
+        call = Call(world, login, now_s, {}, target)
+        call.app = app
+        content = yield from _perform(call, request)
     except Refusal as refusal:
         return _refused(refusal, bucket.headers())
+    except Failed as failed:
+        return _refused(Refusal(500, f"Server Error: {failed}"), bucket.headers())
+    if request.method != "GET":
+        world.changes += 1  # also after what the handler waited for
     return _answer(request, content, bucket)
 
 
-def _perform(
-    world: World, request: Request, login: str, now_s: float, target: tuple[str, Mapping[str, str]]
-) -> Content:
-    path = target[0]
+def _perform(call: Call, request: Request) -> steps.Steps[Content]:
     for route in _BY_METHOD.get(request.method, ()):
-        params = route.match(path)
+        params = route.match(call.path)
         if params is not None:
-            call = Call(world, login, now_s, params, target)
+            call.params = params
+            call.accept = request.headers.get("accept", "")
             if request.method != "GET":
                 call.content = _decode(request.body)
-            return route.handler(call)
+            content = route.handler(call)
+            return content if isinstance(content, Content) else (yield from content)
     raise missing()
 
 
-def _asker(world: World, authorization: str) -> str | Refusal:
+def _asker(world: World, path: str, authorization: str, now_s: float) -> tuple[str, App | None]:
+    """Return who asks, and the App if it asks as itself. Raises Refusal (401)."""
     if not authorization:
-        return Refusal(401, "Requires authentication")
+        raise Refusal(401, "Requires authentication")
     found = _AUTHORIZATION.fullmatch(authorization.strip())
-    login = world.login_of(found.group(1)) if found else None
-    return login if login is not None else Refusal(401, "Bad credentials")
+    token = found.group(1) if found else ""
+    if token.count(".") == 2 and installations.is_asked_as_app(path):
+        app = apps.proven(world, token, now_s)
+        return app.account.login, app
+    login = world.login_of(token, now_s) if token else None
+    if login is None:
+        raise Refusal(401, "Bad credentials")
+    return login, None
 
 
 def _decode(body: bytes) -> Any:
@@ -93,6 +148,7 @@ def _decode(body: bytes) -> Any:
 
 def _answer(request: Request, content: Content, bucket: Bucket) -> Answer:
     body = b"" if content.content is None else msgspec.json.encode(content.content)
+    body = body if content.raw is None else content.raw
     headers = _usual_headers(body) | content.headers
     if request.method == "GET" and content.status == 200 and body:
         etag = f'W/"{hashlib.sha256(body).hexdigest()}"'

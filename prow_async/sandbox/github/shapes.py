@@ -8,22 +8,31 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from prow_async.api.github import ChangedFile
 from prow_async.sandbox.github.records import (
+    CheckRun,
     CommentRecord,
     Commit,
+    FileChange,
     Hook,
     IssueRecord,
+    LabelRecord,
+    MilestoneRecord,
     PullPart,
+    Reaction,
     Repository,
+    ReviewComment,
+    ReviewRecord,
+    Signature,
     StatusRecord,
+    Team,
 )
 from prow_async.sandbox.github.registry import Registry
 
 Json = dict[str, Any]
 
 _SHARED = (
-    *("node_id", "html_url", "number", "state", "locked", "title", "user", "body", "labels", "milestone"),
+    *("node_id", "html_url", "number", "state", "locked", "active_lock_reason", "title", "user", "body", "labels"),
+    "milestone",
     *("assignee", "assignees", "created_at", "updated_at", "closed_at", "author_association", "comments"),
 )
 """Fields that a pull request has as its issue has them."""
@@ -63,6 +72,7 @@ def organization(world: Registry, name: str) -> Json:
         "url": f"{world.address}/orgs/{account.login}",
         "hooks_url": f"{world.address}/orgs/{account.login}/hooks",
         "description": None,
+        **world.org(name).profile,
     }
 
 
@@ -80,7 +90,6 @@ def repository(world: Registry, repo: Repository, owner: str = "") -> Json:
         "private": repo.private,
         "owner": user(world, of),
         "html_url": html_url,
-        "description": None,
         "fork": bool(owner),
         "url": f"{world.address}/repos/{full_name}",
         "clone_url": f"{html_url}.git",
@@ -88,9 +97,10 @@ def repository(world: Registry, repo: Repository, owner: str = "") -> Json:
         "created_at": created,
         "updated_at": created,
         "pushed_at": created,
-        "archived": False,
+        **repo.settings,
         "disabled": False,
-        "has_issues": True,
+        "permissions": {"admin": False, "push": False, "pull": True},
+        "topics": [],
         "visibility": "private" if repo.private else "public",
         "default_branch": repo.default_branch,
     }
@@ -105,13 +115,123 @@ def association(world: Registry, repo: Repository, login: str) -> str:
 
 
 def label(world: Registry, repo: Repository, name: str) -> Json:
+    known = repo.labels.get(name.lower()) or LabelRecord(name)
     return {
         "id": zlib.crc32(name.lower().encode()),
+        "node_id": node_id("LA", zlib.crc32(name.lower().encode())),
         "url": f"{world.address}/repos/{repo.full_name}/labels/{quote(name, safe='')}",
-        "name": name,
-        "color": "ededed",
+        "name": known.name,
+        "color": known.color,
         "default": False,
-        "description": None,
+        "description": known.description or None,
+    }
+
+
+def milestone(world: Registry, repo: Repository, record: MilestoneRecord) -> Json:
+    planned = [r for r in repo.issues.values() if r.milestone == record.number]
+    return {
+        "url": f"{world.address}/repos/{repo.full_name}/milestones/{record.number}",
+        "html_url": f"{world.address}/{repo.full_name}/milestone/{record.number}",
+        "id": record.id,
+        "node_id": node_id("MI", record.id),
+        "number": record.number,
+        "title": record.title,
+        "description": record.description or None,
+        "creator": user(world, record.creator),
+        "open_issues": sum(r.closed_s is None for r in planned),
+        "closed_issues": sum(r.closed_s is not None for r in planned),
+        "state": record.state,
+        "created_at": instant(record.created_s),
+        "updated_at": instant(record.created_s),
+        "due_on": None,
+        "closed_at": None,
+    }
+
+
+def team(world: Registry, org: str, record: Team) -> Json:
+    parent = world.org(org).teams.get(record.parent)
+    return {
+        "id": record.id,
+        "node_id": node_id("T", record.id),
+        "name": record.name,
+        "slug": record.slug,
+        "description": record.description,
+        "privacy": record.privacy,
+        "permission": "pull",
+        "url": f"{world.address}/orgs/{org}/teams/{record.slug}",
+        "html_url": f"{world.address}/orgs/{org}/teams/{record.slug}",
+        "members_url": f"{world.address}/orgs/{org}/teams/{record.slug}/members{{/member}}",
+        "repositories_url": f"{world.address}/orgs/{org}/teams/{record.slug}/repos",
+        "parent": team(world, org, parent) if parent else None,
+    }
+
+
+def reaction(world: Registry, record: Reaction) -> Json:
+    return {
+        "id": record.id,
+        "node_id": node_id("REA", record.id),
+        "user": user(world, record.login),
+        "content": record.content,
+        "created_at": instant(record.created_s),
+    }
+
+
+def review(world: Registry, repo: Repository, record: IssueRecord, said: ReviewRecord) -> Json:
+    html_url = f"{world.address}/{repo.full_name}/pull/{record.number}"
+    return {
+        "id": said.id,
+        "node_id": node_id("PRR", said.id),
+        "user": user(world, said.author),
+        "body": said.body,
+        "state": said.state,
+        "html_url": f"{html_url}#pullrequestreview-{said.id}",
+        "pull_request_url": f"{world.address}/repos/{repo.full_name}/pulls/{record.number}",
+        "submitted_at": instant(said.submitted_s),
+        "commit_id": said.sha,
+        "author_association": association(world, repo, said.author),
+    }
+
+
+def review_comment(world: Registry, repo: Repository, record: IssueRecord, said: ReviewComment) -> Json:
+    shape: Json = {
+        "id": said.id,
+        "node_id": node_id("PRRC", said.id),
+        "pull_request_review_id": said.review or None,
+        "user": user(world, said.author),
+        "body": said.body,
+        "path": said.path,
+        "line": said.line,
+        "position": said.line,
+        "commit_id": said.sha,
+        "original_commit_id": said.sha,
+        "diff_hunk": "",
+        "html_url": f"{world.address}/{repo.full_name}/pull/{record.number}#discussion_r{said.id}",
+        "url": f"{world.address}/repos/{repo.full_name}/pulls/comments/{said.id}",
+        "pull_request_url": f"{world.address}/repos/{repo.full_name}/pulls/{record.number}",
+        "created_at": instant(said.created_s),
+        "updated_at": instant(said.created_s),
+        "author_association": association(world, repo, said.author),
+    }
+    return shape if said.reply_to is None else shape | {"in_reply_to_id": said.reply_to}
+
+
+def check_run(world: Registry, repo: Repository, run: CheckRun) -> Json:
+    return {
+        "id": run.id,
+        "node_id": node_id("CR", run.id),
+        "head_sha": run.sha,
+        "name": run.name,
+        "status": run.status,
+        "conclusion": run.conclusion or None,
+        "details_url": run.details_url or None,
+        "html_url": f"{world.address}/{repo.full_name}/runs/{run.id}",
+        "url": f"{world.address}/repos/{repo.full_name}/check-runs/{run.id}",
+        "external_id": "",
+        "started_at": instant(run.started_s),
+        "completed_at": instant(run.completed_s),
+        "output": {"title": run.title or None, "summary": None, "text": None, "annotations_count": 0},
+        "app": {"id": 1, "slug": run.app, "name": run.app},
+        "pull_requests": [],
     }
 
 
@@ -133,10 +253,11 @@ def issue(world: Registry, repo: Repository, record: IssueRecord) -> Json:
         "user": user(world, record.author),
         "labels": [label(world, repo, name) for name in record.labels],
         "state": record.state,
-        "locked": False,
-        "assignee": None,
-        "assignees": [],
-        "milestone": None,
+        "locked": record.locked is not None,
+        "active_lock_reason": record.locked or None,
+        "assignee": user(world, record.assignees[0]) if record.assignees else None,
+        "assignees": [user(world, login) for login in record.assignees],
+        "milestone": milestone(world, repo, repo.milestones[record.milestone]) if record.milestone else None,
         "comments": len(record.comments),
         "created_at": instant(record.created_s),
         "updated_at": instant(record.updated_s),
@@ -171,22 +292,30 @@ def pull(world: Registry, repo: Repository, record: IssueRecord, mergeable_known
         "statuses_url": f"{world.address}/repos/{repo.full_name}/statuses/{part.head_sha}",
         "merged_at": instant(record.closed_s) if part.merged else None,
         "merge_commit_sha": part.merge_sha or None,
-        "requested_reviewers": [],
-        "requested_teams": [],
+        "requested_reviewers": [user(world, login) for login in part.requested],
+        "requested_teams": [team(world, repo.org, world.org(repo.org).teams[slug]) for slug in part.requested_teams],
         "draft": part.draft,
         "head": _branch(world, repo, part.head_ref, part.head_sha, "" if part.within else record.author),
         "base": _branch(world, repo, part.base_ref, part.base_sha, ""),
         "auto_merge": None,
         "merged": part.merged,
         "mergeable": mergeable,
-        "mergeable_state": {True: "clean", False: "dirty", None: "unknown"}[mergeable],
-        "review_comments": 0,
+        "mergeable_state": _state(world, repo, record) if mergeable else {False: "dirty", None: "unknown"}[mergeable],
+        "review_comments": len(part.review_comments),
         "maintainer_can_modify": True,
-        "commits": 1,
-        "additions": len(part.files),
-        "deletions": 0,
+        "commits": part.commits,
+        "additions": sum(f.additions for f in part.files.values()),
+        "deletions": sum(f.deletions for f in part.files.values()),
         "changed_files": len(part.files),
     }
+
+
+def _state(world: Registry, repo: Repository, record: IssueRecord) -> str:
+    """Say in GitHub's word how a pull request without conflicts stands."""
+    part = _pull_part(record)
+    if part.draft or world.blocked_by(repo, record):
+        return "draft" if part.draft else "blocked"
+    return "clean"
 
 
 def _pull_part(record: IssueRecord) -> PullPart:
@@ -237,14 +366,14 @@ def status(world: Registry, repo: Repository, sha: str, record: StatusRecord) ->
     }
 
 
-def changed_file(changed: ChangedFile) -> Json:
+def changed_file(changed: FileChange) -> Json:
     shape: Json = {
-        "sha": "0" * 40,
+        "sha": changed.sha,
         "filename": changed.filename,
         "status": changed.status or "modified",
-        "additions": 1,
-        "deletions": 0,
-        "changes": 1,
+        "additions": changed.additions,
+        "deletions": changed.deletions,
+        "changes": changed.additions + changed.deletions,
     }
     if changed.previous_filename:
         shape["previous_filename"] = changed.previous_filename
@@ -252,18 +381,34 @@ def changed_file(changed: ChangedFile) -> Json:
 
 
 def commit(world: Registry, repo: Repository, record: Commit) -> Json:
-    person = {"name": record.author, "email": f"{record.author}@localhost", "date": instant(record.created_s)}
+    known = user(world, record.author) if record.author else None
     return {
         "url": f"{world.address}/repos/{repo.full_name}/commits/{record.sha}",
         "sha": record.sha,
         "node_id": node_id("C", int(record.sha[:8], 16)),
         "html_url": f"{world.address}/{repo.full_name}/commit/{record.sha}",
-        "commit": {"message": record.message, "author": person, "committer": person, "tree": {"sha": record.sha}},
-        "author": user(world, record.author),
-        "committer": user(world, record.author),
-        "parents": [{"sha": record.parent}] if record.parent else [],
+        "commit": bare_commit(record),
+        "author": known,
+        "committer": known,
+        "parents": [{"sha": parent} for parent in record.parents],
         "files": [changed_file(changed) for changed in record.files],
     }
+
+
+def bare_commit(record: Commit) -> Json:
+    """Render what git knows of a commit."""
+    return {
+        "message": record.message,
+        "author": _signature(record, record.written),
+        "committer": _signature(record, record.committed),
+        "tree": {"sha": record.tree or record.sha},
+    }
+
+
+def _signature(record: Commit, signed: Signature | None) -> Json:
+    if signed is None:
+        signed = Signature(record.author, f"{record.author}@localhost", record.created_s)
+    return {"name": signed.name, "email": signed.email, "date": instant(signed.at_s)}
 
 
 def git_ref(world: Registry, repo: Repository, ref: str) -> Json:

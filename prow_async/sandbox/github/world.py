@@ -8,15 +8,15 @@ import msgspec
 
 from prow_async.api.github import Comment, PullRequest, Status
 from prow_async.sandbox.github import payloads, shapes
-from prow_async.sandbox.github.pulls import Pulls
 from prow_async.sandbox.github.records import Repository, StatusRecord
 from prow_async.sandbox.github.refusal import Refusal, invalid
+from prow_async.sandbox.github.reviews import Reviews
 
 STATUS_LIMIT = 1000
 """Statuses of one context on one commit."""
 
 
-class World(Pulls):
+class World(Reviews):
     """All of the small GitHub. People who act are made accounts if unknown; organizations and repositories are not."""
 
     def post_status(self, org: str, repo: str, sha: str, status: Status, *, by: str, now_s: float) -> StatusRecord:

@@ -3,22 +3,38 @@
 from typing import Any
 
 import msgspec
+import yaml
 
-from prow_async.sandbox.kube import exchange, metadata, patches, resources, status, store
+from prow_async.sandbox.kube import (
+    exchange,
+    layouts,
+    metadata,
+    patches,
+    protobuf,
+    resources,
+    status,
+    store,
+    strategic,
+)
 
 Json = dict[str, Any]
 
-_PATCHES = "application/json-patch+json, application/merge-patch+json"
+_MERGE = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
 _MAX_OPERATIONS = 10_000
-
-
-def is_json(request: exchange.Request) -> bool:
-    media = request.headers.get("content-type", exchange.JSON).partition(";")[0].strip().lower()
-    return media in {exchange.JSON, "*/*", ""}
+_MAX_YAML_BYTES = 256 * 1024
+_MAX_YAML_NODES = 100_000
 
 
 def decode(request: exchange.Request, kind: str) -> Json:
-    """Decode a JSON object. Raises Refusal (400)."""
+    """Decode an object, sent as JSON or, of some kinds, as protobuf. Raises Refusal (400, 415)."""
+    media = exchange.media_of(request)
+    if media == protobuf.MEDIA:
+        return protobuf.decode(request.body)
+    if media not in {exchange.JSON, "*/*", ""}:
+        raise status.unsupported_media(exchange.JSON)
     try:
         return store.decode(request.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -27,8 +43,6 @@ def decode(request: exchange.Request, kind: str) -> Json:
 
 def read(resource: resources.Resource, request: exchange.Request, kind: str = "") -> Json:
     """Read an object of the resource's kind, or of another one. Raises Refusal."""
-    if not is_json(request):
-        raise status.unsupported_media(exchange.JSON)
     kind = kind or resource.kind
     content = decode(request, kind)
     _check_kind(resource, content, kind)
@@ -59,28 +73,81 @@ def _check_kind(resource: resources.Resource, content: Json, kind: str) -> None:
 
 def patched(resource: resources.Resource, entry: store.Entry, request: exchange.Request) -> Json:
     """Apply a request's patch to an object in the form it is asked through. Raises Refusal."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media not in {"application/merge-patch+json", "application/json-patch+json"}:
-        raise status.unsupported_media(_PATCHES)
-    is_merge = media.startswith("application/merge")
-    try:
-        patch: Any = msgspec.json.decode(request.body, type=dict if is_merge else list[Json])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise status.bad_request(f"error decoding patch: {error}") from error
+    media = exchange.media_of(request)
+    allowed = (_JSON_PATCH, _MERGE, APPLY) if resource.custom else (_JSON_PATCH, _MERGE, _STRATEGIC, APPLY)
+    if media not in allowed:
+        raise status.unsupported_media(", ".join(allowed))
+    patch = _patch(request.body, media)
     content: Any = store.decode(entry.raw)
     if resource.shown is not None:
         content = resource.shown(content)
-    if is_merge:
-        content = patches.merge(content, patch)
-    else:
-        if len(patch) > _MAX_OPERATIONS:
-            raise status.Refusal(413, "RequestEntityTooLarge", f"a JSON patch has at most {_MAX_OPERATIONS} operations")
-        try:
+    try:
+        if media == _MERGE:
+            content = patches.merge(content, patch)
+        elif media == _STRATEGIC:
+            content = strategic.apply(layouts.of(resource), content, patch)
+        else:
             content = patches.apply(content, patch)
-        except patches.PatchError as error:
-            raise status.rejected_patch() from error
+    except patches.PatchError as error:
+        raise status.rejected_patch() from error
     if not isinstance(content, dict):
         raise status.rejected_patch()
     if (content.get("apiVersion"), content.get("kind")) != (resource.api_version, resource.kind):
         raise metadata.unreadable(resource, "a patch may not change apiVersion or kind").of_patch()
     return content
+
+
+def _patch(body: bytes, media: str) -> Any:
+    try:
+        patch: Any = msgspec.json.decode(body, type=list[Json] if media == _JSON_PATCH else dict)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise status.bad_request(f"error decoding patch: {error}") from error
+    if media == _JSON_PATCH and len(patch) > _MAX_OPERATIONS:
+        raise status.Refusal(413, "RequestEntityTooLarge", f"a JSON patch has at most {_MAX_OPERATIONS} operations")
+    return patch
+
+
+def applied(resource: resources.Resource, name: str, is_new: bool, request: exchange.Request) -> Json:
+    """Read what is to be applied, sent as JSON or YAML, for the object of a name. Raises Refusal (400)."""
+    try:
+        content: Any = store.decode(request.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        content = _from_yaml(request.body)
+    if not isinstance(content, dict):
+        raise status.bad_request("error decoding YAML: what is applied is no object")
+    _check_kind(resource, content, resource.kind)
+    if content.get("kind") is None:
+        raise status.bad_request("error decoding YAML: Object 'Kind' is missing")
+    meta = content.setdefault("metadata", {})
+    if not isinstance(meta, dict):
+        raise status.bad_request("metadata is no object")
+    if meta.get("managedFields"):
+        raise status.bad_request("metadata.managedFields must be nil")
+    if is_new and not meta.get("name"):
+        raise status.bad_request("name must be provided")
+    if meta.setdefault("name", name) != name:
+        why = f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+        raise status.bad_request(why)
+    return content
+
+
+def _from_yaml(body: bytes) -> Any:
+    if len(body) > _MAX_YAML_BYTES:
+        raise status.bad_request(f"error decoding YAML: more than {_MAX_YAML_BYTES} bytes; send JSON")
+    try:
+        loaded = yaml.load(body, yaml.CSafeLoader)
+        _spend(loaded, _MAX_YAML_NODES)
+        # Through JSON, so that dates and the like are what JSON has.
+        return msgspec.json.decode(msgspec.json.encode(loaded))
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, msgspec.MsgspecError) as error:
+        raise status.bad_request(f"error decoding YAML: {str(error).partition(chr(10))[0]}") from error
+
+
+def _spend(node: Any, left: int) -> int:
+    """Count what aliases make of a document; return what is left. Raises ValueError beyond."""
+    if left <= 0:
+        raise ValueError("aliases make too much of it")
+    left -= 1
+    for below in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        left = _spend(below, left)
+    return left

@@ -165,6 +165,7 @@ def _resource(spec: _Spec, version: _Version) -> resources.Resource:
         custom=True,
         has_status=has_status,
         shape=shape,
+        source=source,
         cells=cells or (columns.AGE,),
         counts=("*",),
     )

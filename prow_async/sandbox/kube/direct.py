@@ -80,7 +80,7 @@ class DirectTransport:
                 yield stand_in
                 return
         request = exchange.Request.parse(method, path, headers, body)
-        outcome = self._world.handle(request, self._clock.now())
+        outcome = await streams.answered(self._world, request, self._clock.now)
         try:
             if self._faults is not None:
                 code = outcome.code if isinstance(outcome, exchange.Answer) else 200

@@ -6,6 +6,7 @@ Only the plain form is served; asked for the aggregated one, clients take the pl
 from collections.abc import Iterable
 from typing import Any
 
+from prow_async.sandbox.kube import reviews
 from prow_async.sandbox.kube.resources import Resource
 
 Json = dict[str, Any]
@@ -22,8 +23,6 @@ VERSION: Json = {
     "platform": "linux/amd64",
 }
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-_REVIEWS = "authorization.k8s.io/v1"
-REVIEW = "selfsubjectaccessreviews"
 HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 
 
@@ -33,8 +32,6 @@ def answer(path: str, served: Iterable[Resource]) -> Json | None:
     found = list(served)
     if parts == ["version"]:
         return VERSION
-    if parts[:2] == ["openapi", "v3"]:
-        return _openapi("/".join(parts[2:]), found)
     if parts == ["api"]:
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if parts == ["apis"]:
@@ -47,7 +44,7 @@ def answer(path: str, served: Iterable[Resource]) -> Json | None:
 
 
 def _groups(served: list[Resource]) -> list[str]:
-    return list(dict.fromkeys([*(one.group for one in served if one.group), "authorization.k8s.io"]))
+    return list(dict.fromkeys([*(one.group for one in served if one.group), *reviews.groups()]))
 
 
 def _group(name: str, served: list[Resource]) -> Json:
@@ -61,46 +58,10 @@ def _resources(group_version: str, served: list[Resource]) -> Json | None:
     for one in served:
         if one.api_version == group_version:
             entries.extend(_entries(one))
-    if group_version == _REVIEWS:
-        entries.append(
-            {
-                "name": REVIEW,
-                "singularName": "selfsubjectaccessreview",
-                "namespaced": False,
-                "kind": "SelfSubjectAccessReview",
-                "verbs": ["create"],
-            }
-        )
+    entries.extend(reviews.entries(group_version))
     if not entries:
         return None
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}
-
-
-def _openapi(group_version_path: str, served: list[Resource]) -> Json | None:
-    """Return as much OpenAPI v3 as tells kubectl that the server itself checks fields; there are no schemas."""
-    if not group_version_path:
-        paths = dict.fromkeys(_root(one) for one in served)
-        return {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}"} for path in paths}}
-    found: Json = {}
-    for one in served:
-        if _root(one) == group_version_path:
-            scope = "/namespaces/{namespace}" if one.namespaced else ""
-            kind = {"group": one.group, "version": one.version, "kind": one.kind}
-            found[f"/{_root(one)}{scope}/{one.plural}/{{name}}"] = {
-                "patch": {
-                    "parameters": [{"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}],
-                    "responses": {"200": {"description": "OK"}},
-                    "x-kubernetes-action": "patch",
-                    "x-kubernetes-group-version-kind": kind,
-                }
-            }
-    if not found:
-        return None
-    return {"openapi": "3.0.0", "info": {"title": "prow_async", "version": "1"}, "paths": found}
-
-
-def _root(one: Resource) -> str:
-    return f"apis/{one.group}/{one.version}" if one.group else f"api/{one.version}"
 
 
 def _entries(one: Resource) -> list[Json]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from prow_async.sandbox.kube import status
+from prow_async.sandbox.kube import protobuf, status
 
 Json = dict[str, Any]
 
@@ -217,22 +217,68 @@ class ContinueToken(msgspec.Struct, frozen=True):
 
 
 class DeleteOptions(msgspec.Struct, frozen=True, rename="camel"):
-    """The body of a delete. Objects are never deleted in the foreground: this world collects no garbage."""
+    """The body of a delete."""
 
     grace_period_seconds: int | None = None
     preconditions: dict[str, str | None] | None = None
     dry_run: list[str] | None = None
+    propagation_policy: str | None = None
+    orphan_dependents: bool | None = None
+
+    @property
+    def is_dry_run(self) -> bool:
+        return bool(self.dry_run)
+
+    @property
+    def policy(self) -> str | None:
+        """Orphan, Background or Foreground; None where nothing is asked for."""
+        if self.orphan_dependents is not None:
+            return "Orphan" if self.orphan_dependents else "Background"
+        return self.propagation_policy
 
     @staticmethod
     def read(request: Request) -> "DeleteOptions":
-        """Read the body, or the query when there is none. Raises Refusal (400)."""
+        """Read the body, or the query when there is none. Raises Refusal (400, 422)."""
         if not request.body:
-            dry_run = [request.query["dryRun"]] if request.query.get("dryRun") else None
-            return DeleteOptions(number(request.query, "gracePeriodSeconds"), None, dry_run)
-        try:
-            return msgspec.json.decode(request.body, type=DeleteOptions)
-        except msgspec.DecodeError as error:
-            raise status.bad_request(f"the delete options do not read: {error}") from error
+            query = request.query
+            options = DeleteOptions(
+                number(query, "gracePeriodSeconds"),
+                None,
+                [query["dryRun"]] if query.get("dryRun") else None,
+                query.get("propagationPolicy") or None,
+                flag(query, "orphanDependents") if query.get("orphanDependents") else None,
+            )
+        elif media_of(request) == protobuf.MEDIA:
+            options = msgspec.convert(protobuf.decode(request.body), DeleteOptions)
+        else:
+            try:
+                options = msgspec.json.decode(request.body, type=DeleteOptions)
+            except msgspec.DecodeError as error:
+                raise status.bad_request(f"the delete options do not read: {error}") from error
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        causes = []
+        if self.propagation_policy not in {None, "Orphan", "Background", "Foreground"}:
+            allowed = ["Background", "Foreground", "Orphan", "nil"]
+            causes.append(status.not_supported("propagationPolicy", self.propagation_policy, allowed))
+        if self.propagation_policy is not None and self.orphan_dependents is not None:
+            why = "orphanDependents and deletionPropagation cannot be both set"
+            causes.append(status.bad_value("propagationPolicy", self.propagation_policy, why))
+        causes += dry_run_causes(self.dry_run or [])
+        if causes:
+            raise status.invalid("DeleteOptions", "meta.k8s.io", "", causes)
+
+
+def dry_run_causes(values: list[str]) -> list[status.Cause]:
+    """Say what is wrong with a dryRun parameter: All is the only one there is."""
+    return [] if all(one == "All" for one in values) else [status.not_supported("dryRun", values, ["All"])]
+
+
+def media_of(request: Request) -> str:
+    """Return the media type of a request's body, without its parameters; empty where none is named."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def wants_table(accept: str) -> bool:

@@ -41,7 +41,13 @@ async def serve(
     if not _is_loopback(host):
         raise errors.CannotStart(f"the embedded API server listens on loopback only, not on {host}")
     door = _Door(world, time, token, log_source)
-    server = web.Server(door.answer, request_factory=_request, handler_cancellation=True, access_log=None)
+    server = web.Server(
+        door.answer,
+        request_factory=_request,
+        handler_cancellation=True,
+        access_log=None,
+        auto_decompress=False,  # as kube-apiserver: what is small on the wire cannot become large here
+    )
     runner = web.ServerRunner(server, shutdown_timeout=_DRAIN_S)
     await runner.setup()
     try:
@@ -95,9 +101,8 @@ class _Door:
             text = f"the body is larger than {MAX_BODY_BYTES} bytes"
             return _response(exchange.Answer.no(status.Refusal(413, "RequestEntityTooLarge", text)))
         target = self._target(request) or request.raw_path
-        outcome = self._world.handle(
-            exchange.Request.parse(request.method, target, request.headers, body), self._clock.now()
-        )
+        asked = exchange.Request.parse(request.method, target, request.headers, body)
+        outcome = await streams.answered(self._world, asked, self._clock.now)
         if isinstance(outcome, exchange.Answer):
             return _response(outcome)
         if isinstance(outcome, watches.Watch):
@@ -119,6 +124,8 @@ class _Door:
         origin = request.headers.get("Origin")
         if origin is not None and origin.lower().removeprefix("http://") not in self.hosts:
             return status.Refusal(403, "Forbidden", "requests from other origins are not served")
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return status.Refusal(415, "UnsupportedMediaType", "bodies are taken as they are, not compressed")
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if (scheme.lower() == "bearer" and self._is_token(given.strip())) or self._target(request):
             return None

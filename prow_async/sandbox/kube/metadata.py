@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 
 from prow_async.ports import clock
-from prow_async.sandbox.kube import status
+from prow_async.sandbox.kube import status, store
 from prow_async.sandbox.kube.resources import Resource
 
 Json = dict[str, Any]
 
 
 class ObjectMeta(msgspec.Struct, rename="camel", omit_defaults=True):
-    """The fields served. Others (managedFields, selfLink, unknown ones) are dropped."""
+    """The fields served. Others (selfLink, unknown ones) are dropped."""
 
     name: str = ""
     generate_name: str | None = None
@@ -29,6 +29,7 @@ class ObjectMeta(msgspec.Struct, rename="camel", omit_defaults=True):
     annotations: dict[str, str] | None = None
     owner_references: list[Json] | None = None
     finalizers: list[str] | None = None
+    managed_fields: Any = None
 
 
 SERVER_OWNED = (
@@ -160,3 +161,35 @@ def check_finalizers(new: Json, old: Json) -> list[status.Cause]:
     listed = ", ".join(f'"{one}"' for one in added)
     why = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{listed}}}"
     return [status.forbidden_field("metadata.finalizers", why)]
+
+
+def check_owners(meta: Json) -> list[status.Cause]:
+    """Every owner reference names its owner in full; one owner at most is the controller."""
+    causes = []
+    references = meta.get("ownerReferences", ())
+    for index, one in enumerate(references):
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not isinstance(one.get(field), str) or not one[field]:
+                why = "must not be empty"
+                causes.append(status.bad_value(f"metadata.ownerReferences[{index}].{field}", one.get(field), why))
+    if sum(one.get("controller") is True for one in references) > 1:
+        why = "Only one reference can have Controller set to true"
+        causes.append(status.bad_value("metadata.ownerReferences", len(references), why))
+    return causes
+
+
+def follow_policy(meta: Json, policy: str | None) -> bool:
+    """Put the garbage collector's finalizers as a deletion asks for; tell whether that changed them."""
+    if policy is None:
+        return False
+    wanted = {"Foreground": [store.FOREGROUND], "Orphan": [store.ORPHAN]}.get(policy, [])
+    before = meta.get("finalizers", [])
+    kept = [one for one in before if one not in {store.FOREGROUND, store.ORPHAN} or one in wanted]
+    after = [*kept, *(one for one in wanted if one not in kept)]
+    if after == before:
+        return False
+    if after:
+        meta["finalizers"] = after
+    else:
+        del meta["finalizers"]
+    return True

@@ -24,7 +24,14 @@ class Namespaces:
     def begin(self, now_s: float) -> None:
         """Make the namespaces every cluster has."""
         for name in FIRST:
-            self._writer.create(_RESOURCE, "", {"metadata": {"name": name}}, writes.Call(now_s))
+            if f"/{name}" not in self._table.entries:
+                self._writer.create(_RESOURCE, "", {"metadata": {"name": name}}, writes.Call(now_s))
+
+    def restore(self) -> None:
+        """Learn of the namespaces that stood when the store was last used."""
+        for entry in self._table.all():
+            if entry.fields.get("status.phase") == "Terminating":
+                self._ending.add(entry.name)
 
     def check_open(self, resource: resources.Resource, namespace: str, content: Json) -> None:
         """Check that a namespace takes new objects. Raises Refusal (404, 403)."""
@@ -58,7 +65,7 @@ class Namespaces:
         writes.check_preconditions(resource, content["metadata"], options.preconditions or {})
         content["metadata"]["deletionTimestamp"] = metadata.timestamp(now_s)
         content["status"]["phase"] = "Terminating"
-        if "All" in (options.dry_run or ()):
+        if options.is_dry_run:
             return content
         self._store.write(self._table, content, resource.fields(content))
         self._ending.add(entry.name)

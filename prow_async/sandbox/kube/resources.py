@@ -1,6 +1,7 @@
 """What a resource is, and those served from the start. Custom ones come from definitions.
 
-Schemas of built-in kinds name only what must hold; all else is taken as it comes.
+Schemas of built-in kinds name only what must hold; all else is taken as it comes. Services are kept and nothing more:
+`kubectl cluster-info` asks for them.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,6 +33,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Serves /status; status is then not writable through the object itself."""
     creates_on_update: bool = False
     shape: schema.Node | None = None
+    source: Json | None = None
+    """The schema as its definition writes it."""
     selectable: Mapping[str, tuple[str, ...]] = {}
     """Field selector label -> path of its value, beyond metadata.name and metadata.namespace."""
     cells: tuple[columns.Column, ...] = (columns.AGE,)
@@ -161,6 +164,16 @@ _BUILT_IN: tuple[Resource, ...] = (
         plural="serviceaccounts",
         singular="serviceaccount",
         short_names=("sa",),
+    ),
+    Resource(
+        kind="Service",
+        plural="services",
+        singular="service",
+        short_names=("svc",),
+        categories=("all",),
+        has_status=True,
+        shape=schema.compile_schema(kinds.NODE),
+        name_rule=kinds.LABEL_NAME,
     ),
     Resource(
         kind="Node",

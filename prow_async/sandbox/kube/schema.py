@@ -58,6 +58,9 @@ class _Keywords(msgspec.Struct, rename="camel"):
     preserve: bool = msgspec.field(default=False, name="x-kubernetes-preserve-unknown-fields")
     int_or_string: bool = msgspec.field(default=False, name="x-kubernetes-int-or-string")
     embedded: bool = msgspec.field(default=False, name="x-kubernetes-embedded-resource")
+    list_type: Literal["", "atomic", "set", "map"] = msgspec.field(default="", name="x-kubernetes-list-type")
+    list_keys: list[str] = msgspec.field(default=[], name="x-kubernetes-list-map-keys")
+    map_type: Literal["", "atomic", "granular"] = msgspec.field(default="", name="x-kubernetes-map-type")
 
 
 class Node(msgspec.Struct):
@@ -82,6 +85,9 @@ class Node(msgspec.Struct):
     has_defaults: bool = False
     """Whether this node or any below it has a default."""
     int_or_string: bool = False
+    list_type: str = ""
+    list_keys: tuple[str, ...] = ()
+    map_type: str = ""
 
 
 def compile_schema(source: Any, path: str = "openAPIV3Schema") -> Node:
@@ -103,6 +109,9 @@ def compile_schema(source: Any, path: str = "openAPIV3Schema") -> Node:
         bounds=None if bounds == NO_BOUNDS else bounds,
         default=words.default,
         int_or_string=words.int_or_string,
+        list_type=words.list_type,
+        list_keys=tuple(words.list_keys),
+        map_type=words.map_type,
     )
     _parts(node, words, path)
     below = [*node.properties.values(), *(child for child in (node.additional, node.items) if child)]

@@ -28,6 +28,10 @@ class Entry(msgspec.Struct, frozen=True):
     fields: dict[str, str]
     """What field selectors may ask for."""
     raw: bytes
+    owners: tuple[str, ...] = ()
+    """UIDs of the owners it names."""
+    waits: str = ""
+    """The garbage collector's finalizer that keeps it while it is being deleted."""
 
     @property
     def key(self) -> str:
@@ -72,9 +76,21 @@ def reversion(entry: Entry, version: int) -> Entry:
 
 
 class Watcher(Protocol):
+    """Who is told of one table's changes."""
+
     def offer(self, event: Event) -> None: ...
 
     def close(self) -> None: ...
+
+
+Observer = Callable[["Table", Event], None]
+"""Who is told of every table's changes, before anybody else is."""
+
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+"""The garbage collector's finalizers."""
+
+HISTORY_BYTES = 128 * 1024 * 1024
+"""Bounds what the memory of one table's changes may hold, beside their number."""
 
 
 class TooOld(Exception):
@@ -104,6 +120,7 @@ class Table:
         self.watchers: dict[Watcher, None] = {}
         self._order: list[str] = []
         self._history: deque[Event] = deque()
+        self._history_bytes = 0
         self._limit = history_limit
         self.floor = floor
         """Changes up to this version are forgotten."""
@@ -119,13 +136,22 @@ class Table:
                 bisect.insort(self._order, key)
             self.entries[key] = event.new
         self._history.append(event)
-        if len(self._history) > self._limit:
-            self.floor = self._history.popleft().version
+        self._history_bytes += len(event.new.raw)
+        while len(self._history) > self._limit or self._history_bytes > HISTORY_BYTES:
+            oldest = self._history.popleft()
+            self._history_bytes -= len(oldest.new.raw)
+            self.floor = oldest.version
         for watcher in list(self.watchers):
             watcher.offer(event)
 
+    def restore(self, entry: Entry) -> None:
+        """Put in what stood before."""
+        bisect.insort(self._order, entry.key)
+        self.entries[entry.key] = entry
+
     def forget(self, version: int) -> None:
         self._history.clear()
+        self._history_bytes = 0
         self.floor = version
 
     def since(self, version: int) -> list[Event]:
@@ -179,11 +205,27 @@ class Table:
         return Page(found, "", 0)
 
 
-class Store:
-    """All tables of a world under one version counter."""
+ENTRY_BYTES = 1024
+"""What an object costs beside its JSON, about."""
 
-    def __init__(self, history_limit: int) -> None:
+
+class Full(Exception):
+    """There is no room for what is to be stored; nothing was."""
+
+
+class Store:
+    """All tables of a world under one version counter.
+
+    Attributes:
+        observers: told of every change, before watchers are.
+        size_bytes: of all objects that stand, about.
+    """
+
+    def __init__(self, history_limit: int, max_bytes: int) -> None:
         self.version = 0
+        self.size_bytes = 0
+        self.observers: list[Observer] = []
+        self._max_bytes = max_bytes
         self._limit = history_limit
         self._floor = 0
         self._tables: dict[str, Table] = {}
@@ -200,32 +242,45 @@ class Store:
         return list(self._tables.values())
 
     def write(self, table: Table, content: Json, fields: dict[str, str]) -> Entry:
-        """Store a new state under the next version; the version is written into `content`."""
+        """Store a new state under the next version; the version is written into `content`. Raises Full."""
         entry = self._entry(content, fields)
         old = table.entries.get(entry.key)
-        table.record(Event("MODIFIED" if old else "ADDED", entry.version, old, entry, {}))
+        growth = len(entry.raw) - len(old.raw) if old else len(entry.raw) + ENTRY_BYTES
+        if growth > 0 and self.size_bytes + growth > self._max_bytes:
+            raise Full(f"the server keeps {self._max_bytes} bytes of objects at most")
+        self.size_bytes += growth
+        self.version = entry.version
+        self._record(table, Event("MODIFIED" if old else "ADDED", entry.version, old, entry, {}))
         return entry
 
     def remove(self, table: Table, content: Json, fields: dict[str, str]) -> Entry:
         """Delete an object whose last state is `content`; the version is written into it."""
         entry = self._entry(content, fields)
-        table.record(Event("DELETED", entry.version, table.entries[entry.key], entry, {}))
+        old = table.entries[entry.key]
+        self.size_bytes -= len(old.raw) + ENTRY_BYTES
+        self.version = entry.version
+        self._record(table, Event("DELETED", entry.version, old, entry, {}))
         return entry
 
+    def _record(self, table: Table, event: Event) -> None:
+        for observer in self.observers:
+            observer(table, event)
+        table.record(event)
+
     def _entry(self, content: Json, fields: dict[str, str]) -> Entry:
-        metadata = content["metadata"]
-        metadata["resourceVersion"] = str(self.version + 1)
-        raw = encode(content)
-        self.version += 1
-        return Entry(
-            metadata.get("namespace", ""),
-            metadata["name"],
-            metadata["uid"],
-            self.version,
-            metadata.get("labels") or {},
-            fields,
-            raw,
-        )
+        version = self.version + 1
+        content["metadata"]["resourceVersion"] = str(version)
+        return entry_of(content, encode(content), version, fields)
+
+    def restore(self, table: Table, entry: Entry) -> None:
+        """Put back what stood when this store was last used: no news to anybody."""
+        self.size_bytes += len(entry.raw) + ENTRY_BYTES
+        table.restore(entry)
+
+    def begin_at(self, version: int) -> None:
+        """Go on from a version; changes up to it are forgotten."""
+        self.version = max(self.version, version)
+        self.compact()
 
     def drop(self, table: Table) -> None:
         """Delete a whole table and end the watches on it."""
@@ -240,3 +295,24 @@ class Store:
         self._floor = self.version
         for table in self.tables():
             table.forget(self.version)
+
+
+def entry_of(content: Json, raw: bytes, version: int, fields: dict[str, str]) -> Entry:
+    """Make the entry of an object whose JSON is `raw`."""
+    metadata = content["metadata"]
+    references = metadata.get("ownerReferences")
+    owners = tuple(str(one.get("uid", "")) for one in references) if references else ()
+    waits = ""
+    if "deletionTimestamp" in metadata:
+        waits = next((one for one in metadata.get("finalizers", ()) if one in {FOREGROUND, ORPHAN}), "")
+    return Entry(
+        metadata.get("namespace", ""),
+        metadata["name"],
+        metadata["uid"],
+        version,
+        metadata.get("labels") or {},
+        fields,
+        raw,
+        owners,
+        waits,
+    )

@@ -2,16 +2,47 @@
 
 import collections
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import anyio
 
 from prow_async.api import errors
 from prow_async.sandbox.kube import exchange, logs, status, watches
-from prow_async.sandbox.kube.world import World
+from prow_async.sandbox.kube.world import Outcome, World
 
 BOOKMARK_EVERY_S = 60.0
 LONGEST_WATCH_S = 1800.0
+
+
+async def answered(world: World, request: exchange.Request, now: Callable[[], float]) -> Outcome:
+    """Have a world handle a request; return what comes of it once all it may tell of is kept safe."""
+    keeper = world.keeper
+    if keeper is None:
+        return world.handle(request, now())
+    outcome: Outcome | None = None
+    try:
+        await keeper.ready(world)
+        outcome = world.handle(request, now())
+        await keeper.settled()
+    except status.Refusal as refusal:
+        if isinstance(outcome, watches.Watch):
+            outcome.close()
+        return exchange.Answer.no(refusal)
+    except BaseException:
+        if isinstance(outcome, watches.Watch):
+            outcome.close()
+        raise
+    return outcome
+
+
+async def _kept(world: World) -> bool:
+    """Wait until all there is to tell is kept safe; False when it cannot be."""
+    try:
+        if world.keeper is not None:
+            await world.keeper.settled()
+    except status.Refusal:
+        return False
+    return True
 
 
 async def lines(world: World, watch: watches.Watch) -> AsyncGenerator[list[bytes], None]:
@@ -32,6 +63,8 @@ async def lines(world: World, watch: watches.Watch) -> AsyncGenerator[list[bytes
             bell = anyio.Event()
             waiting = watch.take()
             if waiting:
+                if not await _kept(world):
+                    return
                 yield waiting
                 continue
             if watch.closed:

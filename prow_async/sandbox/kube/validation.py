@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from prow_async.sandbox.kube import status
 from prow_async.sandbox.kube.schema import Bounds, Node
 
@@ -38,10 +40,25 @@ def _check(node: Node, value: Any, path: str, causes: Causes) -> None:
     elif isinstance(value, list) and node.items is not None:
         for index, item in enumerate(value):
             _check(node.items, item, f"{path}[{index}]", causes)
+        if node.list_type in {"map", "set"}:
+            _check_doubles(node, value, path, causes)
     if node.bounds is not None:
         _check_bounds(node.bounds, value, path, causes)
     if node.any_of or node.one_of or node.all_of or node.none_of:
         _check_logic(node, value, path, causes)
+
+
+def _check_doubles(node: Node, items: list[Any], path: str, causes: Causes) -> None:
+    """Each item of a set, and each key of a keyed list, stands there once."""
+    seen: set[bytes] = set()
+    for index, item in enumerate(items):
+        known = item
+        if node.list_type == "map":
+            known = {key: item[key] for key in node.list_keys if key in item} if isinstance(item, dict) else item
+        shown = msgspec.json.encode(known, order="deterministic")
+        if shown in seen:
+            causes.append(status.Cause("FieldValueDuplicate", f"Duplicate value: {shown.decode()}", f"{path}[{index}]"))
+        seen.add(shown)
 
 
 def _fits(node: Node, value: Any) -> bool:

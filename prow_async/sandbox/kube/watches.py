@@ -11,6 +11,8 @@ Render = Callable[[store.Entry], bytes]
 
 MAX_BEHIND = 20_000
 """News a watcher may leave unread; then its watch is closed, and it goes on from the last version it has seen."""
+MAX_BEHIND_BYTES = 128 * 1024 * 1024
+"""The same, in bytes."""
 
 
 class Watch:
@@ -31,6 +33,8 @@ class Watch:
         self._table = table
         self._lines: deque[bytes] = deque()
         self._most = MAX_BEHIND
+        self._bytes = 0
+        self._most_bytes = MAX_BEHIND_BYTES
         self._after = 0
         self._admits: store.Admits | None = None
         self._render: Render | None = None
@@ -46,6 +50,7 @@ class Watch:
         self._after = after
         self._most += len(missed)
         self._table.watchers[self] = None
+        self._most_bytes += sum(len(event.new.raw) for event in missed)
         for event in missed:
             self.offer(event)
 
@@ -82,10 +87,12 @@ class Watch:
         if kind is None:
             return
         if self._render is None:
-            self._lines.append(event.line(kind))
+            line = event.line(kind)
         else:
-            self._lines.append(store.watch_line(kind, self._render(event.seen(kind))))
-        if len(self._lines) > self._most:
+            line = store.watch_line(kind, self._render(event.seen(kind)))
+        self._lines.append(line)
+        self._bytes += len(line)
+        if len(self._lines) > self._most or self._bytes > self._most_bytes:
             self._lines.clear()
             self.close()
         self._ring()
@@ -104,6 +111,7 @@ class Watch:
         """Return the lines that wait, oldest first; they are the door's now."""
         lines = list(self._lines)
         self._lines.clear()
+        self._bytes = 0
         return lines
 
     def close(self) -> None:

@@ -3,22 +3,29 @@
 Time comes in with each request, identifiers come from `Ids`; there is no I/O here. The doors are direct and http.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from prow_async.api import errors
 from prow_async.ports import clock
 from prow_async.sandbox.kube import (
+    applying,
     bodies,
+    collector,
     definitions,
     discovery,
     exchange,
+    expiry,
+    layouts,
     lists,
+    managers,
     metadata,
     namespaces,
+    openapi,
     podlogs,
     resources,
+    reviews,
     status,
     store,
     watches,
@@ -29,25 +36,47 @@ Json = dict[str, Any]
 Outcome = exchange.Answer | watches.Watch | exchange.LogRequest
 
 _TEXT = "text/plain; charset=utf-8"
+MAX_BYTES = 1024 * 1024 * 1024
+"""What all objects together may take; writes beyond are refused."""
+
+
+class Keeper(Protocol):
+    """Keeps the objects of a world somewhere safe. The doors wait for it."""
+
+    def note(self, table: store.Table, event: store.Event) -> None:
+        """Take a change in."""
+
+    async def ready(self, world: "World") -> None:
+        """Wait until a request may be handled. Raises Refusal (503) while what came before cannot be kept."""
+
+    async def settled(self) -> None:
+        """Wait until all that was taken in is safe: before an answer goes out. Raises Refusal (503)."""
 
 
 class World:
     """All objects of one server.
 
+    Attributes:
+        keeper: None where objects live in memory alone.
+
     Args:
         ids: makes UIDs and the random part of generated names.
         history_limit: changes remembered per resource; watches and pages that start further back get 410.
+        max_bytes: what all objects together may take.
     """
 
-    def __init__(self, ids: clock.Ids, history_limit: int = 10_000) -> None:
+    def __init__(self, ids: clock.Ids, history_limit: int = 10_000, max_bytes: int = MAX_BYTES) -> None:
         self._now_s = 0.0
-        self._store = store.Store(history_limit)
+        self._store = store.Store(history_limit, max_bytes)
         self._writer = writes.Writer(self._store, ids)
+        self._collector = collector.Collector(self._store, self._writer)
+        self._expiry = expiry.Expiry(self._store, self._writer)
         self._reader = lists.Reader(self._store, lambda: self._now_s)
         self._namespaces = namespaces.Namespaces(self._store, self._writer)
         self._served: dict[tuple[str, str, str], resources.Resource] = {}
         self._serve([])
         self._begun = False
+        self.keeper: Keeper | None = None
 
     @property
     def version(self) -> int:
@@ -63,6 +92,43 @@ class World:
         """Forget history: older watches, pages and exact lists get 410 when they are next asked for."""
         self._store.compact()
 
+    @property
+    def size_bytes(self) -> int:
+        """What all objects take, about."""
+        return self._store.size_bytes
+
+    def stored(self) -> list[tuple[str, bytes]]:
+        """Return all objects, each with its table's name."""
+        tables = self._store.tables()
+        return [(f"{table.plural}.{table.group}", entry.raw) for table in tables for entry in table.all()]
+
+    def restore(self, objects: dict[str, list[bytes]], version: int, now_s: float) -> None:
+        """Put back the objects of an earlier world into this new one, by their tables' names, and go on from there."""
+        self._now_s = now_s
+        own = f"{definitions.PLURAL}.{definitions.GROUP}"
+        for name in sorted(objects, key=lambda one: one != own):
+            stored = {f"{one.plural}.{one.group}": one for one in self._stored_resources()}
+            resource = stored.get(name)
+            if resource is None:
+                continue  # its definition is gone: so are its objects
+            table = self._writer.table(resource)
+            for raw in objects[name]:
+                content = store.decode(raw)
+                number = int(content["metadata"]["resourceVersion"])
+                entry = store.entry_of(content, raw, number, resource.fields(content))
+                self._store.restore(table, entry)
+                self._collector.restore(table, entry)
+            if name == own:
+                self._reload()
+        self._store.begin_at(version)
+        self._namespaces.restore()
+        self._expiry.restore(now_s)
+
+    def keep(self, keeper: Keeper) -> None:
+        """Have all changes from now on kept."""
+        self.keeper = keeper
+        self._store.observers.append(keeper.note)
+
     def objects(self, plural: str, namespace: str | None = None) -> list[Json]:
         """Return all objects of a resource as they stand, in the order of a list. Changing them changes nothing."""
         for table in self._store.tables():
@@ -71,15 +137,19 @@ class World:
         return []
 
     def install(self, definition: Json, now_s: float) -> None:
-        """Serve a custom resource, as an operator's `kubectl create -f` would.
+        """Serve a custom resource, as an operator's `kubectl replace -f` would, or `create -f` where it is not there.
 
         Raises:
             CannotStart: the definition is refused; the text says why.
         """
         path = f"/apis/{definitions.GROUP}/v1/{definitions.PLURAL}"
         headers = {"content-type": exchange.JSON}
-        outcome = self.handle(exchange.Request("POST", path, {}, headers, store.encode(definition)), now_s)
-        if not isinstance(outcome, exchange.Answer) or outcome.code != 201:
+        method, meta = "POST", definition["metadata"]
+        there = self._writer.table(definitions.DEFINITIONS).entries.get(f"/{meta['name']}")
+        if there is not None:
+            method, path = "PUT", f"{path}/{meta['name']}"
+        outcome = self.handle(exchange.Request(method, path, {}, headers, store.encode(definition)), now_s)
+        if not isinstance(outcome, exchange.Answer) or outcome.code not in {200, 201}:
             why = outcome.body.decode() if isinstance(outcome, exchange.Answer) else "no answer"
             raise errors.CannotStart(f"the custom resource definition is refused: {why}")
 
@@ -93,10 +163,13 @@ class World:
         if not self._begun:
             self._begun = True
             self._namespaces.begin(now_s)
+        self._expiry.settle(now_s)
         try:
             return self._route(request)
         except status.Refusal as refusal:
             return exchange.Answer.no(refusal)
+        except store.Full as error:
+            return exchange.Answer.no(status.Refusal(507, "InsufficientStorage", str(error)))
         except RecursionError:
             return exchange.Answer.no(status.bad_request("the body is nested too deeply"))
 
@@ -105,13 +178,15 @@ class World:
             return exchange.Answer(200, b"ok", _TEXT)
         if request.method == "GET":
             found = discovery.answer(request.path, self._served.values())
+            if found is None and request.path.startswith("/openapi/v3"):
+                found = openapi.answer(request.path, self._served.values())
             if found is not None:
                 return exchange.Answer.of(200, found)
         target = exchange.target_of(request.path)
         if target is None:
             return exchange.Answer(404, b"404 page not found\n", _TEXT)
-        if target.plural == discovery.REVIEW and request.method == "POST":
-            return _review(request)
+        if (review := reviews.answer(target, request)) is not None:
+            return review
         resource = self._served.get((target.group, target.version, target.plural))
         if resource is None:
             return self._unknown(target)
@@ -155,6 +230,8 @@ class World:
             return self._create_by_update(resource, target, request)
         if request.method not in {"GET", "PUT", "PATCH", "DELETE"}:
             raise status.method_not_allowed()
+        if request.method == "PATCH" and exchange.media_of(request) == bodies.APPLY:
+            return self._apply(resource, target, entry, request)
         if entry is None:
             raise status.not_found(resource, target.name)
         if request.method == "GET":
@@ -180,7 +257,7 @@ class World:
             return podlogs.read(entry, request)
         if is_pod and target.subresource == "binding" and request.method == "POST":
             node = podlogs.node_of(bodies.read(resource, request, "Binding"))
-            self._writer.bind(resource, entry, node, self._now_s)
+            self._writer.bind(resource, entry, node, self._call(request))
             return exchange.Answer.of(
                 201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
             )
@@ -188,6 +265,8 @@ class World:
             raise status.not_found(resource, target.name) if resource.custom else status.no_such_resource()
         if request.method == "GET":
             return self._reader.get(resource, entry, request)
+        if request.method == "PATCH" and exchange.media_of(request) == bodies.APPLY:
+            return self._apply(resource, target, entry, request)
         if request.method in {"PUT", "PATCH"}:
             return self._change(resource, entry, request, "status")
         raise status.method_not_allowed()
@@ -196,28 +275,72 @@ class World:
         return self._writer.table(resource).entries.get(f"{target.namespace}/{target.name}")
 
     def _call(self, request: exchange.Request) -> writes.Call:
-        call = writes.Call(
-            self._now_s, dry_run=request.query.get("dryRun") == "All", is_patch=request.method == "PATCH"
+        query = request.query
+        dry_run = [query["dryRun"]] if query.get("dryRun") else []
+        causes = exchange.dry_run_causes(dry_run)
+        named = query.get("fieldManager", "")
+        if len(named) > 128:
+            causes.append(status.Cause("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager"))
+        if causes:
+            raise status.invalid(_OPTIONS.get(request.method, "CreateOptions"), "meta.k8s.io", "", causes)
+        agent = request.headers.get("user-agent", "unknown").partition("/")[0][:128]
+        strict = query.get("fieldValidation", "")
+        return writes.Call(
+            self._now_s,
+            dry_run=bool(dry_run),
+            strict="Strict" if strict == "Strict" else "Ignore" if strict == "Ignore" else "Warn",
+            is_patch=request.method == "PATCH",
+            checks_fields=bool(strict),
+            manager=managers.Manager(named or agent, managers.UPDATE, ""),
+            is_named=bool(named),
         )
-        match request.query.get("fieldValidation"):
-            case "Strict":
-                call.strict = "Strict"
-            case "Ignore":
-                call.strict = "Ignore"
-            case _:
-                call.strict = "Warn"
-        return call
 
     def _create(
         self, resource: resources.Resource, namespace: str, content: Json, request: exchange.Request
     ) -> exchange.Answer:
         if resource.stored is not None:
             content = resource.stored(content)
+        return self._store_new(resource, namespace, content, self._call(request))
+
+    def _store_new(
+        self, resource: resources.Resource, namespace: str, content: Json, call: writes.Call
+    ) -> exchange.Answer:
         self._namespaces.check_open(resource, namespace, content)
-        call = self._call(request)
         raw = self._writer.create(resource.base, namespace, content, call)
         self._settle(resource)
         return _written(201, resource, raw, call)
+
+    def _apply(
+        self,
+        resource: resources.Resource,
+        target: exchange.Target,
+        entry: store.Entry | None,
+        request: exchange.Request,
+    ) -> exchange.Answer:
+        """Apply on the server's side; an object that is not there is created."""
+        call = self._call(request)
+        call.is_applied = True
+        if not call.is_named:
+            why = "is required for apply patch"
+            raise status.invalid("PatchOptions", "meta.k8s.io", "", [status.required("fieldManager", why)])
+        wanted = bodies.applied(resource, target.name, entry is None, request)
+        metadata.check_namespace(metadata.read(resource, wanted["metadata"]), target.namespace)
+        if resource.stored is not None:
+            wanted = resource.stored(wanted)
+        base, force = resource.base, exchange.flag(request.query, "force")
+        if resource.has_status:
+            wanted = _part(wanted, target.subresource)
+        assert call.manager is not None
+        who = managers.Manager(call.manager.name, managers.APPLY, resource.api_version, target.subresource)
+        live = None if entry is None else store.decode(entry.raw)
+        if live is None and wanted["metadata"].get("uid"):
+            raise status.conflict(base.plural, base.group, target.name, "there is no object with this UID")
+        content = applying.apply(layouts.of(base), live, wanted, who, force, self._now_s)
+        if entry is None:
+            return self._store_new(resource, target.namespace, content, call)
+        raw = self._writer.update(base, entry, content, target.subresource, call)
+        self._settle(resource)
+        return _written(200, resource, raw, call)
 
     def _create_by_update(
         self, resource: resources.Resource, target: exchange.Target, request: exchange.Request
@@ -267,6 +390,7 @@ class World:
         """After a write: serve what definitions now say; finish what waits for a namespace to be empty."""
         if resource.plural == definitions.PLURAL and resource.group == definitions.GROUP:
             self._reload()
+        self._collector.settle(self._now_s)
         self._namespaces.settle()
 
     def _stored_resources(self) -> list[resources.Resource]:
@@ -275,6 +399,7 @@ class World:
     def _serve(self, custom: list[resources.Resource]) -> None:
         every = [*resources.built_in(), definitions.DEFINITIONS, *custom]
         self._served = {(one.group, one.version, one.plural): one for one in every}
+        self._collector.serve(every)
 
     def _reload(self) -> None:
         before = {(one.base.group, one.base.plural) for one in self._served.values() if one.custom}
@@ -294,9 +419,11 @@ def _written(code: int, resource: resources.Resource, raw: bytes, call: writes.C
     return exchange.Answer(code, lists.shown(resource, raw), headers=headers)
 
 
-def _review(request: exchange.Request) -> exchange.Answer:
-    """Allow everything to whoever holds the token. kubectl asks in protobuf: what it asks need not be read."""
-    asked: Json = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
-    if bodies.is_json(request):
-        asked = bodies.decode(request, "SelfSubjectAccessReview")
-    return exchange.Answer.of(201, asked | {"status": {"allowed": True}})
+_OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
+
+
+def _part(wanted: Json, subresource: str) -> Json:
+    """Return what an applier may say through this door: the status, or all else."""
+    if not subresource:
+        return {name: value for name, value in wanted.items() if name != "status"}
+    return {name: value for name, value in wanted.items() if name in {"apiVersion", "kind", "metadata", "status"}}

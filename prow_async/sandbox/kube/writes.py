@@ -8,7 +8,18 @@ from typing import Any, Literal
 import msgspec
 
 from prow_async.ports import clock
-from prow_async.sandbox.kube import exchange, metadata, pods, schema, status, store, validation, words
+from prow_async.sandbox.kube import (
+    exchange,
+    layouts,
+    managers,
+    metadata,
+    pods,
+    schema,
+    status,
+    store,
+    validation,
+    words,
+)
 from prow_async.sandbox.kube.resources import Resource
 
 Json = dict[str, Any]
@@ -22,6 +33,16 @@ class Call(msgspec.Struct):
     strict: Literal["Strict", "Warn", "Ignore"] = "Warn"
     is_patch: bool = False
     warnings: list[str] = []
+    checks_fields: bool = False
+    """Drop unknown fields of built-in kinds and metadata too: only for those who say how strict to be."""
+    dropped: list[str] = []
+    """Paths of unknown fields that have been dropped."""
+    manager: managers.Manager | None = None
+    """Who writes, as far as it is known."""
+    is_named: bool = False
+    """The writer gave its name as fieldManager: its fields are told of from now on."""
+    is_applied: bool = False
+    """The metadata has the managedFields that server-side apply has made."""
 
 
 class Writer:
@@ -36,6 +57,7 @@ class Writer:
 
     def create(self, resource: Resource, namespace: str, content: Json, call: Call) -> bytes:
         """Store a new object; return it as stored."""
+        self._drop_unknown(resource, content, call)
         meta = metadata.read(resource, content.get("metadata"))
         metadata.check_namespace(meta, namespace)
         if meta.get("resourceVersion") not in {None, "", "0"}:
@@ -43,6 +65,8 @@ class Writer:
         table = self.table(resource)
         self._name(resource, namespace, meta, table)
         metadata.stamp_new(meta, namespace, self._ids, call.now_s)
+        if not call.is_applied:
+            meta.pop("managedFields", None)
         if resource.has_status and resource.plural != "nodes":
             content = {key: value for key, value in content.items() if key != "status"}
         content = self._finish(resource, content, meta, None, call)
@@ -50,6 +74,7 @@ class Writer:
             meta["generation"] = 1
         if f"{namespace}/{meta['name']}" in table.entries:
             raise status.already_exists(resource, meta["name"])
+        _track(resource, None, content, call)
         return self._write(table, resource, content, call)
 
     def _name(self, resource: Resource, namespace: str, meta: Json, table: store.Table) -> None:
@@ -73,12 +98,14 @@ class Writer:
         rest = {key: value for key, value in content.items() if key not in {"apiVersion", "kind", "metadata"}}
         shape = resource.shape
         if shape is not None:
-            dropped: list[str] = []
-            schema.prune(shape, rest, "", dropped)
-            self._tell_unknown(resource, dropped, call)
+            schema.prune(shape, rest, "", call.dropped)
+        self._tell_unknown(resource, call)
+        if shape is not None:
             schema.fill(shape, rest)
         content = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta} | rest
         causes = words.check_metadata(meta, resource.custom)
+        if "ownerReferences" in meta:
+            causes += metadata.check_owners(meta)
         if old is not None:
             causes += metadata.check_finalizers(meta, old["metadata"])
         if shape is not None:
@@ -95,10 +122,20 @@ class Writer:
         return content
 
     @staticmethod
-    def _tell_unknown(resource: Resource, dropped: list[str], call: Call) -> None:
-        if not dropped or call.strict == "Ignore":
+    def _drop_unknown(resource: Resource, content: Json, call: Call) -> None:
+        """Drop unknown fields that no schema here tells of: those of metadata, and those of built-in kinds."""
+        if not call.checks_fields:
             return
-        told = [f'unknown field "{path}"' for path in dropped]
+        if resource.custom:
+            layouts.drop_unknown(layouts.METADATA, content.get("metadata"), "metadata", call.dropped)
+        else:
+            layouts.drop_unknown(layouts.of(resource), content, "", call.dropped)
+
+    @staticmethod
+    def _tell_unknown(resource: Resource, call: Call) -> None:
+        if not call.dropped or call.strict == "Ignore":
+            return
+        told = [f'unknown field "{path}"' for path in call.dropped]
         if call.strict == "Strict":
             raise metadata.unreadable(resource, f"strict decoding error: {', '.join(told)}")
         call.warnings.extend(told)
@@ -106,9 +143,11 @@ class Writer:
     def update(self, resource: Resource, entry: store.Entry, content: Json, subresource: str, call: Call) -> bytes:
         """Replace an object's state (or with `status`, that part of it); return it as stored."""
         old = store.decode(entry.raw)
+        self._drop_unknown(resource, content, call)
         meta = metadata.read(resource, content.get("metadata"))
         metadata.check_same(resource, meta, old["metadata"], call.is_patch)
         metadata.carry_over(meta, old["metadata"])
+        _carry_managers(meta, old["metadata"])
         if resource.has_status:
             content = self._only(resource, content, old, subresource)
         if subresource and resource.custom:
@@ -116,6 +155,7 @@ class Writer:
         content = self._finish(resource, content, meta, old, call)
         if content == old:
             return entry.raw
+        _track(resource, old, content, call, subresource)
         if _counted(resource, content) != _counted(resource, old):
             meta["generation"] = meta.get("generation", 0) + 1
         if _is_gone(meta):
@@ -145,6 +185,13 @@ class Writer:
             return store.encode(content)
         return self._store.write(table, content, resource.fields(content)).raw
 
+    def rewrite(self, resource: Resource, content: Json) -> None:
+        """Store a state that the server itself has made; an object that nothing keeps any more goes."""
+        if _is_gone(content["metadata"]):
+            self._remove(resource, content)
+        else:
+            self._store.write(self.table(resource), content, resource.fields(content))
+
     def _remove(self, resource: Resource, content: Json) -> store.Entry:
         return self._store.remove(self.table(resource), content, resource.fields(content))
 
@@ -153,11 +200,12 @@ class Writer:
         content = store.decode(entry.raw)
         meta = content["metadata"]
         check_preconditions(resource, meta, options.preconditions or {})
-        dry_run = "All" in (options.dry_run or ())
+        dry_run = options.is_dry_run
         graceful = resource.plural == "pods" and not resource.group
         asked = options.grace_period_seconds
+        followed = metadata.follow_policy(meta, options.policy)
         if "deletionTimestamp" in meta:
-            if not _shorten(meta, asked):
+            if not _shorten(meta, asked) and not followed:
                 return content
         else:
             grace_s = pods.grace_s(content, asked) if graceful else 0
@@ -175,7 +223,11 @@ class Writer:
                 self._remove(resource, content)
         return content
 
-    def bind(self, resource: Resource, entry: store.Entry, node: str, now_s: float) -> None:
+    def expire(self, resource: Resource, entry: store.Entry) -> None:
+        """Delete an object whose time is up."""
+        self._remove(resource, store.decode(entry.raw))
+
+    def bind(self, resource: Resource, entry: store.Entry, node: str, call: Call) -> None:
         """Put a pod on a node, once. Raises Refusal."""
         content = store.decode(entry.raw)
         taken = content["spec"].get("nodeName")
@@ -183,10 +235,32 @@ class Writer:
             why = f'pod {entry.name} is already assigned to node "{taken}"'
             raise status.conflict("pods/binding", "", entry.name, why)
         content["spec"]["nodeName"] = node
-        since = metadata.timestamp(now_s)
+        since = metadata.timestamp(call.now_s)
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": since}
         content["status"].setdefault("conditions", []).append(scheduled)
-        self._store.write(self.table(resource), content, resource.fields(content))
+        if not call.dry_run:
+            self._store.write(self.table(resource), content, resource.fields(content))
+
+
+def _carry_managers(meta: Json, old: Json) -> None:
+    """Take over who manages what, unless the writer says it anew. Raises Refusal (422)."""
+    told = meta.pop("managedFields", None)
+    if told is None:
+        told = old.get("managedFields")
+    elif told != old.get("managedFields"):
+        told = managers.read(told)
+    if told:
+        meta["managedFields"] = told
+
+
+def _track(resource: Resource, old: Json | None, content: Json, call: Call, subresource: str = "") -> None:
+    """Write down who changed what, on objects that tell of it."""
+    meta = content["metadata"]
+    who = call.manager
+    if who is None or call.is_applied or not (call.is_named or "managedFields" in meta):
+        return
+    who = msgspec.structs.replace(who, api_version=resource.api_version, subresource=subresource)
+    managers.track(layouts.of(resource), old, content, who, call.now_s)
 
 
 def _counted(resource: Resource, content: Json) -> Json:

@@ -98,7 +98,7 @@ def test_what_does_not_parse_says_where(text: str, message: str) -> None:
         ("{{len 3}}", "len of a value"),
         ("{{nil}}", "nil is not a command"),
         ('{{template "none"}}', 'template "none" not defined'),
-        ('{{define "T"}}{{template "T"}}{{end}}{{template "T"}}', "template calls inside one another"),
+        ('{{define "T"}}{{template "T"}}{{end}}{{template "T"}}', "more than 100 deep"),
     ],
 )
 def test_what_does_not_execute_says_why(text: str, reason: str) -> None:

@@ -103,8 +103,8 @@ def test_a_duplicate_key_is_a_warning_and_the_last_counts() -> None:
         ("a: !!int x", 'f.yaml:1: "x" cannot be read as !!int'),
         ("a: .inf", "f.yaml:1: .inf cannot be written as JSON"),
         ("a: \x01", "f.yaml:1: not readable as YAML"),
-        ("[" * 5000, "f.yaml: nested deeper"),
-        ("- " * 5000, "f.yaml: nested deeper"),
+        ("[" * 5000, "f.yaml:1: nested deeper"),
+        ("- " * 5000, "f.yaml:1: nested deeper"),
     ],
 )
 def test_bad_input_is_one_problem_with_its_place(text: str, complaint: str) -> None:

@@ -44,7 +44,7 @@ def test_defaults_are_filled_in() -> None:
 def test_supplemental_files_are_merged() -> None:
     """Keys are joined, lists appended; sections of plugins that are not here pass."""
     loaded = load(
-        "plugins: {o: [a]}\nsize: {s: 1}", "plugins: {p: [b]}\ntriggers: [{repos: [p]}]\nlgtm: [{repos: [p]}]"
+        "plugins: {o: [a]}\nsize: {xxl: 1}", "plugins: {p: [b]}\ntriggers: [{repos: [p]}]\nlgtm: [{repos: [p]}]"
     )
     assert set(loaded.config.plugins) == {"o", "p"}
     assert loaded.config.trigger_for("p", "x") == Trigger(repos=("p",))
@@ -61,17 +61,17 @@ def test_all_problems_come_at_once() -> None:
     main = "plugins:\n  o: [a, b]\n  o/r: [a]\n  p: {plugins: [c], excluded_repos: [x]}\n  p/x: [c]\n  q: [d, d]\n"
     further = "plugins:\n  o: [x]\nsize: {s: 1}\nlabel: {additional_labels: [x]}\ntriggers: 5\n"
     assert problems(main, further, "a: [") == [
-        '0_pluginconfig.yaml:2: plugins: "o" is set in two files; the other is plugins.yaml:2',
+        "0_pluginconfig.yaml:2: plugins.o: is set in two files; the other is plugins.yaml:2",
         "0_pluginconfig.yaml:3: size: must be in the main plugin configuration, not in a supplemental file",
         "0_pluginconfig.yaml:4: label: a supplemental file may set label.restricted_labels only",
         '0_pluginconfig.yaml:5: triggers: expected a list, found a number "5"',
         "1_pluginconfig.yaml:1: not readable as YAML: while parsing a flow node did not find expected node content",
-        'plugins.yaml:3: plugins: "a" is on for o/r and for its org o',
-        'plugins.yaml:6: plugins: "d" is listed twice for q',
+        'plugins.yaml:3: plugins.o/r: "a" is on for the org o already',
+        'plugins.yaml:6: plugins.q: "d" is listed twice',
     ]
 
 
 def test_external_plugins_are_on_once() -> None:
     """The same rule as for built-in plugins."""
     found = problems("external_plugins:\n  o: [{name: e}]\n  o/r: [{name: e}]\n")
-    assert found == ['plugins.yaml:3: external_plugins: "e" is on for o/r and for its org o']
+    assert found == ['plugins.yaml:3: external_plugins.o/r: "e" is on for the org o already']

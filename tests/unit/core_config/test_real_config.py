@@ -42,11 +42,23 @@ def test_every_job_is_there(loaded: config_load.Loaded) -> None:
     assert gotemplate.parse(config.plank.job_url_template).body
 
 
-def test_plugins_load(loaded: config_load.Loaded) -> None:
-    """plugins.yaml with both forms of `plugins`."""
-    config = plugin_config_load.load(source(CONFIG / "prow" / "plugins.yaml")).config
+def test_plugins_load() -> None:
+    """plugins.yaml: every key is read, nothing is amiss, every plugin is known, lookups find what was meant."""
+    found = plugin_config_load.load(source(CONFIG / "prow" / "plugins.yaml"), known_plugins_only=True)
+    assert (found.warnings, found.unknown) == ((), ())
+    config = found.config
     assert "trigger" in config.enabled("kubernetes", "test-infra")
     assert config.trigger_for("kubernetes-sigs", "cluster-api").trigger_github_workflows
+    assert config.trigger_for("kubernetes-sigs", "gateway-api").trigger_github_workflows
+    assert not config.trigger_for("kubernetes-sigs", "kind").trigger_github_workflows
+    assert config.approve_for("kubernetes", "kubernetes").has_self_approval
+    assert config.blunderbuss.max_request_count == 2
+    assert config.config_updater.maps["config/prow/plugins.yaml"].clusters == {"test-infra-trusted": ("default",)}
+    assert len(config.require_matching_label) > 40
+    assert config.cherry_pick_approved[0].branch_regexp == "^release-.*$"
+    milestones = config.milestone_for("kubernetes", "kubernetes")
+    assert milestones is not None
+    assert milestones.maintainers_team == "milestone-maintainers"
 
 
 def plain(value: Any) -> Any:

@@ -40,13 +40,19 @@ class FixedClock:
 
 
 def make() -> World:
+    world = make_people()
+    world.add_repo("acme", "app", now_s=NOW_S)
+    world.add_collaborator("acme", "app", "carol")
+    return world
+
+
+def make_people() -> World:
+    """Make the sample without its repository."""
     world = World(NumberedIds())
     world.add_user("mallory", token=STRANGER_TOKEN)
     world.add_bot("prow-bot", BOT_TOKEN)
     world.add_org("acme", members=["alice", "bob"], owners=["olga"])
     world.add_user("olga", token=OWNER_TOKEN)
-    world.add_repo("acme", "app", now_s=NOW_S)
-    world.add_collaborator("acme", "app", "carol")
     return world
 
 

@@ -20,10 +20,26 @@ FIELDS = st.sampled_from(
     [
         *("state", "title", "body", "head", "base", "labels", "name", "ref", "sha"),
         *("config", "url", "secret", "events", "message", "content", "branch", "context"),
+        *("event", "comments", "reviewers", "assignees", "milestone", "lock_reason", "color", "permission", "role"),
+        *("required_status_checks", "enforce_admins", "required_pull_request_reviews", "restrictions", "output"),
+        *("head_sha", "conclusion", "merge_method", "in_reply_to", "path", "maintainers", "parent_team_id"),
     ]
 )
 PARTS = st.sampled_from(["1", "9", "main", "heads/main", "x%2Fy", "%FF", "é", "alice", "heads/", "0" * 18])
-QUERY = st.sampled_from(["", "page=0&per_page=0", "page=99", "state=all", "per_page=%FF&page=--", "&=&"])
+QUERY = st.sampled_from(
+    [
+        "",
+        "page=0&per_page=0",
+        "page=99",
+        "state=all",
+        "q=is:pr+x",
+        "q=%22+sort:",
+        "ref=%00",
+        "sha=--all",
+        "per_page=%FF&page=--",
+        "&=&",
+    ]
+)
 
 
 def head_of(world: World, number: int) -> str:

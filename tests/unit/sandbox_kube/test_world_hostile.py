@@ -17,10 +17,15 @@ from tests.unit.sandbox_kube.asking import (
     PODS,
     TABLE,
     Asker,
+    Json,
     definition,
     job,
     pod,
 )
+
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
@@ -31,8 +36,20 @@ _fields = st.sampled_from(
     ["apiVersion", "kind", "metadata", "spec", "status", "data", "involvedObject", "target", "op"]
 )
 _metadata = st.dictionaries(
-    st.sampled_from(["name", "generateName", "namespace", "uid", "labels", "annotations", "finalizers"]),
-    st.sampled_from(["a", "", "a-", None, [], ["x/y"], {}, {"a": "b"}, {"a": None}, 7]),
+    st.sampled_from(
+        [
+            "name",
+            "generateName",
+            "namespace",
+            "uid",
+            "labels",
+            "annotations",
+            "finalizers",
+            "ownerReferences",
+            "managedFields",
+        ]
+    ),
+    st.sampled_from(["a", "", "a-", None, [], ["x/y"], {}, {"a": "b"}, {"a": None}, 7, [{}], [{"uid": 1}]]),
     max_size=4,
 )
 _objects = st.dictionaries(_fields, _values, max_size=4) | st.builds(
@@ -70,11 +87,25 @@ _targets = st.sampled_from(
     ]
 )
 _queries = st.dictionaries(
-    st.sampled_from(["watch", "limit", "continue", "labelSelector", "fieldSelector", "resourceVersion", "dryRun"]),
-    st.sampled_from(["", "1", "true", "a", "All", "99", "-1", "a=b", "metadata.name=a", "😀"]),
+    st.sampled_from(
+        [
+            "watch",
+            "limit",
+            "continue",
+            "labelSelector",
+            "fieldSelector",
+            "resourceVersion",
+            "dryRun",
+            "fieldManager",
+            "fieldValidation",
+            "force",
+            "propagationPolicy",
+        ]
+    ),
+    st.sampled_from(["", "1", "true", "a", "All", "99", "-1", "a=b", "metadata.name=a", "😀", "Strict", "Orphan"]),
     max_size=3,
 )
-_media = st.sampled_from(["application/json", MERGE, JSON_PATCH, "", "text/plain;;"])
+_media = st.sampled_from(["application/json", MERGE, JSON_PATCH, STRATEGIC, APPLY, PROTOBUF, "", "text/plain;;"])
 _methods = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "FOO"])
 
 
@@ -93,6 +124,39 @@ def test_any_request_gets_an_answer(method: str, path: str, query: dict[str, str
     for plural in ("pods", "prowjobs", "events", "configmaps", "secrets", "namespaces", "leases"):
         asker.world.objects(plural)
     assert asker.answer("GET", PODS, headers={"accept": TABLE}).code == 200
+
+
+_directives = st.dictionaries(
+    st.sampled_from(["$patch", "$retainKeys", "name", "$deleteFromPrimitiveList/finalizers", "image", "finalizers"]),
+    st.sampled_from(["delete", "replace", "merge", "a", None, ["a"], [], {}, 7, True]),
+    max_size=3,
+)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from([STRATEGIC, APPLY]), _directives, st.lists(_directives | _values, max_size=3), _metadata)
+def test_patches_with_odd_parts(media: str, odd: Json, items: list[Any], meta: Json) -> None:
+    """Directives and items anywhere: the pod is changed in a way that reads, or not at all."""
+    asker = Asker()
+    asker.do("POST", PODS, pod("a"))
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": items, "volumes": [odd], **odd}}
+    for query in ("fieldManager=one", "fieldManager=two&force=1", "fieldManager=one&fieldValidation=Strict"):
+        code, _ = asker.ask("PATCH", f"{PODS}/a?{query}", body, media)
+        assert code < 500
+    for item in asker.do("GET", PODS)["items"]:
+        managed = item["metadata"].get("managedFields", [])
+        assert all(entry["operation"] in {"Apply", "Update"} for entry in managed)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=60))
+def test_any_protobuf(raw: bytes) -> None:
+    """Bytes that are none, or of kinds not known here, are refused."""
+    asker = Asker()
+    named = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12" + bytes([len(raw)])
+    for body in (raw, b"k8s\0" + raw, named + raw):
+        code, _ = asker.ask("POST", "/api/v1/namespaces/default/configmaps", body, PROTOBUF)
+        assert code in {201, 400, 409, 415, 422}
 
 
 _KINDS: list[tuple[str, str, str, list[str]]] = [

@@ -336,12 +336,14 @@ def test_discovery() -> None:
 
 
 def test_access_reviews() -> None:
-    """Whoever got in may do everything, also when asking in a form not spoken here."""
+    """Whoever got in may do everything, also when asking in protobuf."""
     asker = Asker()
     target = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     asked = {"kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": {"verb": "get"}}}
     assert asker.do("POST", target, asked)["status"] == {"allowed": True}
-    code, answer = asker.ask("POST", target, b"k8s\0", "application/vnd.kubernetes.protobuf")
+    named = b"\x0a\x17authorization.k8s.io/v1\x12\x17SelfSubjectAccessReview"
+    body = b"k8s\0\x0a" + bytes([len(named)]) + named
+    code, answer = asker.ask("POST", target, body, "application/vnd.kubernetes.protobuf")
     assert (code, answer["status"]) == (201, {"allowed": True})
 
 

@@ -3,13 +3,15 @@
 from typing import cast
 
 from prow_async.api.github import Status, StatusState
-from prow_async.sandbox.github import shapes
+from prow_async.sandbox.github import ground, shapes
 from prow_async.sandbox.github.call import Call, Content, Route
+from prow_async.sandbox.github.git.names import is_sha
 from prow_async.sandbox.github.records import StatusRecord
-from prow_async.sandbox.github.refusal import missing
+from prow_async.sandbox.github.refusal import Refusal, missing
+from prow_async.sandbox.github.steps import Steps
 
 
-def create(call: Call) -> Content:
+def create(call: Call) -> Steps[Content]:
     """Post a status. Without push access GitHub denies that the repository is there."""
     if not call.world.may_push(call.repo, call.login):
         raise missing()
@@ -20,13 +22,18 @@ def create(call: Call) -> Content:
         context=call.text("context"),
     )
     sha = call.params["sha"]
+    if is_sha(sha):
+        try:
+            yield from ground.known(call.world, call.repo, sha)
+        except Refusal:
+            raise Refusal(422, f"No commit found for SHA: {sha}") from None
     record = call.world.post_status(call.org, call.repo_name, sha, status, by=call.login, now_s=call.now_s)
     return Content(201, _shape(call, sha, record) | {"creator": shapes.user(call.world, record.creator)})
 
 
-def listed(call: Call) -> Content:
+def listed(call: Call) -> Steps[Content]:
     """List all statuses of a commit, newest first."""
-    sha = call.world.commit_of(call.repo, call.params["ref"])
+    sha = yield from ground.known(call.world, call.repo, call.params["ref"])
     records = call.repo.statuses.get(sha, [])[::-1]
     return call.page(
         records,
@@ -34,9 +41,9 @@ def listed(call: Call) -> Content:
     )
 
 
-def combined(call: Call) -> Content:
+def combined(call: Call) -> Steps[Content]:
     """Answer the newest status of each context and what they come to together."""
-    sha = call.world.commit_of(call.repo, call.params["ref"])
+    sha = yield from ground.known(call.world, call.repo, call.params["ref"])
     newest = call.world.newest_statuses(call.repo, sha)
     shown, headers = call.slice(newest)
     content = {

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import msgspec
+
 from prow_async.sandbox.github import shapes
 from prow_async.sandbox.github.call import Call, Content, Handler, Route
 from prow_async.sandbox.github.outbox import Delivery
 from prow_async.sandbox.github.records import Hook
 from prow_async.sandbox.github.refusal import invalid, missing
+from prow_async.sandbox.github.steps import Steps
 
 
 def listed(call: Call) -> Content:
@@ -17,8 +20,9 @@ def listed(call: Call) -> Content:
 def create(call: Call) -> Content:
     config = call.content.get("config") if isinstance(call.content, dict) else None
     url, secret = (config.get("url"), config.get("secret", "")) if isinstance(config, dict) else (None, "")
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")) or not isinstance(secret, str):
-        raise invalid("Hook", "url", "custom", "url is not a valid URL")
+    url = _checked_url(url)
+    if not isinstance(secret, str):
+        raise invalid("Hook", "secret", "invalid")
     events = call.texts("events") if call.has("events") else ["push"]
     hook = call.world.add_hook(call.org, _repo_name(call), url, secret.encode(), events, now_s=call.now_s)
     return Content(201, shapes.hook(call.world, hook))
@@ -34,19 +38,67 @@ def deliveries(call: Call) -> Content:
     return call.page(call.world.outbox.log(_hook(call).id)[::-1], _delivery)
 
 
+def one_delivery(call: Call) -> Content:
+    """Show one delivery whole: what was sent and what came back."""
+    found = _found_delivery(call)
+    outcome = found.outcome
+    shape = _delivery(found) | {
+        "url": found.hook.url,
+        "request": {"headers": found.headers(), "payload": msgspec.json.decode(found.body)},
+        "response": {"headers": {}, "payload": outcome.error if outcome else ""},
+    }
+    return Content(200, shape)
+
+
 def redeliver(call: Call) -> Content:
+    """Send a delivery again, under its old GUID."""
+    call.world.redeliver(_found_delivery(call).guid, call.now_s)
+    return Content(202, {})
+
+
+def one_hook(call: Call) -> Content:
+    return Content(200, shapes.hook(call.world, _hook(call)))
+
+
+def change(call: Call) -> Content:
+    """Change `active`, `events` or `config` of a hook."""
+    hook = _hook(call)
+    content = call.content if isinstance(call.content, dict) else {}
+    config = content.get("config", {})
+    if not isinstance(config, dict) or not isinstance(content.get("active", True), bool):
+        raise invalid("Hook", "config", "invalid")
+    if "url" in config:
+        hook.url = _checked_url(config["url"])
+    if isinstance(config.get("secret"), str):
+        hook.secret = config["secret"].encode()
+    hook.events = tuple(call.texts("events")) if call.has("events") else hook.events
+    hook.active = content.get("active", hook.active)
+    return one_hook(call)
+
+
+def ping(call: Call) -> Content:
+    call.world.ping(_hook(call), call.now_s)
+    return Content(204)
+
+
+def _found_delivery(call: Call) -> Delivery:
     wanted = int(call.params["delivery_id"])
     for delivery in call.world.outbox.log(_hook(call).id):
         if delivery.id == wanted:
-            call.world.redeliver(delivery.guid, call.now_s)
-            return Content(202, {})
+            return delivery
     raise missing()
+
+
+def _checked_url(url: Any) -> str:
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        raise invalid("Hook", "url", "custom", "url is not a valid URL")
+    return url
 
 
 def _guarded(handler: Handler) -> Handler:
     """Let only those who administer the repository or organization through; others are told it is not there."""
 
-    def guarded(call: Call) -> Content:
+    def guarded(call: Call) -> Content | Steps[Content]:
         name = _repo_name(call)
         if name:
             allowed = call.world.permission(call.repo, call.login) == "admin"
@@ -87,7 +139,11 @@ def _routes(owner: str) -> tuple[Route, ...]:
     return (
         Route("GET", owner + "/hooks", _guarded(listed)),
         Route("POST", owner + "/hooks", _guarded(create)),
+        Route("GET", one, _guarded(one_hook)),
+        Route("PATCH", one, _guarded(change)),
         Route("DELETE", one, _guarded(remove)),
+        Route("POST", one + "/pings", _guarded(ping)),
+        Route("GET", one + "/deliveries/{delivery_id:int}", _guarded(one_delivery)),
         Route("GET", one + "/deliveries", _guarded(deliveries)),
         Route("POST", one + "/deliveries/{delivery_id:int}/attempts", _guarded(redeliver)),
     )

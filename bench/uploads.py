@@ -1,0 +1,55 @@
+"""What it costs to upload a run with a very long log and very many artifacts to a folder, beside a bare copy."""
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from bench import processes, uploads_child
+from bench.results import Uploads
+
+PATIENCE_S = 300.0
+ARTIFACT_BYTES = 8_000
+A_FOLDER = 100
+Say = Callable[[str], None]
+
+
+def measure(log_mb: int, artifacts: int, rounds: int, say: Say) -> Uploads:
+    """Make a run's files and upload them in fresh processes, in turn with copying them. Raises Broken."""
+    with tempfile.TemporaryDirectory(prefix="prow-async-bench-") as folder:
+        source, target = Path(folder) / "run", Path(folder) / "bucket"
+        make(source, log_mb, artifacts)
+        bare, ours = [], []
+        for turn in range(rounds):
+            say(f"uploads: round {turn + 1} of {rounds}, bare copy, then ours")
+            bare.append(_run("bare", source, target))
+            ours.append(_run("ours", source, target))
+    return Uploads(
+        log_mb=log_mb,
+        artifacts=artifacts,
+        bare_s=round(statistics.median(found.took_s for found in bare), 3),
+        ours_s=round(statistics.median(found.took_s for found in ours), 3),
+        ratio=round(statistics.median(one.took_s / other.took_s for one, other in zip(ours, bare, strict=True)), 2),
+        peak_mb=round(max(found.peak_bytes for found in ours) / 1e6, 1),
+        rounds=rounds,
+    )
+
+
+def make(source: Path, log_mb: int, artifacts: int) -> None:
+    """Write a log and artifacts, a hundred in each folder."""
+    (source / "artifacts").mkdir(parents=True)
+    line = b"ok  \tk8s.io/kubernetes/pkg/kubelet/cm/devicemanager\t12.345s\tcoverage: 61.2% of statements\n"
+    with (source / "build-log.txt").open("wb") as log:
+        for _ in range(log_mb):
+            log.write((line * (1_000_000 // len(line) + 1))[:1_000_000])
+    for number in range(artifacts):
+        path = source / "artifacts" / f"group-{number // A_FOLDER}" / f"{number}.xml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((line * (ARTIFACT_BYTES // len(line) + 1))[:ARTIFACT_BYTES])
+
+
+def _run(mode: str, source: Path, target: Path) -> uploads_child.Found:
+    said = processes.run(processes.module("bench.uploads_child", mode, str(source), str(target)), PATIENCE_S)
+    return msgspec.json.decode(said.splitlines()[-1], type=uploads_child.Found)

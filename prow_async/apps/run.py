@@ -1,0 +1,224 @@
+"""run: one job of a configuration on this machine, or its pod on a cluster, with its log on the terminal.
+
+The pod is the one that production would make, but for what only a cluster has: core/local_run says what stands in for
+it. A run adds little to the commands of its job, so what is not needed is not loaded.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import string
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import msgspec
+
+from prow_async.adapters import clock as clocks
+from prow_async.adapters import config_reader
+from prow_async.adapters.git import snapshot
+from prow_async.api.config import Config
+from prow_async.api.errors import CannotStart, UserMistake
+from prow_async.api.prowjob import Json, ProwJob
+from prow_async.apps import config_flags, flag_groups, flags, mkpod, run_display, run_pod
+from prow_async.apps.flags import Flag
+from prow_async.core import local_run, mkpj, newjob
+
+PROGRAM = "prow-async run"
+FLAGS = (
+    *flag_groups.CONFIG,
+    *flag_groups.GITHUB,
+    Flag("local", "str", "", "run on the working copy in this folder, with what is not committed yet"),
+    Flag("pull", "int", 0, "run on this pull request of the job's repository; GitHub is asked for its commits"),
+    Flag("base-sha", "str", "", "run on this commit of the job's repository"),
+    Flag("base-ref", "str", "", "the branch (default: the pull request's; the working copy's; main)"),
+    Flag("build-id", "str", "", "build id (default: a new one)"),
+    Flag("artifacts", "str", "artifacts", "folder for logs and artifacts; each run gets one of its own in it"),
+    Flag("print-pod", "bool", False, "print the pod as production would make it, and stop"),
+    Flag(
+        "on-cluster", "str", "", "create the pod in the cluster of this kubeconfig context instead of running it here"
+    ),
+    Flag("kubeconfig", "str", "", "with --on-cluster: where the context is (default: KUBECONFIG, ~/.kube/config)"),
+)
+_SIGNALLED = 128
+_OF_BUILD_IDS = frozenset(string.ascii_letters + string.digits + "-_")
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is to be run. `scratch` is a folder that lives as long as the run."""
+
+    job: ProwJob
+    build_id: str
+    namespace: str
+    scratch: Path
+    output: Path
+    """Takes the run's log and artifacts when it runs on this machine."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; return the exit code of the test, or 128 and the signal's number when told to end."""
+    name, parsed = _parse(argv)
+    for warning in parsed.warnings:
+        print(f"{PROGRAM}: {warning}", file=sys.stderr)
+    run_display.set_up_logs()
+    config = _config(parsed)
+    with _scratch() as scratch:
+        try:
+            plan = _plan(config, name, parsed, scratch)
+            if parsed["print-pod"]:
+                sys.stdout.write(mkpod.as_yaml(mkpod.pod_of(plan.job, plan.build_id)))
+                return 0
+            if not parsed["on-cluster"]:
+                _make(plan.output)
+            return anyio.run(_run, plan, parsed)
+        except UserMistake as mistake:
+            raise CannotStart(f"{PROGRAM}: {mistake.text_for_user}") from mistake
+
+
+def _parse(argv: Sequence[str]) -> tuple[str, flags.Flags]:
+    """Return the job's name, which may stand before, between or after the flags, and the flags."""
+    parsed = flags.parse(PROGRAM, FLAGS, argv)
+    words: list[str] = []
+    while parsed.words:
+        words.append(parsed.words[0])
+        argv = [*argv[: len(argv) - len(parsed.words)], *parsed.words[1:]]
+        parsed = flags.parse(PROGRAM, FLAGS, argv)
+    if len(words) != 1:
+        raise CannotStart(f"{PROGRAM}: name one job: prow-async run JOB --config-path FILE --job-config-path FOLDER")
+    if sum(map(bool, (parsed["local"], parsed["pull"], parsed["base-sha"]))) > 1:
+        raise CannotStart(f"{PROGRAM}: --local, --pull and --base-sha exclude one another")
+    if parsed["pull"] < 0:
+        raise CannotStart(f"{PROGRAM}: --pull {parsed['pull']}: no pull request has such a number")
+    if not set(parsed["build-id"]) <= _OF_BUILD_IDS:
+        raise CannotStart(f"{PROGRAM}: --build-id {parsed['build-id']!r}: use letters, digits, - and _")
+    return words[0], parsed
+
+
+def _config(parsed: flags.Flags) -> Config:
+    cache = parsed["config-cache-file"]
+    paths = config_flags.paths(parsed.values)
+    reader = config_reader.Reader(paths, parsed["quarantine-bad-config"], Path(cache) if cache else None)
+    reader.check_paths()
+    read = reader.read()
+    for problem in read.quarantined:
+        print(f"{PROGRAM}: left out: {problem}", file=sys.stderr)
+    if cache:
+        reader.save_cache()
+    return read.config
+
+
+def _plan(config: Config, name: str, parsed: flags.Flags, scratch: Path) -> Plan:
+    """Decide what to run on which code. Raises UserMistake and CannotStart."""
+    found = mkpj.find(config, name)
+    ids, now_s = clocks.SystemIds(), clocks.SystemClock().now()
+    code = mkpj.Code(base_ref=parsed["base-ref"] or "main", base_sha=parsed["base-sha"])
+    working_copy = _working_copy(found, parsed, scratch)
+    if parsed["pull"]:
+        code = _ask_github(found, parsed)
+    spec = mkpj.spec_for(found, code)
+    if working_copy is not None:
+        spec = local_run.on_working_copy(spec, working_copy)
+    elif found.needs_pull and not parsed["pull"]:
+        spec = local_run.on_commit(spec)
+    birth = newjob.Birth(ids.uuid4(), config.pod_namespace, now_s, "run")
+    job = newjob.new_prowjob(spec, found.job.labels, found.job.annotations, birth)
+    build_id = parsed["build-id"] or ids.build_id()
+    output = Path(parsed["artifacts"]).absolute() / job.spec.job / build_id
+    return Plan(job, build_id, config.pod_namespace, scratch, output)
+
+
+def _working_copy(found: mkpj.Found, parsed: flags.Flags, scratch: Path) -> local_run.Code | None:
+    """Take the working copy that was named, or the one we are in when the job needs code and none was named."""
+    folder = parsed["local"]
+    if not folder:
+        if parsed["pull"] or parsed["base-sha"] or not found.needs_base:
+            return None
+        try:
+            origin = snapshot.origin(Path.cwd())
+        except CannotStart:
+            origin = ""
+        org, _, repo = found.repo.partition("/")
+        if not local_run.names_repo(origin, org, repo):
+            text = f"say which code of {found.repo} to run on: --local FOLDER, --pull NUMBER or --base-sha SHA"
+            raise UserMistake(text)
+        folder = os.curdir
+    path = Path(folder).absolute()
+    origin = snapshot.origin(path)
+    taken = snapshot.take(path, scratch / "code.git", parsed["base-ref"])
+    if taken.dirty:
+        print(f"{PROGRAM}: with changes of {path} that are not committed", file=sys.stderr)
+    return local_run.Code(taken.url, taken.base_ref, taken.base_sha, taken.head_sha, origin)
+
+
+def _ask_github(found: mkpj.Found, parsed: flags.Flags) -> mkpj.Code:
+    if not found.needs_pull:
+        raise UserMistake(f"--pull is for presubmits; {found.job.name} is none")
+    from prow_async.apps import run_github  # all that speaks HTTP, which other runs do without
+
+    return run_github.code(PROGRAM, found, parsed)
+
+
+async def _run(plan: Plan, parsed: flags.Flags) -> int:
+    context = parsed["on-cluster"]
+    if context:
+        pod, told = mkpod.pod_of(plan.job, plan.build_id), tuple[str, ...]()
+    else:
+        here = mkpod.pod_of(plan.job, plan.build_id, str(plan.output))
+        pod, told = local_run.without_cluster(here, str(plan.output))
+    where = run_pod.Cluster(context, parsed["kubeconfig"]) if context else run_pod.Here(plan.scratch, plan.output)
+    display = run_display.Display(frozenset(_tests(pod)))
+    for line in told:
+        display.note(line)
+    ending, stopped = run_pod.Ending(0), list[int]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(display.spin)
+        tasks.start_soon(_stop, tasks.cancel_scope, stopped)
+        ending = await run_pod.run(pod, plan.namespace, where, display)
+        tasks.cancel_scope.cancel()
+    if stopped:
+        display.note(f"stopped by {signal.Signals(stopped[0]).name}")
+        return _SIGNALLED + stopped[0]
+    how = "succeeded" if ending.exit_code == 0 else f"failed: {ending.why}"
+    place = f"; log and artifacts are in {plan.output}" if not context and plan.job.spec.decoration_config else ""
+    display.note(f"{plan.job.spec.job} {how}{place}")
+    return ending.exit_code
+
+
+async def _stop(scope: anyio.CancelScope, stopped: list[int]) -> None:
+    """Cancel the scope when a person or the system ends us."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            stopped.append(int(number))
+            scope.cancel()
+
+
+def _tests(pod: Json) -> Iterator[str]:
+    for container in pod["spec"]["containers"]:
+        if container["name"] != run_pod.SIDECAR:
+            yield container["name"]
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"{PROGRAM}: {folder} cannot be made: {error.strerror}; see --artifacts") from error
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """Make a folder for the pod's files. Not below /tmp: pods put volumes there, which would hide it."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prow-async" / "runs"
+    try:
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=base))
+    except OSError as error:
+        raise CannotStart(f"{PROGRAM}: {base} cannot be used: {error.strerror}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

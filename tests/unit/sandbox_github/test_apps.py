@@ -1,0 +1,71 @@
+"""GitHub Apps: JWTs that prove one, and the tokens of their installations."""
+
+from functools import cache
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from prow_async.sandbox.github import apps, rest
+from prow_async.sandbox.github.call import Request
+from prow_async.sandbox.github.records import App
+from prow_async.sandbox.github.world import World
+from tests.unit.sandbox_github import sample
+from tests.unit.sandbox_github.sample import NOW_S
+
+
+@cache
+def key(number: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def made() -> tuple[World, App]:
+    world = sample.make()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = key(0).public_key().public_bytes(serialization.Encoding.PEM, form)
+    return world, apps.add(world, "prow", public, ("acme",))
+
+
+def token(app: App, *, of: int = 0, **claims: Any) -> str:
+    known = {"iss": str(app.id), "iat": int(NOW_S), "exp": int(NOW_S) + 540}
+    return jwt.encode(known | claims, key(of), algorithm="RS256")
+
+
+def test_an_app_finds_its_installation_and_is_given_a_token() -> None:
+    world, app = made()
+    proof = token(app)
+    assert sample.ask(world, "GET", "/app", token=proof)[1]["slug"] == "prow"
+    (listed,) = sample.ask(world, "GET", "/app/installations", token=proof)[1]
+    assert sample.ask(world, "GET", "/repos/acme/app/installation", token=proof)[1]["id"] == listed["id"]
+    answer, given = sample.ask(world, "POST", f"/app/installations/{listed['id']}/access_tokens", token=proof)
+    assert (answer.status, given["expires_at"]) == (201, "2023-11-14T23:13:20Z")
+    installed = {"authorization": f"Bearer {given['token']}"}
+    assert sample.ask(world, "GET", "/user", token=given["token"])[1]["login"] == "prow[bot]"
+    late = rest.handle(world, Request("GET", "/user", installed), NOW_S + 3601)
+    assert late.status == 401
+    assert sample.ask(world, "POST", "/app/installations/99/access_tokens", token=proof)[0].status == 404
+
+
+@pytest.mark.parametrize(
+    ("claims", "of"),
+    [
+        ({"exp": int(NOW_S) - 1}, 0),
+        ({"exp": int(NOW_S) + 7200}, 0),
+        ({"iss": "999"}, 0),
+        ({"iss": "x"}, 0),
+        ({}, 1),
+    ],
+)
+def test_what_proves_nothing(claims: dict[str, Any], of: int) -> None:
+    world, app = made()
+    assert sample.ask(world, "GET", "/app", token=token(app, of=of, **claims))[0].status == 401
+
+
+def test_a_jwt_without_signature_and_one_elsewhere_are_refused() -> None:
+    world, app = made()
+    bare = jwt.encode({"iss": str(app.id), "iat": int(NOW_S), "exp": int(NOW_S) + 60}, "", algorithm="none")
+    assert sample.ask(world, "GET", "/app", token=bare)[0].status == 401
+    assert sample.ask(world, "GET", "/repos/acme/app", token=token(app))[0].status == 401
+    assert sample.ask(world, "GET", "/app")[0].status == 404
