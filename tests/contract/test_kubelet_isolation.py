@@ -97,6 +97,19 @@ async def test_read_only_mounts_and_other_pods_folders(pods: KubeCollection, tmp
 
 
 @pytest.mark.usefixtures("isolated")
+async def test_mounts_in_places_of_every_kind(pods: KubeCollection, tmp_path: Path) -> None:
+    """Below symbolic links, in /dev, over files, in each other, in a large folder of this machine."""
+    places = ["/dev/shm", "/dev/new", "/lib/of-the-pod/deep", "/bin/x", "/var/run/x/y", "/tmp/a/b"]
+    mounts = [{"name": "v", "mountPath": place} for place in places]
+    script = "echo > /tmp/a/b/seen; " + "; ".join(f"test -e {place}/seen || echo {place}" for place in places)
+    made = container("c", script + "; echo said > /tmp/a/message", volumeMounts=mounts)
+    made["terminationMessagePath"] = "/tmp/a/message"
+    found, text = await said(pods, tmp_path, pod("p", made, volumes=[{"name": "v", "emptyDir": {}}]))
+    assert (phase(found), text) == ("Succeeded", "")
+    assert terminated(found, "c")["message"] == "said\n"
+
+
+@pytest.mark.usefixtures("isolated")
 async def test_users(pods: KubeCollection, tmp_path: Path) -> None:
     """runAsUser is the container's user: a real one for root, a mapped one for anybody else; volumes are writable."""
     context = {"securityContext": {"runAsUser": 1234, "runAsGroup": 1235}}
@@ -110,10 +123,11 @@ async def test_users(pods: KubeCollection, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("isolated")
 async def test_rights_are_an_ordinary_containers(pods: KubeCollection, tmp_path: Path) -> None:
     """What is mounted read-only cannot be made writable, nor taken away."""
-    script = "mount -o remount,rw /usr 2>/dev/null || echo no; umount /logs 2>/dev/null || echo no"
+    script = "mount -o remount,rw /usr 2>/dev/null || echo no; umount /logs 2>/dev/null || echo no; "
+    script += "(echo 1 > /proc/sys/vm/drop_caches) 2>/dev/null || echo no"
     made = container("c", script, volumeMounts=[{"name": "v", "mountPath": "/logs"}])
     _, text = await said(pods, tmp_path, pod("p", made, volumes=[{"name": "v", "emptyDir": {}}]))
-    assert text == "no\nno\n"
+    assert text == "no\nno\nno\n"
 
 
 async def test_nothing_is_left_of_a_pod_but_its_log(pods: KubeCollection, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class Kubelet:
         Raises CannotStart when the root cannot be used.
         """
         with _owned(self._root) as mark:
-            if ended := leftovers.kill(self._root):
+            if ended := await anyio.to_thread.run_sync(leftovers.kill, self._root):
                 log.warning("ended processes that an earlier kubelet left behind", groups=ended)
             settings = self._settings
             found = await anyio.to_thread.run_sync(_isolation, settings.isolate, self._root)

@@ -24,6 +24,8 @@ PIECE_BYTES = 64 * 1024
 DRAIN_S = 1.0
 """How long output is still read once the container is dead: only a process that got away can hold the pipe open."""
 WORD_BYTES = 4096
+KILL_S = 10.0
+"""How long a cell may take to end what is in it."""
 START_S = 60.0
 """Mounting takes milliseconds; a file system of this machine that hangs must not hold a pod for ever."""
 
@@ -223,6 +225,9 @@ class Group:
         with anyio.move_on_after(grace_s):
             return await self.wait()
         self.send(signal.SIGKILL)
+        with anyio.move_on_after(KILL_S):
+            return await self.wait()
+        self._signal_group(signal.SIGKILL)
         return await self.wait()
 
     async def _copy(self, copied: anyio.Event) -> None:
