@@ -130,6 +130,7 @@ async def test_rights_are_an_ordinary_containers(pods: KubeCollection, tmp_path:
     assert text == "no\nno\nno\n"
 
 
+@pytest.mark.usefixtures("isolated")
 async def test_nothing_is_left_of_a_pod_but_its_log(pods: KubeCollection, tmp_path: Path) -> None:
     """Volumes, homes and mounts go with it, also files that it protected against removal."""
     script = "mkdir /v/a; touch /v/a/b; chmod 0 /v/a/b; chmod 500 /v/a; touch ~/x; echo done"
@@ -144,10 +145,11 @@ async def test_nothing_is_left_of_a_pod_but_its_log(pods: KubeCollection, tmp_pa
 
 
 FORKING = "setsid -f sleep 1000; sleep 1000 & mkdir -p /logs/x; echo up; wait"
+"""Leaves three processes: the shell, its child, and one that has left both its session and its parent."""
 
 
-def victim(root: Path, mark: str, script: str, *before: str) -> "subprocess.Popen[str]":
-    command = [*before, sys.executable, "-m", "tests.contract.kubelet_victim", str(root), mark, script]
+def victim(root: Path, mark: str, script: str, *more: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.contract.kubelet_victim", str(root), mark, script, *more]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -162,11 +164,15 @@ def up(process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("who", ["kubelet", "cell"])
-def test_kill_9_leaves_nothing(who: str, tmp_path: Path) -> None:
-    """Whichever of our processes is killed: the container's are gone, no mount and no cgroup is left."""
+@pytest.mark.usefixtures("isolated")
+@pytest.mark.parametrize(("who", "how"), [("kubelet", ""), ("cell", ""), ("kubelet", "rewrite")])
+def test_kill_9_leaves_nothing(who: str, how: str, tmp_path: Path) -> None:
+    """Whichever of our processes is killed: the container's are gone, even those that left their parents; no mount stays.
+
+    Without namespaces nobody is left to do it when the cell itself is killed.
+    """
     mark = uuid.uuid4().hex
-    with victim(tmp_path, mark, FORKING) as process:
+    with victim(tmp_path, mark, FORKING, how) as process:
         up(process)
         inside = [psutil.Process(pid) for pid in living(mark)]
         assert len(inside) >= 3
@@ -181,6 +187,7 @@ def test_kill_9_leaves_nothing(who: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("isolated")
 async def test_the_next_kubelet_clears_up(pods: KubeCollection, tmp_path: Path) -> None:
     """Volumes of a kubelet that was killed are removed by the next one on the same folder; logs stay."""
     with victim(tmp_path, uuid.uuid4().hex, FORKING) as process:
@@ -193,6 +200,7 @@ async def test_the_next_kubelet_clears_up(pods: KubeCollection, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("isolated")
 def test_an_ordinary_user_gets_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:
     """User namespaces need no root: inside, the user is root and nothing else."""
     if os.geteuid() != 0:
