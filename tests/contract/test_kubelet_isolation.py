@@ -167,7 +167,7 @@ def up(process: "subprocess.Popen[str]") -> None:
 @pytest.mark.usefixtures("isolated")
 @pytest.mark.parametrize(("who", "how"), [("kubelet", ""), ("cell", ""), ("kubelet", "rewrite")])
 def test_kill_9_leaves_nothing(who: str, how: str, tmp_path: Path) -> None:
-    """Whichever of our processes is killed: the container's are gone, even those that left their parents; no mount stays.
+    """Whichever of our processes is killed: all of the container's are gone, no mount stays.
 
     Without namespaces nobody is left to do it when the cell itself is killed.
     """
