@@ -1,5 +1,6 @@
 """What a container sees of this machine and what it leaves on it: real namespaces, processes, mounts and cgroups."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from prow_async.adapters.kube import collection
 from prow_async.adapters.kube.collection import KubeCollection
 from prow_async.sandbox.kube import direct
 from prow_async.sandbox.kube.world import World
-from prow_async.sandbox.kubelet import cgroups, isolation
+from prow_async.sandbox.kubelet import cgroups, forge, isolation
 from prow_async.sandbox.kubelet.manifest import Resources
 from tests.contract import kube_targets as targets
 from tests.contract.kubelet_parts import container, ended, living, log_of, phase, pod, running, terminated, until
@@ -30,7 +31,8 @@ _AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-grou
 
 @pytest.fixture
 def isolated(tmp_path_factory: pytest.TempPathFactory) -> None:
-    found, why = isolation.probe(tmp_path_factory.mktemp("probe"))
+    with contextlib.closing(forge.Forge()) as maker:
+        found, why = isolation.probe(tmp_path_factory.mktemp("probe"), maker)
     if not (found.mounts and found.pids):
         pytest.skip(f"this system gives us no namespaces: {why}")
 
@@ -165,7 +167,7 @@ def up(process: "subprocess.Popen[str]") -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("isolated")
-@pytest.mark.parametrize(("who", "how"), [("kubelet", ""), ("cell", ""), ("kubelet", "rewrite")])
+@pytest.mark.parametrize(("who", "how"), [("kubelet", ""), ("cell", ""), ("server", ""), ("kubelet", "rewrite")])
 def test_kill_9_leaves_nothing(who: str, how: str, tmp_path: Path) -> None:
     """Whichever of our processes is killed: all of the container's are gone, no mount stays.
 
@@ -176,14 +178,31 @@ def test_kill_9_leaves_nothing(who: str, how: str, tmp_path: Path) -> None:
         up(process)
         inside = [psutil.Process(pid) for pid in living(mark)]
         assert len(inside) >= 3
+        (server,) = psutil.Process(process.pid).children()
         if who == "cell":
-            psutil.Process(process.pid).children()[0].kill()
+            server.children()[0].kill()
             assert process.wait(30) == 0
+        elif who == "server":
+            server.kill()
         process.kill()
     _, alive = psutil.wait_procs(inside, timeout=30)
     assert alive == []
     assert living(mark) == []
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+
+
+async def test_the_process_cells_come_from_is_replaced(pods: KubeCollection, tmp_path: Path) -> None:
+    """Somebody kills it: the next pod runs all the same."""
+    async with running(pods, tmp_path) as kubelet:
+        await targets.create(pods, pod("one", container("c", "true")))
+        await until(pods, "one", ended)
+        server = kubelet._node.forge._server
+        assert server is not None
+        server.kill()
+        server.wait()
+        await targets.create(pods, pod("two", container("c", "echo fine")))
+        assert phase(await until(pods, "two", ended)) == "Succeeded"
+        assert await log_of(kubelet, "default", "two", "c") == "fine\n"
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from prow_async.sandbox.kubelet import (
     cgroups,
     feed,
     folders,
+    forge,
     isolation,
     leftovers,
     logs,
@@ -110,7 +111,8 @@ class Kubelet:
             if ended := await anyio.to_thread.run_sync(leftovers.kill, self._root):
                 log.warning("ended processes that an earlier kubelet left behind", groups=ended)
             settings = self._settings
-            found = await anyio.to_thread.run_sync(_isolation, settings.isolate, self._root)
+            maker = forge.Forge()
+            found = await anyio.to_thread.run_sync(_isolation, settings.isolate, self._root, maker)
             tree = await anyio.to_thread.run_sync(_cgroups, mark)
             await anyio.to_thread.run_sync(_clear, self._root)
             self._node = pod.Node(
@@ -119,6 +121,7 @@ class Kubelet:
                 access=self._access,
                 clock=self._clock,
                 logs=self.logs,
+                forge=maker,
                 isolation=found,
                 cgroups=tree,
                 host_paths=settings.host_paths,
@@ -135,6 +138,7 @@ class Kubelet:
                     self._tasks.start_soon(self._keep_sweeping)
                     await feed.Feed(self._pods, self._seen, self._gone, self._listed).run()
             finally:
+                maker.close()
                 if tree is not None:
                     with anyio.CancelScope(shield=True):
                         await anyio.to_thread.run_sync(tree.remove)
@@ -250,11 +254,11 @@ def _is_left_behind(folder: Path) -> bool:
     return folders.is_of_pod(folder.name) and (folder / leftovers.FOLDER).is_dir() and not folder.is_symlink()
 
 
-def _isolation(wanted: bool, root: Path) -> isolation.Isolation:
+def _isolation(wanted: bool, root: Path, maker: forge.Forge) -> isolation.Isolation:
     """Find how far containers can be kept apart; say once what cannot be had. Blocking."""
     if not wanted:
         return isolation.NONE
-    found, why = isolation.probe(root)
+    found, why = isolation.probe(root, maker)
     if not found.mounts:
         log.warning(
             "containers are not isolated: paths of volumes are rewritten in their commands and environment instead",

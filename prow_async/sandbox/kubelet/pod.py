@@ -32,6 +32,7 @@ from prow_async.sandbox.kubelet import (
     supplies,
     volume_files,
 )
+from prow_async.sandbox.kubelet.forge import Forge
 from prow_async.sandbox.kubelet.isolation import Isolation
 
 log = structlog.get_logger()
@@ -50,6 +51,7 @@ class Node(msgspec.Struct, frozen=True):
     access: supplies.Access
     clock: Clock
     logs: logs.Logs
+    forge: Forge
     isolation: Isolation
     cgroups: cgroups.Tree | None
     """None where limits cannot be enforced."""
@@ -274,6 +276,7 @@ class Life:
         if self._node.cgroups is not None:
             self._cgroups[name] = self._node.cgroups.make(self.folder, name, container.resources)
         return process.Cell(
+            forge=self._node.forge,
             isolation=self._node.isolation,
             root=str(self._node.root / self.folder / "root"),
             hidden=str(self._node.root),
