@@ -87,15 +87,25 @@ async def test_a_container_has_a_root_of_its_own(pods: KubeCollection, tmp_path:
 
 
 @pytest.mark.usefixtures("isolated")
-async def test_read_only_mounts_and_other_pods_folders(pods: KubeCollection, tmp_path: Path) -> None:
-    """readOnly holds, and the kubelet's folder looks empty from inside."""
-    mount = {"name": "v", "mountPath": "/v", "readOnly": True}
-    script = f"touch /v/file 2>/dev/null || echo refused; ls -A {tmp_path}/secret /var{tmp_path} 2>/dev/null; true"
-    made = container("c", script, volumeMounts=[mount])
-    found, text = await said(
-        pods, tmp_path / "secret", pod("p", made, volumes=[{"name": "v", "emptyDir": {}}]), host_paths=("/",)
-    )
-    assert (phase(found), text) == ("Succeeded", "refused\n")
+async def test_read_only_mounts_and_folders_that_are_hidden(pods: KubeCollection) -> None:
+    """readOnly holds; the kubelet's folder and others that jobs shall not read look empty from inside."""
+    base = Path("/var/lib") / f"prow-async-test-{uuid.uuid4().hex}"
+    try:
+        for name in ("pods", "data"):
+            await anyio.Path(base / name).mkdir(parents=True)
+            await anyio.Path(base / name / "secret").write_text("secret")
+    except PermissionError:
+        pytest.skip("only root can put a folder where containers do not have one of their own")
+    try:
+        script = f"touch /v/file 2>/dev/null || echo refused; ls -A {base} {base}/pods {base}/data"
+        made = container("c", script, volumeMounts=[{"name": "v", "mountPath": "/v", "readOnly": True}])
+        wanted = pod("p", made, volumes=[{"name": "v", "emptyDir": {}}])
+        found, text = await said(pods, base / "pods", wanted, hidden=(str(base / "data"),))
+    finally:
+        await anyio.run_process(["rm", "-rf", str(base)])
+    assert phase(found) == "Succeeded"
+    lines = [line for line in text.splitlines() if line and not line.endswith(":")]
+    assert lines == ["refused", "data", "pods"]
 
 
 @pytest.mark.usefixtures("isolated")

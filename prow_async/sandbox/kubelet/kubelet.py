@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True):
     """False: containers see this machine as it is, as where namespaces cannot be had."""
     host_paths: tuple[str, ...] = ()
     """Folders of this machine that pods may mount (hostPath), with everything below them."""
+    hidden: tuple[str, ...] = ()
+    """Folders of this machine that look empty to jobs; the pod utilities see them."""
     path_variable: str = msgspec.field(default_factory=lambda: os.environ.get("PATH", os.defpath))
 
 
@@ -125,6 +127,7 @@ class Kubelet:
                 isolation=found,
                 cgroups=tree,
                 host_paths=settings.host_paths,
+                hidden=settings.hidden,
                 node_name=settings.node_name,
                 path_variable=settings.path_variable,
                 shutdown_grace_s=settings.shutdown_grace_s,

@@ -57,6 +57,7 @@ class Node(msgspec.Struct, frozen=True):
     """None where limits cannot be enforced."""
     path_variable: str
     host_paths: tuple[str, ...]
+    hidden: tuple[str, ...]
     node_name: str
     shutdown_grace_s: float
     backoff: Backoff
@@ -280,6 +281,7 @@ class Life:
             isolation=self._node.isolation,
             root=str(self._node.root / self.folder / "root"),
             hidden=str(self._node.root),
+            hidden_from_jobs=self._node.hidden,
             hostname=self.pod.metadata.name,
             cgroup=self._cgroups.get(name),
         )

@@ -47,6 +47,8 @@ class Cell(msgspec.Struct, frozen=True):
     """An empty folder for the new root to be mounted on."""
     hidden: str
     """The kubelet's own folder: other pods' secrets stand there."""
+    hidden_from_jobs: tuple[str, ...]
+    """What looks empty too, except to the pod utilities."""
     hostname: str
     cgroup: cgroups.Group | None = None
 
@@ -119,7 +121,7 @@ def _order(launch: Launch, cell: Cell) -> Order:
         root=cell.root,
         hostname=cell.hostname,
         mounts=[(bind.source, bind.target, bind.read_only) for bind in launch.binds],
-        hidden=[cell.hidden],
+        hidden=[cell.hidden, *(() if launch.utility else cell.hidden_from_jobs)],
         needed=isolation.needed(),
         read_only=not launch.utility,
         cgroup=cell.cgroup.procs if cell.cgroup is not None else "",

@@ -1,9 +1,9 @@
 """The program of a cell: enter the namespaces, start the command, outlive it by no process.
 
-Two small processes stay beside the command. The outer one is the kubelet's child: SIGTERM is passed on to the command,
-SIGUSR1 ends everything at once, and so does the kubelet's own end. With a PID namespace the inner one is its first
-process: the kernel ends everything in the namespace with it. Without one the outer process adopts whatever loses its
-parent, and ends it. The exit code is the command's, 128 + signal for one that a signal ended.
+Two small processes stay beside the command. The outer one takes signals: SIGTERM is passed on to the command, SIGUSR1
+ends everything at once, and so does the kubelet's own end. With a PID namespace the inner one is its first process: the
+kernel ends everything in the namespace with it. Without one the outer process adopts whatever loses its parent, and
+ends it. The exit code is the command's, 128 + signal for one that a signal ended.
 """
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` itself costs 5 ms a container: it imports enum
