@@ -470,6 +470,28 @@ def test_a_whole_pod(pod: Pod) -> None:
     assert b"Skipping as previous step exited 3" in pod.uploaded("second-build-log.txt")
 
 
+def test_a_pod_that_is_told_to_end(pod: Pod) -> None:
+    """As a kubelet does: every container gets SIGTERM. The test says what it still can, and that is uploaded."""
+    ready = parts.meeting(pod.folder, "ready")
+    script = f"trap 'echo tidied; exit 0' INT; echo begun; echo > {ready}; sleep 1000"
+    entry = pod.entry("")
+    pod.options["entries"] = [entry]
+    wanted = entry | {"args": ["bash", "-c", script], "timeout": 0, "grace_period": 0}
+    with (
+        parts.started("sidecar", pod.environ()) as sidecar,
+        parts.started("entrypoint", {"ENTRYPOINT_OPTIONS": json.dumps(wanted)}) as test,
+    ):
+        ready.read_bytes()
+        listening(sidecar.pid)
+        sidecar.send_signal(signal.SIGTERM)
+        test.send_signal(signal.SIGTERM)
+        assert parts.ended(test).code == 130
+        assert parts.ended(sidecar).code == 0
+    assert pod.finished() == {"passed": False, "result": "ABORTED", "revision": "def"}
+    assert pod.uploaded("build-log.txt").startswith(b"begun\n")
+    assert b"\ntidied\n" in pod.uploaded("build-log.txt")
+
+
 @pytest.mark.parametrize("name", ["entrypoint", "sidecar"])
 def test_the_one_program_has_them_too(name: str) -> None:
     command = [sys.executable, "-m", "prow_async", name, "--help"]
