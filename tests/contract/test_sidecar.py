@@ -473,7 +473,7 @@ def test_a_whole_pod(pod: Pod) -> None:
 def test_a_pod_that_is_told_to_end(pod: Pod) -> None:
     """As a kubelet does: every container gets SIGTERM. The test says what it still can, and that is uploaded."""
     ready = parts.meeting(pod.folder, "ready")
-    script = f"trap 'echo tidied; exit 0' INT; echo begun; echo > {ready}; sleep 1000"
+    script = f"trap 'echo tidied; exit 0' INT TERM; echo begun; echo > {ready}; sleep 1000"
     entry = pod.entry("")
     pod.options["entries"] = [entry]
     wanted = entry | {"args": ["bash", "-c", script], "timeout": 0, "grace_period": 0}
