@@ -43,11 +43,21 @@ def censor(path: str, root: str, secrets: Censor, piece_bytes: int) -> None:
             if not is_clean:
                 _replace(path, status, _compressed(_censored(_Inflated(descriptor, piece_bytes), secrets)))
                 if inflated.damage:
+                    _again_as_plain(path, secrets, piece_bytes)
                     raise Damaged(inflated.damage)
                 return
             if not inflated.damage:
                 return
         _plain(descriptor, path, status, secrets, piece_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def _again_as_plain(path: str, secrets: Censor, piece_bytes: int) -> None:
+    """Mask in the bytes of a mended archive: text that was appended to a cut one can read as codes, and come back."""
+    descriptor = _open(path)
+    try:
+        _plain(descriptor, path, os.fstat(descriptor), secrets, piece_bytes)
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prow_async.core.censor import Censor
@@ -59,13 +59,14 @@ def test_compressed_in_any_number_of_members(texts: list[bytes], piece_bytes: in
 
 
 @given(TEXT, st.integers(0, 200), TEXT, st.integers(1, 200))
+@example(b"hunter2hunter2\x90\x90\x90\x90hunter2", 10, SECRET, 1)
 def test_compressed_and_broken(text: bytes, cut: int, garbage: bytes, piece_bytes: int) -> None:
     packed = gzip.compress(text + SECRET + text)
     broken = packed[: max(0, len(packed) - cut)] + garbage
     after = censored(broken, piece_bytes)
     assert SECRET not in after
     assert SECRET not in readable(after)
-    if SECRET in readable(broken):  # otherwise what looks like one in the compressed bytes is masked, harmful or not
+    if SECRET not in broken:  # one that stands in the compressed bytes is masked there, whatever they mean
         assert readable(after) == readable(broken).replace(SECRET, b"X" * 7)
 
 
