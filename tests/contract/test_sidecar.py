@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -425,13 +426,15 @@ def test_options_of_old(pod: Pod) -> None:
 
 
 def test_much_of_everything_costs_little_memory(pod: Pod) -> None:
-    pod.keep_secret()
+    secrets = [hashlib.sha256(bytes([number])).hexdigest().encode() for number in range(200)]
+    for number, secret in enumerate(secrets):
+        pod.keep_secret(secret, f"{number}")
     with open(pod.logs / "process-log.txt", "wb") as file:
         file.truncate(120_000_000)
         file.seek(50_000_000)
-        file.write(SECRET.encode())
+        file.write(b"".join(secrets) + secrets[0] * 20_000)
     for number in range(500):
-        (pod.artifacts / f"{number}").write_text(SECRET)
+        (pod.artifacts / f"{number}").write_bytes((secrets[number % 200] + b" and more ") * 150)
     pod.mark()
     script = (
         "import os, sys; from prow_async.podutils import sidecar; code = sidecar.main([], os.environ); "
@@ -465,6 +468,28 @@ def test_a_whole_pod(pod: Pod) -> None:
     assert pod.finished() == {"passed": False, "result": "FAILURE", "revision": "def", "metadata": {"k": 1}}
     assert pod.uploaded("first-build-log.txt").startswith(b"X" * len(SECRET) + b"\n")
     assert b"Skipping as previous step exited 3" in pod.uploaded("second-build-log.txt")
+
+
+def test_a_pod_that_is_told_to_end(pod: Pod) -> None:
+    """As a kubelet does: every container gets SIGTERM. The test says what it still can, and that is uploaded."""
+    ready = parts.meeting(pod.folder, "ready")
+    script = f"trap 'echo tidied; exit 0' INT TERM; echo begun; echo > {ready}; sleep 1000"
+    entry = pod.entry("")
+    pod.options["entries"] = [entry]
+    wanted = entry | {"args": ["bash", "-c", script], "timeout": 0, "grace_period": 0}
+    with (
+        parts.started("sidecar", pod.environ()) as sidecar,
+        parts.started("entrypoint", {"ENTRYPOINT_OPTIONS": json.dumps(wanted)}) as test,
+    ):
+        ready.read_bytes()
+        listening(sidecar.pid)
+        sidecar.send_signal(signal.SIGTERM)
+        test.send_signal(signal.SIGTERM)
+        assert parts.ended(test).code == 130
+        assert parts.ended(sidecar).code == 0
+    assert pod.finished() == {"passed": False, "result": "ABORTED", "revision": "def"}
+    assert pod.uploaded("build-log.txt").startswith(b"begun\n")
+    assert b"\ntidied\n" in pod.uploaded("build-log.txt")
 
 
 @pytest.mark.parametrize("name", ["entrypoint", "sidecar"])
