@@ -74,7 +74,8 @@ def _introduction(up: Running, metrics_url: str, health_url: str) -> str:
     if up.github is not None:
         token_file = up.folder / "github-token"
         lines.append(f"  GitHub       {up.github.url} (token in {token_file})")
-        lines.append(f"  git          git clone {up.github.url}/octo-org/hello.git")
+        password = up.folder / "octocat-token"
+        lines.append(f"  git          git clone {up.github.url}/octo-org/hello.git (octocat's password: {password})")
     if up.node is None:
         lines.append("  pods         are run by the cluster; none as processes here (--run-jobs-on-this-machine)")
     return "\n".join(lines)
@@ -140,7 +141,12 @@ def _state(values: Mapping[str, Any]) -> Path | None:
         return None
     if values["kubeconfig"]:
         raise CannotStart("--state-dir keeps the embedded API server's objects; --kubeconfig names another server")
-    return Path(values["state-dir"])
+    state = Path(values["state-dir"])
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"--state-dir: {state} cannot be used: {error.strerror}") from error
+    return state
 
 
 def _folder(asked: str, stack: AsyncExitStack) -> Path:
