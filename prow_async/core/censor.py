@@ -16,7 +16,8 @@ from prow_async.core import censor_plan
 from prow_async.core.censor_plan import MASK, Automaton, Plan
 
 EVERY_BYTES = 1000
-"""A secret found more often than once in so many bytes is looked for in another way from then on."""
+LEAST = 100
+"""A secret found more often than once in so many bytes, so many times, is looked for in another way from then on."""
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +34,7 @@ class Censor:
         forms: the byte strings that must not show (`secret_forms.of`); empty ones are passed over.
     """
 
-    def __init__(self, forms: Collection[bytes], every_bytes: int = EVERY_BYTES) -> None:
+    def __init__(self, forms: Collection[bytes], every_bytes: int = EVERY_BYTES, least: int = LEAST) -> None:
         kept = {form for form in forms if form}
         self.longest_bytes = max(map(len, kept), default=0)
         self._single = _table({form for form in kept if len(form) == 1})
@@ -42,6 +43,7 @@ class Censor:
         """The one that suits everything."""
         self.plan = self.whole_plan
         self._every_bytes = every_bytes
+        self._least = least
 
     def __bool__(self) -> bool:
         return bool(self.longest_bytes)
@@ -62,12 +64,18 @@ class Censor:
         """Mask the secrets of one byte."""
         return data.translate(self._single) if self._single else data
 
-    def learn(self, data: bytes, spans: Sequence[tuple[int, int]]) -> None:
-        """Change the plan if this is more than the automaton should have to find. Two threads may: either is right."""
-        least = max(2, len(data) // self._every_bytes)
-        if len(spans) >= least and len(self.plan.frequent) < censor_plan.MOST_FREQUENT:
+    def learn(self, data: bytes, spans: Sequence[tuple[int, int]]) -> bool:
+        """Say whether this is more than the automaton should have to find, and change the plan to what finds it.
+
+        Two threads may do so at a time: either's plan is right.
+        """
+        least = max(self._least, len(data) // self._every_bytes)
+        if len(spans) < least:
+            return False
+        if len(self.plan.frequent) < censor_plan.MOST_FREQUENT:
             found = collections.Counter(data[begin:end] for begin, end in spans)
             self.plan = censor_plan.with_frequent(self.plan, self._longer, found, least)
+        return True
 
 
 class Stream:
@@ -76,6 +84,8 @@ class Stream:
     def __init__(self, censor: Censor) -> None:
         self._censor = censor
         self._held = b""
+        self._is_dense = False
+        """Whether the last piece was full of secrets: then the plan for frequent ones pays."""
         self._masked_until = 0
         """How far into `_held` a secret reaches that was found before it."""
 
@@ -89,17 +99,19 @@ class Stream:
         return self._decide(self._held, len(self._held))
 
     def _decide(self, data: bytes, decided: int) -> Piece:
-        plan = self._censor.plan
+        plan = self._censor.plan if self._is_dense else self._censor.whole_plan
         raw = data[:decided]
         out: bytearray | None = None
         reach = 0
+        self._is_dense = False
         if not plan.suits(data):
             plan = self._censor.whole_plan
         elif (replaced := plan.replaced(data)) is not data:
+            self._is_dense = True
             out = bytearray(replaced[:decided])
             reach = plan.reach(data, decided)
         spans = list(plan.rest.spans(data, decided))
-        self._censor.learn(data, spans)
+        self._is_dense |= self._censor.learn(data, spans)
         for begin, end in ((0, self._masked_until), *spans):
             if begin >= end:
                 continue

@@ -1,8 +1,8 @@
 """How the secrets are looked for: most by one automaton, those that turn out to be everywhere by plain replacement.
 
 The automaton costs nothing where no secret is, and some microseconds where one is: too much if a secret is a word like
-`test`. Such words, once seen, are replaced in a whole piece at once. That misses nothing unless two of them share a part
-in it, and whether two do is one more plain search.
+`test`. Such words, once seen, are replaced in a whole piece at once. That misses nothing unless two of them share a
+part in it, and whether two do is one more plain search.
 """
 
 import itertools
@@ -16,7 +16,7 @@ MASK = b"X"
 MOST_FREQUENT = 8
 _MOST_OVERLAPS = 16
 _HEAD_BYTES = 24
-_MEMORY_BYTES = 64 << 20
+_MEMORY_BYTES = 24 << 20
 _MEMORY_PER_HEAD_BYTE = 200
 
 
@@ -76,7 +76,7 @@ def with_frequent(plan: Plan, forms: Collection[bytes], found: Mapping[bytes, in
     wanted = [form for form, count in found.items() if count >= least and MASK not in form]
     frequent = plan.frequent
     for form in sorted(wanted, key=lambda form: -found[form]):
-        longer = tuple(sorted({*frequent, form}, key=len, reverse=True))
+        longer = tuple(sorted({*frequent, form}, key=lambda one: (-len(one), one)))
         if len(longer) <= MOST_FREQUENT and len(_overlaps(longer)) <= _MOST_OVERLAPS:
             frequent = longer
     if frequent == plan.frequent:

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -425,13 +426,15 @@ def test_options_of_old(pod: Pod) -> None:
 
 
 def test_much_of_everything_costs_little_memory(pod: Pod) -> None:
-    pod.keep_secret()
+    secrets = [hashlib.sha256(bytes([number])).hexdigest().encode() for number in range(200)]
+    for number, secret in enumerate(secrets):
+        pod.keep_secret(secret, f"{number}")
     with open(pod.logs / "process-log.txt", "wb") as file:
         file.truncate(120_000_000)
         file.seek(50_000_000)
-        file.write(SECRET.encode())
+        file.write(b"".join(secrets) + secrets[0] * 20_000)
     for number in range(500):
-        (pod.artifacts / f"{number}").write_text(SECRET)
+        (pod.artifacts / f"{number}").write_bytes((secrets[number % 200] + b" and more ") * 150)
     pod.mark()
     script = (
         "import os, sys; from prow_async.podutils import sidecar; code = sidecar.main([], os.environ); "

@@ -42,7 +42,7 @@ def test_every_byte_of_every_occurrence_is_masked_and_no_other(forms: list[bytes
 
 @given(st.lists(WORDS, min_size=1, max_size=8), st.lists(st.lists(WORDS, max_size=12), min_size=2, max_size=4))
 def test_secrets_that_are_everywhere_are_found_in_another_way(forms: list[bytes], texts: list[list[bytes]]) -> None:
-    found = Censor(forms, every_bytes=10)
+    found = Censor(forms, every_bytes=10, least=2)
     for pieces in texts:
         assert in_pieces(found, pieces)[1] == naive(forms, b"".join(pieces))
 
@@ -50,11 +50,11 @@ def test_secrets_that_are_everywhere_are_found_in_another_way(forms: list[bytes]
 def test_words_become_frequent_and_stay_exact() -> None:
     forms = [b"test", b"testing", b"stop", b"a secret that is rare", b"X-ray"]
     found = Censor(forms)
-    text = b"a test of testing, do not stop; X-ray " * 100
+    text = b"a test of testing, do not stop; X-ray " * 300
     rare = b"testest stest teststop a secret that is rartest a secret that is rare X-ray"
     for _ in range(3):
         assert found.whole(text) == naive(forms, text)
-    assert found.plan.frequent == (b"testing", b"test", b"stop")
+    assert found.plan.frequent == (b"testing", b"stop", b"test")
     for size in (1, 5, 1000):
         data = text + rare + text
         assert in_pieces(found, [data[at : at + size] for at in range(0, len(data), size)])[1] == naive(forms, data)
