@@ -480,7 +480,7 @@ async def test_pages_beside_git(tmp_path: Path) -> None:
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
     ):
 
-        async def send(path: str, **fields: str) -> str:
+        async def send(path: str, /, **fields: str) -> str:
             headers = {"Origin": place.address}
             async with browser.post(place.address + path, data=fields, headers=headers) as reply:
                 assert reply.status == 200, await reply.text()
@@ -488,8 +488,15 @@ async def test_pages_beside_git(tmp_path: Path) -> None:
 
         await send("/login", token=STRANGER_TOKEN)
         assert await send("/acme/app/fork") == "/mallory/app"
-        stranger = Person(DirectTransport(place.world, sample.FixedClock(), STRANGER_TOKEN))
-        await stranger.push("mallory", "app", "topic", "Add new", {"new.txt": b"1"})
+        change = {"branch": "topic", "path": "new.txt", "content": "1\r\n2\r\n", "message": "Add new"}
+        assert (await send("/mallory/app/commit", **change)).startswith("/mallory/app/commit/")
+        for path, fields, status in (
+            ("/acme/app/commit", change, 403),
+            ("/mallory/app/commit", change | {"path": "../x"}, 422),
+            ("/mallory/app/commit", change | {"branch": "a..b"}, 422),
+        ):
+            async with browser.post(place.address + path, data=fields) as reply:
+                assert reply.status == status
         form = {"title": "T", "head": "mallory:topic", "base": "main", "body": ""}
         assert await send("/acme/app/pulls", **form) == "/acme/app/pull/1"
         async with browser.get(f"{place.address}/acme/app/pull/1") as reply:
