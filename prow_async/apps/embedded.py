@@ -71,7 +71,7 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def node(self) -> kubelet.Settings:
-        return kubelet.Settings(host_paths=self.host_paths)
+        return kubelet.Settings(host_paths=self.host_paths, hidden=(str(self.folder),))
 
 
 def crd() -> dict[str, object]:

@@ -7,16 +7,16 @@ certificate of many kilobytes costs no more states than a password.
 Source: upstream pkg/secretutil/censor.go and the sliding window of pkg/sidecar/censor.go.
 """
 
-from collections.abc import Collection, Iterator
-from typing import Any
+import collections
+from collections.abc import Collection, Sequence
 
 import msgspec
-import re2
 
-MASK = b"X"
-_HEAD_BYTES = 24
-_MEMORY_BYTES = 64 << 20
-_MEMORY_PER_HEAD_BYTE = 200
+from prow_async.core import censor_plan
+from prow_async.core.censor_plan import MASK, Automaton, Plan
+
+EVERY_BYTES = 1000
+"""A secret found more often than once in so many bytes is looked for in another way from then on."""
 
 
 class Piece(msgspec.Struct, frozen=True, gc=False):
@@ -33,14 +33,15 @@ class Censor:
         forms: the byte strings that must not show (`secret_forms.of`); empty ones are passed over.
     """
 
-    def __init__(self, forms: Collection[bytes]) -> None:
+    def __init__(self, forms: Collection[bytes], every_bytes: int = EVERY_BYTES) -> None:
         kept = {form for form in forms if form}
         self.longest_bytes = max(map(len, kept), default=0)
         self._single = _table({form for form in kept if len(form) == 1})
-        longer = sorted((form for form in kept if len(form) > 1), key=lambda form: (-len(form), form))
-        self._at_head = _by_head(longer)
-        self._pattern = _pattern(sorted(self._at_head)) if longer else None
-        self._longest_head = max(map(len, self._at_head), default=0)
+        self._longer = frozenset(form for form in kept if len(form) > 1)
+        self.whole_plan = Plan(Automaton(self._longer))
+        """The one that suits everything."""
+        self.plan = self.whole_plan
+        self._every_bytes = every_bytes
 
     def __bool__(self) -> bool:
         return bool(self.longest_bytes)
@@ -57,29 +58,16 @@ class Censor:
         stream = self.stream()
         return stream.feed(data).masked + stream.finish().masked
 
-    def spans(self, data: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Yield where secrets that begin in [start, stop) lie, in order; what begins before `stop` is looked at whole.
-
-        At each place only the longest counts. Single bytes are not among them: `mask` sees to those.
-        """
-        if self._pattern is None:
-            return
-        search: Any = self._pattern.search
-        end = min(len(data), stop + self._longest_head)
-        at = start
-        while (found := search(data, at, end)) is not None:
-            at = found.start()
-            if at >= stop:
-                return
-            for form in self._at_head[found.group()]:
-                if data.startswith(form, at):
-                    yield at, at + len(form)
-                    break
-            at += 1
-
     def single(self, data: bytes) -> bytes:
         """Mask the secrets of one byte."""
         return data.translate(self._single) if self._single else data
+
+    def learn(self, data: bytes, spans: Sequence[tuple[int, int]]) -> None:
+        """Change the plan if this is more than the automaton should have to find. Two threads may: either is right."""
+        least = max(2, len(data) // self._every_bytes)
+        if len(spans) >= least and len(self.plan.frequent) < censor_plan.MOST_FREQUENT:
+            found = collections.Counter(data[begin:end] for begin, end in spans)
+            self.plan = censor_plan.with_frequent(self.plan, self._longer, found, least)
 
 
 class Stream:
@@ -101,24 +89,26 @@ class Stream:
         return self._decide(self._held, len(self._held))
 
     def _decide(self, data: bytes, decided: int) -> Piece:
-        until = self._masked_until
+        plan = self._censor.plan
         raw = data[:decided]
         out: bytearray | None = None
-        if until:
-            out = bytearray(raw)
-            out[:until] = MASK * min(until, decided)
-        for begin, end in self._censor.spans(data, 0, decided):
-            if end <= until:
+        reach = 0
+        if not plan.suits(data):
+            plan = self._censor.whole_plan
+        elif (replaced := plan.replaced(data)) is not data:
+            out = bytearray(replaced[:decided])
+            reach = plan.reach(data, decided)
+        spans = list(plan.rest.spans(data, decided))
+        self._censor.learn(data, spans)
+        for begin, end in ((0, self._masked_until), *spans):
+            if begin >= end:
                 continue
-            if out is None:
-                out = bytearray(raw)
-            begin = max(begin, until)
+            out = bytearray(raw) if out is None else out
+            reach = max(reach, end)
             shown = min(end, decided)
-            if begin < shown:
-                out[begin:shown] = MASK * (shown - begin)
-            until = end
+            out[begin:shown] = MASK * (shown - begin)
         self._held = data[decided:]
-        self._masked_until = max(0, until - decided)
+        self._masked_until = max(0, reach - decided)
         masked = self._censor.single(raw if out is None else bytes(out))
         return Piece(raw, raw if masked == raw else masked)
 
@@ -127,28 +117,3 @@ def _table(single: Collection[bytes]) -> bytes:
     if not single:
         return b""
     return bytes(MASK[0] if bytes([byte]) in single else byte for byte in range(256))
-
-
-def _by_head(forms: Collection[bytes]) -> dict[bytes, tuple[bytes, ...]]:
-    """Map each head to the secrets that may stand where it was found, longest first.
-
-    Where the longest head was found, secrets with a shorter head may stand as well: one that it begins with.
-    """
-    of_head: dict[bytes, list[bytes]] = {}
-    for form in forms:
-        of_head.setdefault(form[:_HEAD_BYTES], []).append(form)
-    found = {}
-    for head in of_head:
-        begins = [head[:size] for size in range(1, len(head) + 1)]
-        there = [form for begin in begins for form in of_head.get(begin, ())]
-        found[head] = tuple(sorted(there, key=len, reverse=True))
-    return found
-
-
-def _pattern(heads: Collection[bytes]) -> Any:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.longest_match = True
-    options.log_errors = False
-    options.max_mem = _MEMORY_BYTES + _MEMORY_PER_HEAD_BYTE * sum(map(len, heads))
-    return re2.compile(b"|".join(re2.escape(head) for head in heads), options)

@@ -65,10 +65,10 @@ def of_name(name: str, media_types: Mapping[str, str]) -> Named:
     >>> of_name("dump.gz", {})
     Named(name='dump', content_type='application/gzip', content_encoding='')
     """
-    bare, dot, last = name.rpartition(".")
+    bare, _, last = name.rpartition(".")
     if last not in ("gz", "gzip"):
         return Named(name, by_extension(last, media_types))
-    if not dot:
+    if not bare:  # nothing would be left of the name
         return Named(name, GZIP)
     found = by_extension(bare.rpartition(".")[2], media_types)
     return Named(bare, found, "gzip") if found else Named(bare, GZIP)

@@ -57,7 +57,7 @@ class Censoring:
             return
         self._is_complete = False
         self._log.info("Starting to censor data")
-        todo = _Shared(self._all(process_logs, items))
+        todo = Todo(self._all(process_logs, items))
         workers = [threading.Thread(target=self._work, args=(todo,)) for _ in range(self._workers)]
         for worker in workers:
             worker.start()
@@ -78,38 +78,46 @@ class Censoring:
                 if zglob.is_chosen(name, self._options.include_directories, self._options.exclude_directories):
                     yield found.path, found.root
 
-    def _work(self, todo: "_Shared") -> None:
-        while (next_one := todo.take()) is not None:
-            path, root = next_one
-            try:
-                if not stat.S_ISLNK(os.lstat(path).st_mode):  # what it leads to is looked at where it lies
-                    censored_files.censor(path, root, self._censor, self._piece_bytes)
-            except FileNotFoundError:
-                continue
-            except censored_files.Damaged as damaged:
-                self._log.warning("Kept what of a damaged archive can be read", path=_shown(path), error=str(damaged))
-            except (OSError, censored_files.NotCensored) as error:
-                self._withhold(path, error.strerror if isinstance(error, OSError) else str(error))
-            except Exception as bug:  # whatever it is: the file may show a secret, and the others want their turn
-                self._withhold(path, repr(bug))
+    def _work(self, todo: "Todo") -> None:
+        try:
+            while (found := todo.take()) is not None:
+                self._one(*found)
+        except Exception as bug:  # the others stop too, and nothing is uploaded: `Todo` is not exhausted
+            self._log.error("Could not find all files to censor, so no file is uploaded", error=repr(bug))
+
+    def _one(self, path: str, root: str) -> None:
+        try:
+            if not stat.S_ISLNK(os.lstat(path).st_mode):  # what it leads to is looked at where it lies
+                censored_files.censor(path, root, self._censor, self._piece_bytes)
+        except FileNotFoundError:
+            return
+        except censored_files.Damaged as damaged:
+            self._log.warning("Kept what of a damaged archive can be read", path=_shown(path), error=str(damaged))
+        except (OSError, censored_files.NotCensored) as error:
+            self._withhold(path, error.strerror if isinstance(error, OSError) else str(error))
+        except Exception as bug:  # whatever it is: the file may show a secret, and the others want their turn
+            self._withhold(path, repr(bug))
 
     def _withhold(self, path: str, why: str | None) -> None:
         self._withheld.add(os.path.realpath(path))
         self._log.error("Could not censor a file, so it is not uploaded", path=_shown(path), error=why)
 
 
-class _Shared:
-    """Work that several threads take from."""
+class Todo:
+    """Files that several threads take from. Not exhausted once finding them has failed: some were never looked at."""
 
     def __init__(self, items: Iterable[tuple[str, str]]) -> None:
         self.is_exhausted = False
+        self._has_failed = False
         self._items = iter(items)
         self._lock = threading.Lock()
 
     def take(self) -> tuple[str, str] | None:
         with self._lock:
+            self._has_failed, failed = True, self._has_failed
             item = next(self._items, None)
-            self.is_exhausted = item is None
+            self._has_failed = failed
+            self.is_exhausted = item is None and not failed
             return item
 
 

@@ -62,7 +62,10 @@ class _Run:
 
     def run(self) -> int:
         with Signals((*_TOLD_TO_END, signal.SIGCHLD)) as signals:
-            code, failure = self._execute(signals)
+            try:
+                code, failure = self._execute(signals)
+            except Exception as error:  # no descriptor, no thread, a mistake of ours: the sidecar waits for a marker
+                code, failure = ends.INTERNAL_CODE, f"entrypoint cannot go on: {error!r}"
             if failure:
                 self._log.error("Error executing test process", error=failure)
             try:
@@ -93,6 +96,7 @@ class _Run:
                 return ended
         processes.adopt_orphans()
         pump = output.Pump(self._sinks)
+        pump.start()
         try:
             process = processes.Process(wanted.args, self._environ, pump.write_fd)
         except (OSError, ValueError) as error:
@@ -100,7 +104,8 @@ class _Run:
             failure = f"could not start the process: {ends.start_failure(wanted.args[0], number, why)}"
             self._sinks[0].write(failure.encode(errors="replace"))
             return ends.INTERNAL_CODE, failure
-        pump.start()
+        finally:
+            pump.let_go()
         stopped = self._watch(process, pump, signals)
         self._tell_losses()
         status = signal.SIGKILL if process.wait_status is None else process.wait_status

@@ -81,9 +81,12 @@ class Pump:
         self._thread = threading.Thread(target=self._run, daemon=True, name="output")
 
     def start(self) -> None:
-        """Start; the process that writes has been started."""
-        os.close(self.write_fd)
+        """Start moving. Raises RuntimeError when there is no room for a thread."""
         self._thread.start()
+
+    def let_go(self) -> None:
+        """Close our end for writing: whoever writes has been started."""
+        os.close(self.write_fd)
 
     def _run(self) -> None:
         try:

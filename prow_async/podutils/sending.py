@@ -73,7 +73,8 @@ class _Round:
         self._bugs: list[BaseException] = []
 
     def run(self) -> tuple[Failure, ...]:
-        workers = [threading.Thread(target=self._guarded, name=f"upload-{number}") for number in range(PARALLEL)]
+        # Daemons: a process that is told to end does not wait for a server that does not answer.
+        workers = [threading.Thread(target=self._guarded, daemon=True) for _ in range(PARALLEL)]
         for worker in workers:
             worker.start()
         for worker in workers:

@@ -1,6 +1,7 @@
 """A kubelet in a process of its own, with one pod: to be killed, or run as another user.
 
-Arguments: its folder, a mark for the pod's processes, the pod's script. Prints the log of the pod's container.
+Arguments: its folder, a mark for the pod's processes, the pod's script, and `rewrite` for containers without
+namespaces. Prints the log of the pod's container.
 """
 
 import sys
@@ -19,11 +20,11 @@ from tests.contract.kubelet_parts import container, marked, pod, running
 
 
 async def main() -> None:
-    root, mark, script = sys.argv[1:]
+    root, mark, script = sys.argv[1:4]
     pods = KubeCollection(direct.DirectTransport(World(SystemIds()), SystemClock()), "x", collection.PODS, "default")
     volume = {"volumes": [{"name": "logs", "emptyDir": {}}]}
     mount = {"volumeMounts": [{"name": "logs", "mountPath": "/logs"}]}
-    async with running(pods, Path(root)) as kubelet:
+    async with running(pods, Path(root), isolate="rewrite" not in sys.argv[4:]) as kubelet:
         await targets.create(pods, pod("victim", container("c", script, **marked(mark), **mount), **volume))
         while True:
             try:

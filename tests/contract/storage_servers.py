@@ -40,6 +40,8 @@ class Trouble:
         self.always: int | str | None = None
         self.released = threading.Event()
         """Ends every hanging."""
+        self.hanging = threading.Event()
+        """Set once a request hangs."""
         self.seen: list[tuple[str, str]] = []
         """Method and path with query of every request."""
         self._app = app
@@ -58,6 +60,7 @@ class Trouble:
             connection.shutdown(socket.SHUT_RDWR)
             raise ConnectionError("as asked for")
         if what == "hang":
+            self.hanging.set()
             self.released.wait()
             what = 500
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -104,7 +107,7 @@ class Server:
             "access_key": ACCESS_KEY,
             "secret_key": SECRET_KEY,
         }
-        own = google | {"private_key_id": ""} if scheme == "gs" else s3
+        own = google | {"type": "service_account", "private_key_id": ""} if scheme == "gs" else s3
         self.credentials.write_text(json.dumps(own))
 
     def fresh(self) -> str:

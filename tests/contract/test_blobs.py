@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,6 +229,25 @@ def test_names_that_are_refused(bucket: Blobs, path: str, tmp_path: Path) -> Non
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        Attributes("text/plain\r\nX-Evil: 1"),
+        Attributes("text/plän"),
+        Attributes(cache_control="\0"),
+        Attributes(content_encoding=" "),
+        Attributes(metadata={"k": "ü"}),
+        Attributes(metadata={"k\n": "v"}),
+        Attributes(metadata={"": "v"}),
+        Attributes(metadata={"a b": "v"}),
+    ],
+)
+def test_attributes_that_are_no_headers(bucket: Blobs, attributes: Attributes) -> None:
+    with pytest.raises(Refused, match="cannot be"):
+        bucket.put("x", b"x", attributes)
+    assert list(bucket.list("")) == []
+
+
 def test_a_bucket_may_be_a_folder_of_a_bucket(server: storage_servers.Server) -> None:
     name = server.fresh()
     inner = server.open(f"{name}/deep/er")
@@ -244,3 +264,45 @@ def test_a_bucket_that_is_not_there(server: storage_servers.Server) -> None:
     for call in (lambda: nowhere.put("x", b""), lambda: nowhere.get("x"), lambda: list(nowhere.list(""))):
         with pytest.raises(Missing, match="no-such-bucket"):
             call()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_all_kinds_tell_the_same_story(seed: int, servers: dict[str, storage_servers.Server], tmp_path: Path) -> None:
+    """One life of random writes, deletions and looks: every answer of every kind is that of a plain dictionary."""
+    chance = random.Random(seed)
+    s3, gs = servers["s3"], servers["gs"]
+    kinds = [storage.open_bucket(f"file://{tmp_path}/bucket"), s3.open(s3.fresh()), gs.open(gs.fresh())]
+    model: dict[str, bytes] = {}
+    for _ in range(30):
+        above = chance.choice(["", "a", "a/b", "a/bb", "c d", "c d/é"])
+        path = f"{above}/{chance.choice(['1.txt', '2.txt', '#3'])}".removeprefix("/")
+        if chance.random() < 0.6:
+            model[path] = chance.randbytes(chance.choice([0, 1, 300]))
+            for bucket in kinds:
+                bucket.put(path, model[path])
+        else:
+            model.pop(path, None)
+            for bucket in kinds:
+                bucket.delete([path])
+        start, end = chance.randrange(310), chance.choice([None, chance.randrange(310)])
+        for bucket in kinds:
+            look(bucket, above, model)
+            assert read(bucket, path, start, end) == (model[path][start:end] if path in model else None)
+
+
+def look(bucket: Blobs, above: str, model: dict[str, bytes]) -> None:
+    """Compare a listing and a level with what was written."""
+    below = {name: len(data) for name, data in model.items() if not above or name.startswith(f"{above}/")}
+    assert {blob.path: blob.size_bytes for blob in bucket.list(above)} == below
+    rests = [name[len(above) + 1 if above else 0 :] for name in below]
+    level = bucket.folder(above)
+    assert level.folders == tuple(sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest}))
+    names = [blob.path.rpartition("/")[2] for blob in level.blobs]
+    assert sorted(names) == sorted(rest for rest in rests if "/" not in rest)
+
+
+def read(bucket: Blobs, path: str, start: int, end: int | None) -> bytes | None:
+    try:
+        return bucket.get(path, start, end)
+    except Missing:
+        return None

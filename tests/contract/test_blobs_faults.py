@@ -3,6 +3,7 @@
 import io
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -241,6 +242,38 @@ class TestFolder:
             worker.join()
         assert lost == []
         assert list((tmp_path / "bucket").iterdir()) == []
+
+    def test_a_writer_that_is_killed_leaves_what_was(self, tmp_path: Path) -> None:
+        bucket = storage.open_bucket(f"file://{tmp_path}/bucket")
+        bucket.put("a/kept", b"before")
+        script = """
+import sys
+from prow_async.adapters import storage
+
+class Source:
+    def read(self, size=-1):
+        print("read", flush=True)
+        return sys.stdin.buffer.read(1 << 20)
+
+storage.open_bucket(sys.argv[1]).put(sys.argv[2], Source())
+"""
+        for path in ("a/kept", "b/new"):
+            writer = subprocess.Popen(
+                [sys.executable, "-c", script, bucket.url, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+            assert writer.stdin is not None
+            assert writer.stdout is not None
+            writer.stdin.write(b"x" * (1 << 20))
+            writer.stdin.flush()
+            assert [writer.stdout.readline() for _ in range(2)] == [b"read\n"] * 2  # so the first megabyte is written
+            writer.kill()
+            writer.communicate()
+        assert bucket.get("a/kept") == b"before"
+        assert [blob.path for blob in bucket.list("")] == ["a/kept"]
+        with pytest.raises(Missing):
+            bucket.get("b/new")
+        bucket.put("b/new", b"after")
+        assert bucket.get("b/new") == b"after"
 
     def test_a_name_too_long_for_the_disk(self, tmp_path: Path) -> None:
         bucket = storage.open_bucket(f"file://{tmp_path}")

@@ -77,6 +77,13 @@ def test_the_artifact_folder_is_there_and_standard_input_empty(tmp_path: Path) -
     assert (done.code, done.out) == (0, b"\n")
 
 
+def test_a_test_starts_with_no_signal_ignored_or_held_back(tmp_path: Path) -> None:
+    done = parts.run("entrypoint", environ(tmp_path, "grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"))
+    masks = {line.split()[0]: int(line.split()[1], 16) for line in done.out.decode().splitlines()}
+    named = (1 << 31) - 1  # the C library ignores the two after these while it starts a process: they are its own
+    assert {name: mask & named for name, mask in masks.items()} == {"SigBlk:": 0, "SigIgn:": 0}
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
@@ -168,6 +175,16 @@ def test_a_log_that_may_not_grow_loses_the_rest_and_nothing_else(tmp_path: Path)
     assert (tmp_path / "process-log.txt").stat().st_size == 100_000
     assert done.out.startswith(bytes(1_000_000))
     assert b"Output is missing in the process log" in done.out
+
+
+def test_without_room_to_work_there_is_still_a_marker(tmp_path: Path) -> None:
+    def cramped() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (7, 7))  # 0 to 2, two for signals, the log: none for another pipe
+
+    done = parts.run("entrypoint", bash(tmp_path, "exit 4"), preexec_fn=cramped)
+    assert (done.code, marker(tmp_path)) == (127, "127")
+    assert "entrypoint cannot go on: OSError(24" in log(tmp_path)
+    assert b"Traceback" not in done.errors
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")

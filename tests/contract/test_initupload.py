@@ -1,6 +1,7 @@
 """initupload and gcsupload as the programs that they are: environment and flags in, files and an exit code out."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,72 @@ def test_gcsupload_by_its_variable(tmp_path: Path) -> None:
     code, _, _ = run("gcsupload", variables)
     assert code == 0
     assert (tmp_path / "out/x").read_text() == "x"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_upload_that_hangs_ends_when_told(tmp_path: Path, number: signal.Signals) -> None:
+    with storage_servers.serving("s3", tmp_path) as server:
+        bucket = server.fresh()
+        server.trouble.always = "hang"
+        file = str(server.credentials)
+        variables = environ(options(tmp_path, bucket=f"s3://{bucket}", s3_credentials_file=file))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prow_async.podutils.initupload"], env=variables, stderr=subprocess.PIPE
+        )
+        assert server.trouble.hanging.wait(60)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode in (130, -number)
+    assert b"Traceback" not in errors
+
+
+def ambient(tmp_path: Path, environ: dict[str, str], bucket: str, read_only: bool = False) -> str:
+    """Put and get an object in a process with this environment; return what was got, or the error's class."""
+    script = """
+import sys
+from prow_async.adapters import storage
+from prow_async.api.errors import ProwError
+try:
+    bucket = storage.open_bucket(sys.argv[1])
+    if sys.argv[2] == "False":
+        bucket.put("x", b"ambient")
+    print(bucket.get("x").decode())
+except ProwError as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, bucket, str(read_only)],
+        env={"HOME": str(tmp_path)} | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_credentials_of_the_surroundings(tmp_path: Path) -> None:
+    with storage_servers.serving("s3", tmp_path) as s3, storage_servers.serving("gs", tmp_path) as google:
+        keys = {"AWS_ACCESS_KEY_ID": storage_servers.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": storage_servers.SECRET_KEY}
+        for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"):
+            assert ambient(tmp_path, keys | {variable: s3.address}, f"s3://{s3.fresh()}") == "ambient"
+        file = {"GOOGLE_APPLICATION_CREDENTIALS": str(google.credentials)}
+        assert ambient(tmp_path, file, f"gs://{google.fresh()}") == "ambient"
+        public = google.fresh()
+        google.open(public).put("x", b"public")
+        nobody = {"GOOGLE_BASE_URL": google.address, "GCE_METADATA_HOST": "127.0.0.1:1"}
+        assert ambient(tmp_path, nobody, public, read_only=True) == "public"
+        assert "no credentials were given, and none were found" in ambient(tmp_path, nobody, public)
+
+
+def test_credentials_of_the_surroundings_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "federated.json").write_text('{"type": "external_account"}')
+    said = ambient(tmp_path, {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "federated.json")}, "gs://bucket")
+    assert said.startswith("Refused")
+    assert "external_account" in said
+    assert ambient(tmp_path, {"GOOGLE_APPLICATION_CREDENTIALS": "/nope"}, "gs://bucket").startswith(
+        "Refused cannot read"
+    )
 
 
 def test_mistaken_flags_and_help() -> None:

@@ -1,5 +1,6 @@
 """What a container sees of this machine and what it leaves on it: real namespaces, processes, mounts and cgroups."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from prow_async.adapters.kube import collection
 from prow_async.adapters.kube.collection import KubeCollection
 from prow_async.sandbox.kube import direct
 from prow_async.sandbox.kube.world import World
-from prow_async.sandbox.kubelet import cgroups, isolation
+from prow_async.sandbox.kubelet import cgroups, forge, isolation
 from prow_async.sandbox.kubelet.manifest import Resources
 from tests.contract import kube_targets as targets
 from tests.contract.kubelet_parts import container, ended, living, log_of, phase, pod, running, terminated, until
@@ -30,7 +31,8 @@ _AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-grou
 
 @pytest.fixture
 def isolated(tmp_path_factory: pytest.TempPathFactory) -> None:
-    found, why = isolation.probe(tmp_path_factory.mktemp("probe"))
+    with contextlib.closing(forge.Forge()) as maker:
+        found, why = isolation.probe(tmp_path_factory.mktemp("probe"), maker)
     if not (found.mounts and found.pids):
         pytest.skip(f"this system gives us no namespaces: {why}")
 
@@ -85,15 +87,38 @@ async def test_a_container_has_a_root_of_its_own(pods: KubeCollection, tmp_path:
 
 
 @pytest.mark.usefixtures("isolated")
-async def test_read_only_mounts_and_other_pods_folders(pods: KubeCollection, tmp_path: Path) -> None:
-    """readOnly holds, and the kubelet's folder looks empty from inside."""
-    mount = {"name": "v", "mountPath": "/v", "readOnly": True}
-    script = f"touch /v/file 2>/dev/null || echo refused; ls -A {tmp_path}/secret /var{tmp_path} 2>/dev/null; true"
-    made = container("c", script, volumeMounts=[mount])
-    found, text = await said(
-        pods, tmp_path / "secret", pod("p", made, volumes=[{"name": "v", "emptyDir": {}}]), host_paths=("/",)
-    )
-    assert (phase(found), text) == ("Succeeded", "refused\n")
+async def test_read_only_mounts_and_folders_that_are_hidden(pods: KubeCollection) -> None:
+    """readOnly holds; the kubelet's folder and others that jobs shall not read look empty from inside."""
+    base = Path("/var/lib") / f"prow-async-test-{uuid.uuid4().hex}"
+    try:
+        for name in ("pods", "data"):
+            await anyio.Path(base / name).mkdir(parents=True)
+            await anyio.Path(base / name / "secret").write_text("secret")
+    except PermissionError:
+        pytest.skip("only root can put a folder where containers do not have one of their own")
+    try:
+        script = f"touch /v/file 2>/dev/null || echo refused; ls -A {base} {base}/pods {base}/data"
+        made = container("c", script, volumeMounts=[{"name": "v", "mountPath": "/v", "readOnly": True}])
+        wanted = pod("p", made, volumes=[{"name": "v", "emptyDir": {}}])
+        found, text = await said(pods, base / "pods", wanted, hidden=(str(base / "data"),))
+    finally:
+        await anyio.run_process(["rm", "-rf", str(base)])
+    assert phase(found) == "Succeeded"
+    lines = [line for line in text.splitlines() if line and not line.endswith(":")]
+    assert lines == ["refused", "data", "pods"]
+
+
+@pytest.mark.usefixtures("isolated")
+async def test_mounts_in_places_of_every_kind(pods: KubeCollection, tmp_path: Path) -> None:
+    """Below symbolic links, in /dev, over files, in each other, in a large folder of this machine."""
+    places = ["/dev/shm", "/dev/new", "/lib/of-the-pod/deep", "/bin/x", "/var/run/x/y", "/tmp/a/b"]
+    mounts = [{"name": "v", "mountPath": place} for place in places]
+    script = "echo > /tmp/a/b/seen; " + "; ".join(f"test -e {place}/seen || echo {place}" for place in places)
+    made = container("c", script + "; echo said > /tmp/a/message", volumeMounts=mounts)
+    made["terminationMessagePath"] = "/tmp/a/message"
+    found, text = await said(pods, tmp_path, pod("p", made, volumes=[{"name": "v", "emptyDir": {}}]))
+    assert (phase(found), text) == ("Succeeded", "")
+    assert terminated(found, "c")["message"] == "said\n"
 
 
 @pytest.mark.usefixtures("isolated")
@@ -110,12 +135,14 @@ async def test_users(pods: KubeCollection, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("isolated")
 async def test_rights_are_an_ordinary_containers(pods: KubeCollection, tmp_path: Path) -> None:
     """What is mounted read-only cannot be made writable, nor taken away."""
-    script = "mount -o remount,rw /usr 2>/dev/null || echo no; umount /logs 2>/dev/null || echo no"
+    script = "mount -o remount,rw /usr 2>/dev/null || echo no; umount /logs 2>/dev/null || echo no; "
+    script += "(echo 1 > /proc/sys/vm/drop_caches) 2>/dev/null || echo no"
     made = container("c", script, volumeMounts=[{"name": "v", "mountPath": "/logs"}])
     _, text = await said(pods, tmp_path, pod("p", made, volumes=[{"name": "v", "emptyDir": {}}]))
-    assert text == "no\nno\n"
+    assert text == "no\nno\nno\n"
 
 
+@pytest.mark.usefixtures("isolated")
 async def test_nothing_is_left_of_a_pod_but_its_log(pods: KubeCollection, tmp_path: Path) -> None:
     """Volumes, homes and mounts go with it, also files that it protected against removal."""
     script = "mkdir /v/a; touch /v/a/b; chmod 0 /v/a/b; chmod 500 /v/a; touch ~/x; echo done"
@@ -130,10 +157,11 @@ async def test_nothing_is_left_of_a_pod_but_its_log(pods: KubeCollection, tmp_pa
 
 
 FORKING = "setsid -f sleep 1000; sleep 1000 & mkdir -p /logs/x; echo up; wait"
+"""Leaves three processes: the shell, its child, and one that has left both its session and its parent."""
 
 
-def victim(root: Path, mark: str, script: str, *before: str) -> "subprocess.Popen[str]":
-    command = [*before, sys.executable, "-m", "tests.contract.kubelet_victim", str(root), mark, script]
+def victim(root: Path, mark: str, script: str, *more: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.contract.kubelet_victim", str(root), mark, script, *more]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -148,17 +176,24 @@ def up(process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("who", ["kubelet", "cell"])
-def test_kill_9_leaves_nothing(who: str, tmp_path: Path) -> None:
-    """Whichever of our processes is killed: the container's are gone, no mount and no cgroup is left."""
+@pytest.mark.usefixtures("isolated")
+@pytest.mark.parametrize(("who", "how"), [("kubelet", ""), ("cell", ""), ("server", ""), ("kubelet", "rewrite")])
+def test_kill_9_leaves_nothing(who: str, how: str, tmp_path: Path) -> None:
+    """Whichever of our processes is killed: all of the container's are gone, no mount stays.
+
+    Without namespaces nobody is left to do it when the cell itself is killed.
+    """
     mark = uuid.uuid4().hex
-    with victim(tmp_path, mark, FORKING) as process:
+    with victim(tmp_path, mark, FORKING, how) as process:
         up(process)
         inside = [psutil.Process(pid) for pid in living(mark)]
         assert len(inside) >= 3
+        (server,) = psutil.Process(process.pid).children()
         if who == "cell":
-            psutil.Process(process.pid).children()[0].kill()
+            server.children()[0].kill()
             assert process.wait(30) == 0
+        elif who == "server":
+            server.kill()
         process.kill()
     _, alive = psutil.wait_procs(inside, timeout=30)
     assert alive == []
@@ -166,7 +201,22 @@ def test_kill_9_leaves_nothing(who: str, tmp_path: Path) -> None:
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
 
 
+async def test_the_process_cells_come_from_is_replaced(pods: KubeCollection, tmp_path: Path) -> None:
+    """Somebody kills it: the next pod runs all the same."""
+    async with running(pods, tmp_path) as kubelet:
+        await targets.create(pods, pod("one", container("c", "true")))
+        await until(pods, "one", ended)
+        server = kubelet._node.forge._server
+        assert server is not None
+        server.kill()
+        server.wait()
+        await targets.create(pods, pod("two", container("c", "echo fine")))
+        assert phase(await until(pods, "two", ended)) == "Succeeded"
+        assert await log_of(kubelet, "default", "two", "c") == "fine\n"
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("isolated")
 async def test_the_next_kubelet_clears_up(pods: KubeCollection, tmp_path: Path) -> None:
     """Volumes of a kubelet that was killed are removed by the next one on the same folder; logs stay."""
     with victim(tmp_path, uuid.uuid4().hex, FORKING) as process:
@@ -179,6 +229,7 @@ async def test_the_next_kubelet_clears_up(pods: KubeCollection, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("isolated")
 def test_an_ordinary_user_gets_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:
     """User namespaces need no root: inside, the user is root and nothing else."""
     if os.geteuid() != 0:

@@ -1,6 +1,7 @@
 """Volumes and variables of every kind, as a container finds them."""
 
 import base64
+import contextlib
 import stat
 import uuid
 from pathlib import Path
@@ -9,7 +10,7 @@ import anyio
 import pytest
 
 from prow_async.adapters.kube import collection
-from prow_async.sandbox.kubelet import isolation
+from prow_async.sandbox.kubelet import forge, isolation
 from prow_async.sandbox.kubelet.supplies import Access
 from tests.contract import kube_targets as targets
 from tests.contract.kube_targets import Target
@@ -21,7 +22,8 @@ Json = targets.Json
 
 @pytest.fixture
 def isolated(tmp_path_factory: pytest.TempPathFactory) -> None:
-    found, why = isolation.probe(tmp_path_factory.mktemp("probe"))
+    with contextlib.closing(forge.Forge()) as maker:
+        found, why = isolation.probe(tmp_path_factory.mktemp("probe"), maker)
     if not found.mounts:
         pytest.skip(f"this system gives us no namespaces: {why}")
 

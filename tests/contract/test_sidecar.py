@@ -1,6 +1,7 @@
 """sidecar on real files: what it uploads, when, and what never leaves the pod."""
 
 import contextlib
+import ctypes
 import gzip
 import io
 import json
@@ -353,6 +354,26 @@ def test_what_cannot_be_censored_is_not_uploaded(pod: Pod) -> None:
     assert all(SECRET.encode() not in pod.uploaded(name) for name in pod.names())
     assert "artifacts/disk/bad" not in pod.names()
     assert b"so it is not uploaded" in done.errors
+
+
+def test_files_that_modes_keep_from_us(pod: Pod) -> None:
+    def without_privileges() -> None:
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: modes hold for root too
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+
+    pod.keep_secret()
+    (pod.artifacts / "unreadable").write_text("not for everyone")
+    (pod.artifacts / "unreadable").chmod(0)
+    (pod.artifacts / "read-only").write_text(SECRET)
+    (pod.artifacts / "read-only").chmod(0o444)
+    (pod.artifacts / "closed").mkdir(mode=0)
+    pod.mark()
+    done = pod.run(preexec_fn=without_privileges)
+    assert done.code == 0
+    assert pod.uploaded("artifacts/read-only") == b"X" * len(SECRET)
+    assert (pod.artifacts / "read-only").stat().st_mode & 0o777 == 0o444
+    assert "artifacts/unreadable" not in pod.names()
+    assert pod.finished()["result"] == "SUCCESS"
 
 
 def test_storage_that_fails_is_told_and_the_code_is_zero(pod: Pod) -> None:

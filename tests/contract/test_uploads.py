@@ -157,6 +157,15 @@ def test_what_is_kept_beside_the_content(server: Server, made: Path) -> None:
     assert bucket.get(f"{RUN}/artifacts/packed.md") == files["packed.md"]
 
 
+def test_a_run_of_a_job_with_an_odd_name(server: Server) -> None:
+    name = server.fresh()
+    odd = msgspec.structs.replace(PRESUBMIT, job="prüfung 1")
+    upload.run(odd, cloud_options(server, name), [Item("x", b"x")])
+    alias = server.open(name).head("pr-logs/directory/prüfung 1/17.txt")
+    link = f"{server.scheme}://{name}/pr-logs/pull/o_r/5/pr%C3%BCfung 1/17"
+    assert alias.attributes.metadata == {"x-goog-meta-link": link}
+
+
 def test_pointers_are_written_last(server: Server, made: Path) -> None:
     for number in range(20):
         (made / str(number)).write_text("x")

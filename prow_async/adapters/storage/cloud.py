@@ -54,10 +54,13 @@ class CloudBlobs:
     def __init__(self, url: str, store: Store) -> None:
         self.url = url
         self._store = store
+        self._nobody = store.config.get("skip_signature") in (True, "true")
         self._big = threading.BoundedSemaphore(_BIG_AT_ONCE)
 
     def put(self, path: str, source: bytes | Reader, attributes: Attributes = PLAIN) -> None:
         names.check(path)
+        names.check_attributes(attributes)
+        self._check_somebody()
         kept = _kept(attributes)
         first = source if isinstance(source, bytes) else _read_full(source)
         with _told(self.url, path):
@@ -124,6 +127,7 @@ class CloudBlobs:
     def delete(self, paths: Sequence[str]) -> None:
         for path in paths:
             names.check(path)
+        self._check_somebody()
         if self.url.startswith("s3://"):
             if paths:
                 with _told(self.url, paths[0]):
@@ -132,6 +136,11 @@ class CloudBlobs:
         for path in paths:  # Google knows no deletion of several, and says of each whether it was there
             with contextlib.suppress(Missing), _told(self.url, path):
                 obstore.delete(self._store, path)
+
+    def _check_somebody(self) -> None:
+        """Refuse what nobody without credentials may do: obstore would go and look for some, for a long time."""
+        if self._nobody:
+            raise Refused(f"{self.url} cannot be written to: no credentials were given, and none were found")
 
 
 def _kept(attributes: Attributes) -> dict[str, str]:

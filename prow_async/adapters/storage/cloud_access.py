@@ -28,9 +28,9 @@ _GOOGLE_VARIABLES = (
     "GOOGLE_SERVICE_ACCOUNT",
     "GOOGLE_SERVICE_ACCOUNT_PATH",
     "GOOGLE_SERVICE_ACCOUNT_KEY",
-    "GOOGLE_APPLICATION_CREDENTIALS",
     "GOOGLE_BEARER_TOKEN",
 )
+_ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _DEFAULT_REGION = "us-east-1"
 _ENDPOINT = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[^\s?#]*)?")
 
@@ -64,13 +64,11 @@ class S3Credentials(msgspec.Struct, frozen=True):
 def google(bucket: Bucket, credentials_file: str, patience: Patience) -> GCSStore:
     """Reach a bucket of Google's. Raises Refused for credentials that do not read or are of a kind not known."""
     config: dict[str, Any] = {}
-    if credentials_file:
-        config = _google_credentials(credentials_file)
-    elif not any(os.environ.get(name) for name in _GOOGLE_VARIABLES):
-        if not _default_file().is_file() and not _on_google():
-            config = {"skip_signature": True}
-    elif os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-        _google_credentials(os.environ["GOOGLE_APPLICATION_CREDENTIALS"])
+    file = credentials_file or os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
+    if file:
+        config = _google_credentials(file)
+    elif not (any(map(os.environ.get, _GOOGLE_VARIABLES)) or _default_file().is_file() or _on_google()):
+        config = {"skip_signature": True}
     # Asking for gzip is how one gets compressed objects as they are: else Google unpacks them on the way.
     client = _client(patience, allow_http=True) | {"default_headers": {"accept-encoding": "gzip"}}
     try:
@@ -104,7 +102,8 @@ def s3(bucket: Bucket, credentials_file: str, patience: Patience) -> S3Store:
         config["endpoint"] = _of_bucket(endpoint, bucket.name) if virtual else endpoint
     if credentials_file:
         config["virtual_hosted_style_request"] = virtual
-    plain = (endpoint or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT", "")).startswith("http://")
+    addresses = (endpoint, *(os.environ.get(name, "") for name in _ENDPOINT_VARIABLES))
+    plain = any(address.startswith("http://") for address in addresses)
     try:
         return S3Store(
             bucket.name,

@@ -18,7 +18,7 @@ from prow_async.ports.blobs import PLAIN, Attributes, Blob, Folder, Reader
 
 CHUNK_BYTES = 1 << 20
 _UNFINISHED = ".prow-async-unfinished-"
-_TRIES = 5
+_TRIES = 50
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR}
@@ -34,6 +34,7 @@ class FolderBlobs:
 
     def put(self, path: str, source: bytes | Reader, attributes: Attributes = PLAIN) -> None:
         above, name = self._split(path)
+        names.check_attributes(attributes)
         beside = f"{_UNFINISHED}{os.getpid()}-{os.urandom(8).hex()}"
         try:
             with _told(self.url, path, Refused):
@@ -116,19 +117,18 @@ class FolderBlobs:
 
         The folder is held open, so that nobody can turn it into a link to elsewhere meanwhile.
         """
-        for _ in range(_TRIES):
+        for left in reversed(range(_TRIES)):
             parent = -1
             try:
                 parent = self._open_folder(above)
                 return parent, io.FileIO(os.open(name, _NEW, 0o666, dir_fd=parent), "w")
-            except FileNotFoundError:  # somebody took the folder away just now, because it was empty
+            except BaseException as error:
                 if parent >= 0:
                     os.close(parent)
-            except BaseException:
-                if parent >= 0:
-                    os.close(parent)
-                raise
-        raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again")
+                # Somebody may be taking the folder away at this moment, because it was empty.
+                if not left or not isinstance(error, FileNotFoundError | FileExistsError):
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     def _open_folder(self, above: str) -> int:
         asked = os.path.join(self._root, above) if above else self._root
@@ -139,7 +139,10 @@ class FolderBlobs:
             found = os.open(asked, _FOLDER)
         if _real_path(found, asked) == asked:
             return found
+        gone = os.fstat(found).st_nlink == 0
         os.close(found)
+        if gone:
+            raise FileNotFoundError(errno.ENOENT, "the folder was just taken away")
         raise _leads_out(above, self.url)
 
     def _inside(self, path: str) -> str:

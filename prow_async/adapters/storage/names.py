@@ -8,9 +8,12 @@ import re
 import msgspec
 
 from prow_async.api.errors import Refused
+from prow_async.ports.blobs import Attributes
 
 MAX_PATH_BYTES = 1024
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
+_HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+_KEY = re.compile(r"[A-Za-z0-9-]{1,128}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -59,6 +62,17 @@ def check(path: str) -> str:
 def check_folder(prefix: str) -> str:
     """Return a folder's path without its last slash, "" for the bucket itself. Raises Refused."""
     return check(prefix.removesuffix("/")) if prefix else ""
+
+
+def check_attributes(attributes: Attributes) -> None:
+    """Look whether attributes can be headers: printable ASCII, keys of letters, digits, dashes. Raises Refused."""
+    plain = (attributes.content_type, attributes.content_encoding, attributes.cache_control)
+    for value in (*plain, *attributes.metadata.values()):
+        if value and not _HEADER.fullmatch(value):
+            raise Refused(f"{value[:200]!r} cannot be kept beside an object: it is no printable ASCII")
+    for key in attributes.metadata:
+        if not _KEY.fullmatch(key):
+            raise Refused(f"{key[:200]!r} cannot be a key of metadata: letters, digits and dashes make one")
 
 
 def _wrong(path: str) -> str:

@@ -28,6 +28,7 @@ from prow_async.sandbox.kubelet import (
     cgroups,
     feed,
     folders,
+    forge,
     isolation,
     leftovers,
     logs,
@@ -59,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True):
     """False: containers see this machine as it is, as where namespaces cannot be had."""
     host_paths: tuple[str, ...] = ()
     """Folders of this machine that pods may mount (hostPath), with everything below them."""
+    hidden: tuple[str, ...] = ()
+    """Folders of this machine that look empty to jobs; the pod utilities see them."""
     path_variable: str = msgspec.field(default_factory=lambda: os.environ.get("PATH", os.defpath))
 
 
@@ -107,10 +110,11 @@ class Kubelet:
         Raises CannotStart when the root cannot be used.
         """
         with _owned(self._root) as mark:
-            if ended := leftovers.kill(self._root):
+            if ended := await anyio.to_thread.run_sync(leftovers.kill, self._root):
                 log.warning("ended processes that an earlier kubelet left behind", groups=ended)
             settings = self._settings
-            found = await anyio.to_thread.run_sync(_isolation, settings.isolate, self._root)
+            maker = forge.Forge()
+            found = await anyio.to_thread.run_sync(_isolation, settings.isolate, self._root, maker)
             tree = await anyio.to_thread.run_sync(_cgroups, mark)
             await anyio.to_thread.run_sync(_clear, self._root)
             self._node = pod.Node(
@@ -119,9 +123,11 @@ class Kubelet:
                 access=self._access,
                 clock=self._clock,
                 logs=self.logs,
+                forge=maker,
                 isolation=found,
                 cgroups=tree,
                 host_paths=settings.host_paths,
+                hidden=settings.hidden,
                 node_name=settings.node_name,
                 path_variable=settings.path_variable,
                 shutdown_grace_s=settings.shutdown_grace_s,
@@ -135,6 +141,7 @@ class Kubelet:
                     self._tasks.start_soon(self._keep_sweeping)
                     await feed.Feed(self._pods, self._seen, self._gone, self._listed).run()
             finally:
+                maker.close()
                 if tree is not None:
                     with anyio.CancelScope(shield=True):
                         await anyio.to_thread.run_sync(tree.remove)
@@ -250,11 +257,11 @@ def _is_left_behind(folder: Path) -> bool:
     return folders.is_of_pod(folder.name) and (folder / leftovers.FOLDER).is_dir() and not folder.is_symlink()
 
 
-def _isolation(wanted: bool, root: Path) -> isolation.Isolation:
+def _isolation(wanted: bool, root: Path, maker: forge.Forge) -> isolation.Isolation:
     """Find how far containers can be kept apart; say once what cannot be had. Blocking."""
     if not wanted:
         return isolation.NONE
-    found, why = isolation.probe(root)
+    found, why = isolation.probe(root, maker)
     if not found.mounts:
         log.warning(
             "containers are not isolated: paths of volumes are rewritten in their commands and environment instead",

@@ -114,7 +114,9 @@ def _rewritten(
     }
     rewrite = rewriter({**places, posixpath.normpath(container.termination_message_path): message_file})
     env = _defaults(pod, ground, home) | {name: rewrite(value) for name, value in asked.items()}
-    argv = tuple(rewrite(word) for word in _argv(container, utility, ground, asked))
+    argv = _argv(container, utility, ground, asked)
+    ours = len(ground.interpreter) + 1 if utility else 0
+    argv = (*argv[:ours], *(rewrite(word) for word in argv[ours:]))
     cwd = _working_folder(container.working_dir, ground, rewrite)
     if utilities.COPY_ONLY in argv and utility:
         argv += ("--copy-destination=" + rewrite("/tools/entrypoint"),)

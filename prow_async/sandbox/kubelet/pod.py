@@ -32,6 +32,7 @@ from prow_async.sandbox.kubelet import (
     supplies,
     volume_files,
 )
+from prow_async.sandbox.kubelet.forge import Forge
 from prow_async.sandbox.kubelet.isolation import Isolation
 
 log = structlog.get_logger()
@@ -50,11 +51,13 @@ class Node(msgspec.Struct, frozen=True):
     access: supplies.Access
     clock: Clock
     logs: logs.Logs
+    forge: Forge
     isolation: Isolation
     cgroups: cgroups.Tree | None
     """None where limits cannot be enforced."""
     path_variable: str
     host_paths: tuple[str, ...]
+    hidden: tuple[str, ...]
     node_name: str
     shutdown_grace_s: float
     backoff: Backoff
@@ -119,6 +122,8 @@ class Life:
                 tasks.start_soon(self._report.run)
                 tasks.start_soon(self._events.run)
                 await self._prepare()
+                if self._facts.refused is not None:
+                    self._events.tell("Warning", "Failed", self._facts.refused.message)
                 await self._live(tasks)
                 await self._report.flush()
                 await self._events.flush()
@@ -272,9 +277,11 @@ class Life:
         if self._node.cgroups is not None:
             self._cgroups[name] = self._node.cgroups.make(self.folder, name, container.resources)
         return process.Cell(
+            forge=self._node.forge,
             isolation=self._node.isolation,
             root=str(self._node.root / self.folder / "root"),
             hidden=str(self._node.root),
+            hidden_from_jobs=self._node.hidden,
             hostname=self.pod.metadata.name,
             cgroup=self._cgroups.get(name),
         )

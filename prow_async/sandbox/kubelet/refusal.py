@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from prow_async.sandbox.kubelet import folders, utilities
+from prow_async.core import quantity
+from prow_async.sandbox.kubelet import amounts, folders, utilities
 from prow_async.sandbox.kubelet.manifest import Container, EnvVar, Pod, VolumeMount
 
 CANNOT = "CannotRunLocally"
@@ -81,6 +82,11 @@ def _container(container: Container, volumes: set[str]) -> Iterator[str]:
         yield from _mount(mount, volumes)
     for env in container.env:
         yield from _env(env)
+    for name, value in (*container.resources.limits.items(), *container.resources.requests.items()):
+        try:
+            amounts.number(value)
+        except quantity.QuantityError as error:
+            yield f"asks for {name}: {error}"
 
 
 def _mount(mount: VolumeMount, volumes: set[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ Source: the Kubernetes API's volume sources, and upstream kubelet's rules for ke
 
 import base64
 import binascii
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -128,8 +129,12 @@ def _check(volume: Volume) -> None:
 
 
 def _check_path(volume: Volume, path: str) -> None:
-    if not folders.is_inner(path) or path.startswith(".."):
+    if not _is_file_name(path):
         raise Unfit(f"volume {volume.name!r} puts a file at {path!r}: it must be relative, without '..'")
+
+
+def _is_file_name(path: str) -> bool:
+    return folders.is_inner(path) and not path.startswith("..") and posixpath.normpath(path) == path != "."
 
 
 def _projections(volume: Volume) -> Iterator[Projection]:
@@ -204,6 +209,8 @@ def _of_objects(kind: str, wanted: Objects, default: int | None, contents: Conte
             raise Lacking(f'{kind} "{wanted.name}" not found')
         return
     for item in wanted.items or tuple(Item(key, key) for key in found):
+        if not _is_file_name(item.path):
+            raise Unfit(f"{kind} {wanted.name!r} has the key {item.path!r}, which names no file")
         if item.key in found:
             yield item.path, File(found[item.key], mode if item.mode is None else item.mode)
         elif not wanted.optional:

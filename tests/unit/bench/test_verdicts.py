@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench import goals, jobs, load, report
-from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results, Spread
+from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results, Spread, Uploads
 
 LIFE = Life(
     created=100,
@@ -47,6 +47,7 @@ GOOD = Results(
         stall_ms=20.0,
         rounds=5,
     ),
+    uploads=Uploads(log_mb=1_000, artifacts=10_000, bare_s=2.0, ours_s=2.2, ratio=1.1, peak_mb=30.0, rounds=3),
 )
 
 
@@ -94,6 +95,8 @@ def test_a_good_run_passes_everything() -> None:
             "start to ready with 20,000 finished ProwJobs, beyond the bare list",
         ),
         (changed(GOOD, intake=changed(GOOD.intake, ratio=0.49)), "webhooks accepted a second, ours to bare"),
+        (changed(GOOD, uploads=changed(GOOD.uploads, ratio=1.31)), "uploads to a folder, to a bare copy"),
+        (changed(GOOD, uploads=changed(GOOD.uploads, peak_mb=100.1)), "peak memory of uploading"),
         (loading(cold_ratio=1.51), "configuration cold, to CSafeLoader alone (10 copies, 3,550 jobs)"),
         (loading(one_ms=23.1), "one changed file (10 copies, 3,550 jobs)"),
         (loading(stall_ms=50.1), "event-loop stall while all is reloaded (10 copies, 3,550 jobs)"),
@@ -111,7 +114,9 @@ def test_a_bare_loop_that_costs_too_much_is_no_yardstick() -> None:
 
 
 def test_fewer_prowjobs_prove_nothing_of_the_peak() -> None:
-    found = goals.checks(changed(GOOD, jobs=[], intake=None, config=None, memory=changed(GOOD.memory, prowjobs=4_000)))
+    found = goals.checks(
+        changed(GOOD, jobs=[], intake=None, config=None, uploads=None, memory=changed(GOOD.memory, prowjobs=4_000))
+    )
     assert [check.passed for check in found] == [None, True]
 
 

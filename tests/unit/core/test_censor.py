@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prow_async.core import censor
 from prow_async.core.censor import Censor
+from prow_async.core.censor_plan import MASK
 
 WORDS = st.binary(min_size=1, max_size=40).map(lambda data: bytes(b"abc"[byte % 3] for byte in data))
 """Over three letters, so that secrets overlap, nest and repeat."""
@@ -21,7 +21,7 @@ def naive(forms: list[bytes], data: bytes) -> bytes:
     for form in forms:
         for at in range(len(data) - len(form) + 1):
             if data.startswith(form, at):
-                out[at : at + len(form)] = censor.MASK * len(form)
+                out[at : at + len(form)] = MASK * len(form)
     return bytes(out)
 
 
@@ -38,6 +38,26 @@ def test_every_byte_of_every_occurrence_is_masked_and_no_other(forms: list[bytes
     assert raw == data
     assert masked == naive(forms, data)
     assert not any(form in masked for form in forms)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=8), st.lists(st.lists(WORDS, max_size=12), min_size=2, max_size=4))
+def test_secrets_that_are_everywhere_are_found_in_another_way(forms: list[bytes], texts: list[list[bytes]]) -> None:
+    found = Censor(forms, every_bytes=10)
+    for pieces in texts:
+        assert in_pieces(found, pieces)[1] == naive(forms, b"".join(pieces))
+
+
+def test_words_become_frequent_and_stay_exact() -> None:
+    forms = [b"test", b"testing", b"stop", b"a secret that is rare", b"X-ray"]
+    found = Censor(forms)
+    text = b"a test of testing, do not stop; X-ray " * 100
+    rare = b"testest stest teststop a secret that is rartest a secret that is rare X-ray"
+    for _ in range(3):
+        assert found.whole(text) == naive(forms, text)
+    assert found.plan.frequent == (b"testing", b"test", b"stop")
+    for size in (1, 5, 1000):
+        data = text + rare + text
+        assert in_pieces(found, [data[at : at + size] for at in range(0, len(data), size)])[1] == naive(forms, data)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=80), max_size=6), st.data())
@@ -58,6 +78,12 @@ def test_secrets_that_begin_alike_are_told_apart_by_all_their_bytes() -> None:
     text = b"a " + forms[0] + b" b " + forms[1][:-1] + b" c"
     masked = Censor(forms).whole(text)
     assert masked == b"a " + b"X" * len(forms[0]) + b" b " + b"X" * 30 + forms[1][30:-1] + b" c"
+
+
+def test_a_short_secret_where_a_longer_one_only_begins() -> None:
+    long = b"0123456789" * 4
+    masked = Censor([long, long[:7]]).whole(b"<" + long[:-1] + b">")
+    assert masked == b"<" + b"X" * 7 + b"789" + (b"X" * 7 + b"789") * 2 + b"X" * 7 + b"78>"
 
 
 def test_a_piece_without_secrets_is_given_back_as_it_is() -> None:

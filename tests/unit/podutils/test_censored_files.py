@@ -65,7 +65,8 @@ def test_compressed_and_broken(text: bytes, cut: int, garbage: bytes, piece_byte
     after = censored(broken, piece_bytes)
     assert SECRET not in after
     assert SECRET not in readable(after)
-    assert readable(after).startswith(readable(broken).replace(SECRET, b"X" * 7))
+    if SECRET in readable(broken):  # otherwise what looks like one in the compressed bytes is masked, harmful or not
+        assert readable(after) == readable(broken).replace(SECRET, b"X" * 7)
 
 
 def test_a_file_outside_its_folder_is_left_alone(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def told(*containers: dict[str, Any], **more: Any) -> str:
         ({"volumeMounts": [{"name": "v", "mountPath": "/w", "subPath": "../../x"}]}, "subPath"),
         ({"volumeMounts": [{"name": "v", "mountPath": "/w", "subPath": "/x"}]}, "subPath"),
         ({"volumeMounts": [{"name": "v", "mountPath": "/w", "subPath": "x", "subPathExpr": "$(X)"}]}, "subPath"),
+        ({"resources": {"limits": {"memory": "much"}}}, "asks for memory"),
         ({"env": [{"name": "A=B", "value": "x"}]}, "no process can have"),
         ({"env": [{"name": "A", "value": "x\0"}]}, "no process can have"),
         ({"env": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "x"}}}]}, "other than a field"),

@@ -12,7 +12,7 @@ _RDONLY, _REMOUNT, _BIND, _REC, _SLAVE = 1, 32, 4096, 16384, 1 << 19
 _DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE, _ATTR_RDONLY, _MOUNT_SETATTR = -100, 0x8000, 1, 442
 _PDEATHSIG, _CAPBSET_DROP, _SUBREAPER = 1, 24, 36
-_SIGKILL = 9
+_SIGKILL, _NO_SUCH_CALL = 9, 38
 
 # What Docker and containerd leave to a container: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
 # net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap.
@@ -58,12 +58,14 @@ class _Attributes(ctypes.Structure):
 
 
 def set_read_only(target: str, recursive: bool = False, read_only: bool = True) -> None:
-    """Forbid, or allow again, writing through a mount. Needs Linux 5.12."""
+    """Forbid, or allow again, writing through a mount. Before Linux 5.12 nothing happens: it knew no such call."""
     wanted = _Attributes(_ATTR_RDONLY, 0, 0, 0) if read_only else _Attributes(0, _ATTR_RDONLY, 0, 0)
     flags = _AT_RECURSIVE if recursive else 0
     done = _libc.syscall(
         _MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), flags, ctypes.byref(wanted), ctypes.sizeof(wanted)
     )
+    if done != 0 and ctypes.get_errno() == _NO_SUCH_CALL:
+        return
     _checked(done, f"mount_setattr {target}")
 
 

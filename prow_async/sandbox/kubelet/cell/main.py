@@ -1,15 +1,14 @@
 """The program of a cell: enter the namespaces, start the command, outlive it by no process.
 
-Two small processes stay beside the command. The outer one is the kubelet's child: SIGTERM is passed on to the command,
-SIGUSR1 ends everything at once, and so does the kubelet's own end. With a PID namespace the inner one is its first
-process: the kernel ends everything in the namespace with it. Without one the outer process adopts whatever loses its
-parent, and ends it. The exit code is the command's, 128 + signal for one that a signal ended.
+Two small processes stay beside the command. The outer one takes signals: SIGTERM is passed on to the command, SIGUSR1
+ends everything at once, and so does the kubelet's own end. With a PID namespace the inner one is its first process: the
+kernel ends everything in the namespace with it. Without one the outer process adopts whatever loses its parent, and
+ends it. The exit code is the command's, 128 + signal for one that a signal ended.
 """
 
 import _signal as signal  # type: ignore[import-not-found]  # `signal` itself costs 5 ms a container: it imports enum
 import os
 import select
-import sys
 
 from prow_async.sandbox.kubelet.cell import kernel, root
 from prow_async.sandbox.kubelet.cell.order import Order, load
@@ -18,25 +17,44 @@ FAILED = 128
 _PASSED = (signal.SIGTERM, signal.SIGUSR1)
 
 
-def run() -> None:
-    """Read the order from standard input and never return."""
-    order = load(sys.stdin.buffer.read())
-    null = os.open("/dev/null", os.O_RDWR)
-    os.dup2(null, 0)
-    os.close(null)
-    for descriptor in (order.status_fd, order.lifeline_fd):
-        os.set_inheritable(descriptor, False)
+class _Pipes:
+    """The cell's ends of its pipes to the kubelet."""
+
+    def __init__(self, status: int, lifeline: int, ending: int) -> None:
+        self.status = status
+        """Takes one line when the command cannot be started; closed without one when it runs."""
+        self.lifeline = lifeline
+        """Its other end is held by the kubelet: when it closes, everything in here ends."""
+        self.ending = ending
+        """Takes the exit code."""
+
+
+def run(given: int, output: int, status: int, lifeline: int, ending: int) -> None:
+    """Do what the order in the file `given` says, in a process just forked; never return."""
+    pipes = _Pipes(status, lifeline, ending)
     target = [0]
+    try:
+        order = _begin(given, output, target)
+        code = _outer(order, pipes, target)
+    except OSError as error:
+        code = _refuse(pipes, error)
+    except BaseException as error:  # whatever it is, the kubelet must hear of it: nobody reads this traceback
+        code = _refuse(pipes, OSError(0, f"{type(error).__name__}: {error}"))
+    os.write(ending, str(code).encode())
+    os._exit(code)
+
+
+def _begin(given: int, output: int, target: list[int]) -> Order:
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED)
     signal.signal(signal.SIGTERM, lambda number, _: _send(target[0], number))
     signal.signal(signal.SIGUSR1, lambda *_: _send(target[0], signal.SIGKILL))
-    try:
-        code = _outer(order, target)
-    except OSError as error:
-        code = _refuse(order, error)
-    except BaseException as error:  # whatever it is, the kubelet must hear of it: nobody reads this traceback
-        code = _refuse(order, OSError(0, f"{type(error).__name__}: {error}"))
-    os._exit(code)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    with open(given, "rb", buffering=0) as file_given:
+        return load(file_given.read())
 
 
 def _send(pid: int, number: int) -> None:
@@ -47,12 +65,12 @@ def _send(pid: int, number: int) -> None:
             return
 
 
-def _refuse(order: Order, error: OSError) -> int:
-    os.write(order.status_fd, (error.strerror or str(error)).encode(errors="replace")[:2000])
+def _refuse(pipes: _Pipes, error: OSError) -> int:
+    os.write(pipes.status, (error.strerror or str(error)).encode(errors="replace")[:2000])
     return FAILED
 
 
-def _outer(order: Order, target: list[int]) -> int:
+def _outer(order: Order, pipes: _Pipes, target: list[int]) -> int:
     spaces = kernel.NEW_MOUNTS | kernel.NEW_UTS if order.new_mounts else 0
     if order.new_user:
         _enter_user_namespace(order, spaces | (kernel.NEW_PIDS if order.new_pids else 0))
@@ -61,14 +79,14 @@ def _outer(order: Order, target: list[int]) -> int:
     if order.new_pids:
         pid = os.fork()
         if pid == 0:
-            _inner(order, target)
+            _inner(order, pipes, target)
     else:
         kernel.adopt_orphans()
-        pid = _start(order)
+        pid = _start(order, pipes)
     target[0] = pid
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED)
-    os.close(order.status_fd)
-    code = _await(pid, order.lifeline_fd)
+    os.close(pipes.status)
+    code = _await(pid, pipes.lifeline)
     if not order.new_pids:
         _end_descendants()
     return code
@@ -115,28 +133,29 @@ def _write(path: str, text: str) -> None:
         os.close(file)
 
 
-def _inner(order: Order, target: list[int]) -> None:
+def _inner(order: Order, pipes: _Pipes, target: list[int]) -> None:
     """Be the first process of the namespace: start the command, bury the dead, end with the command."""
     code = FAILED
     try:
         kernel.die_with_parent()
-        os.close(order.lifeline_fd)
-        pid = target[0] = _start(order)
+        os.close(pipes.lifeline)
+        os.close(pipes.ending)
+        pid = target[0] = _start(order, pipes)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED)
-        os.close(order.status_fd)
+        os.close(pipes.status)
         while True:
             ended, status = os.waitpid(-1, 0)
             if ended == pid:
                 code = _code(status)
                 break
     except OSError as error:
-        _refuse(order, error)
+        _refuse(pipes, error)
     except BaseException as error:  # as in run
-        _refuse(order, OSError(0, f"{type(error).__name__}: {error}"))
+        _refuse(pipes, OSError(0, f"{type(error).__name__}: {error}"))
     os._exit(code)
 
 
-def _start(order: Order) -> int:
+def _start(order: Order, pipes: _Pipes) -> int:
     """Build the root, fork, execute the command; return its pid. Raises OSError."""
     if order.cgroup:
         _write(order.cgroup, "0")
@@ -150,9 +169,9 @@ def _start(order: Order) -> int:
         try:
             _execute(order)
         except OSError as error:
-            _refuse(order, OSError(0, f"cannot start {order.argv[0]!r} in {order.cwd}: {error.strerror}"))
+            _refuse(pipes, OSError(0, f"cannot start {order.argv[0]!r} in {order.cwd}: {error.strerror}"))
         except BaseException as error:  # as in run
-            _refuse(order, OSError(0, f"{type(error).__name__}: {error}"))
+            _refuse(pipes, OSError(0, f"{type(error).__name__}: {error}"))
         os._exit(FAILED)
     return pid
 

@@ -1,4 +1,4 @@
-"""What a cell is told on its standard input: everything about one container, as plain values.
+"""What a cell is told: everything about one container, as plain values.
 
 marshal carries it: both ends are the same interpreter, and no other reader is as cheap to import.
 """
@@ -34,10 +34,6 @@ class Order:
     """Whether this machine's own files are."""
     cgroup: str
     """The file to join a cgroup by; empty: none."""
-    status_fd: int
-    """Takes one line when the command cannot be started; closed without one when it runs."""
-    lifeline_fd: int
-    """Its other end is held by the kubelet: when it closes, everything in here ends."""
 
     def __init__(self, **fields: object) -> None:
         self.__dict__.update(fields)

@@ -12,6 +12,8 @@ from prow_async.sandbox.kubelet.cell.order import Order
 
 _MADE_ANEW = ("/proc", "/dev")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "fuse", "kvm", "net/tun")
+_PROC_FIXED = ("sys", "sysrq-trigger", "irq", "bus", "fs")
+"""This machine's own settings: root in a container is root to them."""
 _DEV_LINKS = (
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -143,3 +145,8 @@ def _make_proc(root: str, new_pids: bool) -> None:
         kernel.mount("proc", root + "/proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
     else:
         kernel.bind("/proc", root + "/proc")
+    for name in _PROC_FIXED:
+        path = f"{root}/proc/{name}"
+        if os.path.exists(path):
+            kernel.bind(path, path)
+            kernel.set_read_only(path)
