@@ -74,7 +74,8 @@ def _introduction(up: Running, metrics_url: str, health_url: str) -> str:
     if up.github is not None:
         token_file = up.folder / "github-token"
         lines.append(f"  GitHub       {up.github.url} (token in {token_file})")
-        lines.append(f"  git          git clone {up.github.url}/octo-org/hello.git")
+        password = up.folder / "octocat-token"
+        lines.append(f"  git          git clone {up.github.url}/octo-org/hello.git (octocat's password: {password})")
     if up.node is None:
         lines.append("  pods         are run by the cluster; none as processes here (--run-jobs-on-this-machine)")
     return "\n".join(lines)

@@ -33,8 +33,11 @@ FLAGS = (
     *flag_groups.CONFIG,
     *flag_groups.GITHUB,
     Flag("local", "str", "", "run on the working copy in this folder, with what is not committed yet"),
-    Flag("pull", "int", 0, "run on this pull request of the job's repository; GitHub is asked for its commits"),
-    Flag("base-sha", "str", "", "run on this commit of the job's repository"),
+    Flag("pull", "int", 0, "run on this pull request of the job's repository"),
+    Flag("pull-sha", "str", "", "with --pull: its commit (default: GitHub is asked)"),
+    Flag("pull-author", "str", "", "with --pull: its author (default: GitHub is asked)"),
+    Flag("pull-head-ref", "str", "", "with --pull: its branch (default: GitHub is asked)"),
+    Flag("base-sha", "str", "", "run on this commit of the job's repository; with --pull: merge into it"),
     Flag("base-ref", "str", "", "the branch (default: the pull request's; the working copy's; main)"),
     Flag("build-id", "str", "", "build id (default: a new one)"),
     Flag("artifacts", "str", "artifacts", "folder for logs and artifacts; each run gets one of its own in it"),
@@ -45,6 +48,7 @@ FLAGS = (
     Flag("kubeconfig", "str", "", "with --on-cluster: where the context is (default: KUBECONFIG, ~/.kube/config)"),
 )
 _SIGNALLED = 128
+_CODE = "code.git"
 _OF_BUILD_IDS = frozenset(string.ascii_letters + string.digits + "-_")
 
 
@@ -57,6 +61,8 @@ class Plan(msgspec.Struct, frozen=True):
     scratch: Path
     output: Path
     """Takes the run's log and artifacts when it runs on this machine."""
+    own: tuple[str, ...]
+    """The folders of this machine that the pod may have: the output's, and that of the code if it is from here."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -89,8 +95,8 @@ def _parse(argv: Sequence[str]) -> tuple[str, flags.Flags]:
         parsed = flags.parse(PROGRAM, FLAGS, argv)
     if len(words) != 1:
         raise CannotStart(f"{PROGRAM}: name one job: prow-async run JOB --config-path FILE --job-config-path FOLDER")
-    if sum(map(bool, (parsed["local"], parsed["pull"], parsed["base-sha"]))) > 1:
-        raise CannotStart(f"{PROGRAM}: --local, --pull and --base-sha exclude one another")
+    if parsed["local"] and (parsed["pull"] or parsed["base-sha"]):
+        raise CannotStart(f"{PROGRAM}: --local says which code to run on, and so do --pull and --base-sha: choose")
     if parsed["pull"] < 0:
         raise CannotStart(f"{PROGRAM}: --pull {parsed['pull']}: no pull request has such a number")
     if not set(parsed["build-id"]) <= _OF_BUILD_IDS:
@@ -115,11 +121,8 @@ def _plan(config: Config, name: str, parsed: flags.Flags, scratch: Path) -> Plan
     """Decide what to run on which code. Raises UserMistake and CannotStart."""
     found = mkpj.find(config, name)
     ids, now_s = clocks.SystemIds(), clocks.SystemClock().now()
-    code = mkpj.Code(base_ref=parsed["base-ref"] or "main", base_sha=parsed["base-sha"])
     working_copy = _working_copy(found, parsed, scratch)
-    if parsed["pull"]:
-        code = _ask_github(found, parsed)
-    spec = mkpj.spec_for(found, code)
+    spec = mkpj.spec_for(found, _code(found, parsed))
     if working_copy is not None:
         spec = local_run.on_working_copy(spec, working_copy)
     elif found.needs_pull and not parsed["pull"]:
@@ -128,7 +131,8 @@ def _plan(config: Config, name: str, parsed: flags.Flags, scratch: Path) -> Plan
     job = newjob.new_prowjob(spec, found.job.labels, found.job.annotations, birth)
     build_id = parsed["build-id"] or ids.build_id()
     output = Path(parsed["artifacts"]).absolute() / job.spec.job / build_id
-    return Plan(job, build_id, config.pod_namespace, scratch, output)
+    own = (str(output), *([str(scratch / _CODE)] if working_copy is not None else []))
+    return Plan(job, build_id, config.pod_namespace, scratch, output, own)
 
 
 def _working_copy(found: mkpj.Found, parsed: flags.Flags, scratch: Path) -> local_run.Code | None:
@@ -148,18 +152,29 @@ def _working_copy(found: mkpj.Found, parsed: flags.Flags, scratch: Path) -> loca
         folder = os.curdir
     path = Path(folder).absolute()
     origin = snapshot.origin(path)
-    taken = snapshot.take(path, scratch / "code.git", parsed["base-ref"])
+    taken = snapshot.take(path, scratch / _CODE, parsed["base-ref"])
     if taken.dirty:
         print(f"{PROGRAM}: with changes of {path} that are not committed", file=sys.stderr)
     return local_run.Code(taken.url, taken.base_ref, taken.base_sha, taken.head_sha, origin)
 
 
-def _ask_github(found: mkpj.Found, parsed: flags.Flags) -> mkpj.Code:
-    if not found.needs_pull:
+def _code(found: mkpj.Found, parsed: flags.Flags) -> mkpj.Code:
+    """Return what the flags say of the code; GitHub is asked for what they leave open of a pull request."""
+    code = mkpj.Code(
+        base_ref=parsed["base-ref"],
+        base_sha=parsed["base-sha"],
+        pull_number=parsed["pull"],
+        pull_sha=parsed["pull-sha"],
+        pull_author=parsed["pull-author"],
+        pull_head_ref=parsed["pull-head-ref"],
+    )
+    if code.pull_number and not found.needs_pull:
         raise UserMistake(f"--pull is for presubmits; {found.job.name} is none")
+    if not code.pull_number or (code.base_ref and code.base_sha and code.pull_sha):
+        return msgspec.structs.replace(code, base_ref=code.base_ref or "main")
     from prow_async.apps import run_github  # all that speaks HTTP, which other runs do without
 
-    return run_github.code(PROGRAM, found, parsed)
+    return run_github.complete(PROGRAM, found, code, parsed)
 
 
 async def _run(plan: Plan, parsed: flags.Flags) -> int:
@@ -167,9 +182,8 @@ async def _run(plan: Plan, parsed: flags.Flags) -> int:
     if context:
         pod, told = mkpod.pod_of(plan.job, plan.build_id), tuple[str, ...]()
     else:
-        here = mkpod.pod_of(plan.job, plan.build_id, str(plan.output))
-        pod, told = local_run.without_cluster(here, str(plan.output))
-    where = run_pod.Cluster(context, parsed["kubeconfig"]) if context else run_pod.Here(plan.scratch, plan.output)
+        pod, told = _here(plan)
+    where = run_pod.Cluster(context, parsed["kubeconfig"]) if context else run_pod.Here(plan.scratch, plan.own)
     display = run_display.Display(frozenset(_tests(pod)))
     for line in told:
         display.note(line)
@@ -186,6 +200,14 @@ async def _run(plan: Plan, parsed: flags.Flags) -> int:
     place = f"; log and artifacts are in {plan.output}" if not context and plan.job.spec.decoration_config else ""
     display.note(f"{plan.job.spec.job} {how}{place}")
     return ending.exit_code
+
+
+def _here(plan: Plan) -> tuple[Json, tuple[str, ...]]:
+    """Return the pod for this machine, and what differs."""
+    pod = mkpod.pod_of(plan.job, plan.build_id, str(plan.output))
+    for code in plan.own[1:]:
+        pod = local_run.seeing(pod, code)
+    return local_run.without_cluster(pod, plan.own)
 
 
 async def _stop(scope: anyio.CancelScope, stopped: list[int]) -> None:
@@ -211,7 +233,7 @@ def _make(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path]:
-    """Make a folder for the pod's files. Not below /tmp: pods put volumes there, which would hide it."""
+    """Make a folder for the pod's files."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prow-async" / "runs"
     try:
         base.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,11 +6,10 @@ from prow_async.apps import flags, mkpj, process
 from prow_async.core import mkpj as decide
 
 
-def code(program: str, found: decide.Found, parsed: flags.Flags) -> decide.Code:
-    """Return the commits of `--pull`. Raises CannotStart."""
+def complete(program: str, found: decide.Found, wanted: decide.Code, parsed: flags.Flags) -> decide.Code:
+    """Complete what is said of a pull request. Raises CannotStart."""
 
     async def ask(shell: process.Shell) -> decide.Code:
-        wanted = decide.Code(base_ref=parsed["base-ref"], pull_number=parsed["pull"])
         async with process.connect_github(shell) as github:
             try:
                 return await mkpj.from_github(github, found, wanted)

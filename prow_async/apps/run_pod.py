@@ -24,10 +24,10 @@ _LAST_WORDS_S = 15.0
 
 
 class Here(msgspec.Struct, frozen=True):
-    """This machine. `folder` takes the files of the pod, `output` is what the pod may mount of the machine's own."""
+    """This machine. `folder` takes the files of the pod, `own` are those of the machine's that it may mount."""
 
     folder: Path
-    output: Path
+    own: tuple[str, ...]
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -83,7 +83,7 @@ async def _here(where: Here, namespace: str) -> AsyncIterator[Transport]:
     small = world.World(ids)
     plain = direct.DirectTransport(small, clock)
     pods = collection.KubeCollection(plain, _NODE, collection.PODS, namespace)
-    settings = kubelet.Settings(host_paths=(str(where.output),))
+    settings = kubelet.Settings(host_paths=where.own)
     node = kubelet.Kubelet(pods, where.folder / "pods", clock, settings=settings)
     transport = direct.DirectTransport(small, clock, log_source=node.logs)
     if namespace != "default":

@@ -1,5 +1,6 @@
 """What a job's run on this machine differs in from one in production: its code, and what only a cluster has."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from prow_async.api.errors import UserMistake
 from prow_async.api.prowjob import Json, ProwJobSpec, Pull, Refs
 
+WORKING_COPY = "working-copy"
 _SERVED = frozenset({"emptyDir", "downwardAPI"})
 
 
@@ -70,15 +72,27 @@ def _place(extra: tuple[Refs, ...], origin: str) -> int:
     raise UserMistake(f"the job clones {listed}; the working copy's origin is none of them: {origin or '(none)'}")
 
 
-def without_cluster(pod: Json, output: str) -> tuple[Json, tuple[str, ...]]:
+def seeing(pod: Json, folder: str) -> Json:
+    """Return the pod with a folder of this machine for clonerefs to read, at its own path, over whatever hides it."""
+    volume = {"name": WORKING_COPY, "hostPath": {"path": folder}}
+    mount = {"name": WORKING_COPY, "mountPath": folder, "readOnly": True}
+    spec = pod["spec"]
+    first = [
+        {**one, "volumeMounts": [*(one.get("volumeMounts") or ()), mount]} if one.get("name") == "clonerefs" else one
+        for one in spec.get("initContainers") or ()
+    ]
+    return {**pod, "spec": {**spec, "initContainers": first, "volumes": [*(spec.get("volumes") or ()), volume]}}
+
+
+def without_cluster(pod: Json, own: Collection[str]) -> tuple[Json, tuple[str, ...]]:
     """Return the pod with stand-ins for what this machine has not, and a line about each of them.
 
     Args:
-        output: the host folder that takes logs and artifacts; the only one of the machine that a pod may have.
+        own: the folders of this machine that the pod may have.
     """
     told: list[str] = []
     spec = pod["spec"]
-    volumes = [_volume(volume, output, told) for volume in spec.get("volumes") or ()]
+    volumes = [_volume(volume, own, told) for volume in spec.get("volumes") or ()]
     changed: Json = {**spec, "volumes": volumes}
     for kind in ("initContainers", "containers"):
         if spec.get(kind):
@@ -86,9 +100,9 @@ def without_cluster(pod: Json, output: str) -> tuple[Json, tuple[str, ...]]:
     return {**pod, "spec": changed}, tuple(told)
 
 
-def _volume(volume: Json, output: str, told: list[str]) -> Json:
+def _volume(volume: Json, own: Collection[str], told: list[str]) -> Json:
     kinds = [kind for kind in volume if kind != "name"]
-    if set(kinds) <= _SERVED or (volume.get("hostPath") or {}).get("path") == output:
+    if set(kinds) <= _SERVED or (volume.get("hostPath") or {}).get("path") in own:
         return volume
     told.append(f"volume {volume.get('name')}: an empty one in place of its {' and '.join(kinds)}")
     return {"name": volume.get("name"), "emptyDir": {}}

@@ -16,7 +16,9 @@ import msgspec
 import pytest
 
 from prow_async.sandbox.github import bodies, http, landing, steps
+from prow_async.sandbox.github.direct import DirectTransport
 from prow_async.sandbox.github.git.store import Repositories
+from prow_async.sandbox.github.person import Person
 from prow_async.sandbox.github.world import World
 from tests.gitrepo import ENV
 from tests.unit.sandbox_github import sample
@@ -373,6 +375,160 @@ async def test_refs_over_rest_move_git(tmp_path: Path) -> None:
         assert f"{tip}\trefs/heads/new" in await place.git("ls-remote", place.url)
         assert (await place.ask("DELETE", "/repos/acme/app/git/refs/heads/new"))[0] == 204
         assert "heads/new" not in await place.git("ls-remote", place.url)
+
+
+async def test_what_graphql_did_not_know_it_knows_the_next_time(tmp_path: Path) -> None:
+    """As on GitHub: UNKNOWN at first, and computed then; for pull requests of several repositories at once."""
+    query = """{ search(type: ISSUE, query: "is:pr is:open", first: 37) { nodes { ... on PullRequest {
+        mergeable headRefOid commits(last: 1) { nodes { commit { oid message } } } } } } }"""
+    async with opened(tmp_path) as place:
+        await place.clone()
+        for branch in ("one", "two"):
+            await place.open_pull(branch)
+        await steps.run(landing.make_repo(place.world, ("acme", "other"), now_s=NOW_S))
+        owner = Person(DirectTransport(place.world, sample.FixedClock(), OWNER_TOKEN))
+        await owner.push("acme", "other", "three", "m", {"c": b"3"})
+        await owner.open_pull("acme", "other", "T", "three")
+        for repo, number in (("app", 1), ("other", 1), ("app", 2)):
+            place.world.set_mergeable("acme", repo, number, None)
+        for known in ("UNKNOWN", "MERGEABLE"):
+            nodes = (await place.ask("POST", "/graphql", {"query": query}))[1]["data"]["search"]["nodes"]
+            assert [node["mergeable"] for node in nodes] == [known] * 3
+            assert all(n["commits"]["nodes"][0]["commit"]["oid"] == n["headRefOid"] for n in nodes)
+
+
+async def test_differences_as_text_and_branches_brought_up_to_date(tmp_path: Path) -> None:
+    async with opened(tmp_path) as place:
+        await place.clone()
+        await place.open_pull(files={"new.txt": "x\n"})
+        diff = "application/vnd.github.v3.diff"
+        status, text = await place.ask("GET", "/repos/acme/app/pulls/1", Accept=diff)
+        assert (status, b"+x" in text, text.startswith(b"diff --git")) == (200, True, True)
+        status, text = await place.ask("GET", "/repos/acme/app/pulls/1", Accept="application/vnd.github.v3.patch")
+        assert (status, b"Subject: [PATCH]" in text) == (200, True)
+        update = "/repos/acme/app/pulls/1/update-branch"
+        assert (await place.ask("PUT", update, {}))[0] == 422
+        await place.git("switch", "--quiet", "main", cwd="work")
+        base = await place.commit({"other": "1"})
+        await place.push("main")
+        place.told()
+        assert (await place.ask("PUT", update, {"expected_head_sha": "0" * 40}))[0] == 422
+        assert (await place.ask("PUT", update, {}))[0] == 202
+        assert [e.get("action") for e in place.told()] == [None, "synchronize"]
+        await place.git("fetch", "--quiet", "origin", "topic", cwd="work")
+        await place.git("merge-base", "--is-ancestor", base, "FETCH_HEAD", cwd="work")
+
+
+async def test_a_pull_request_goes_to_another_base(tmp_path: Path) -> None:
+    async with opened(tmp_path) as place:
+        await place.clone()
+        await place.commit({"r": "1"}, "release")
+        await place.push("release")
+        await place.open_pull("topic", {"t": "1"})
+        assert len((await place.ask("GET", "/repos/acme/app/pulls/1/files"))[1]) == 2
+        place.told()
+        status, pull = await place.ask("PATCH", "/repos/acme/app/pulls/1", {"base": "release"})
+        assert (status, pull["base"]["ref"], pull["changed_files"], pull["mergeable"]) == (200, "release", 1, True)
+        assert [e["action"] for e in place.told()] == ["edited"]
+        assert (await place.ask("PATCH", "/repos/acme/app/pulls/1", {"base": "none"}))[0] == 422
+
+
+async def test_a_stranger_forks_pushes_and_opens_a_pull_request(tmp_path: Path) -> None:
+    """From a fork: its commits come into the repository, its pushes are told as synchronize, its end closes it."""
+    async with opened(tmp_path) as place:
+        fork = "/repos/acme/app/forks"
+        status, made = await place.ask("POST", fork, token=STRANGER_TOKEN)
+        assert (status, made["full_name"], made["fork"]) == (202, "mallory/app", True)
+        assert (await place.ask("POST", fork, token=STRANGER_TOKEN))[1]["id"] == made["id"]
+        await place.git("clone", "--quiet", f"{place.address}/mallory/app.git", "work")
+        first = await place.commit({"a": "1"}, "topic")
+        await place.push("topic", token=STRANGER_TOKEN)
+        assert place.told() == []
+        form = {"title": "From afar", "head": "mallory:topic", "base": "main"}
+        status, pull = await place.ask("POST", "/repos/acme/app/pulls", form, token=STRANGER_TOKEN)
+        assert (status, pull["head"]["label"], pull["head"]["repo"]["id"]) == (201, "mallory:topic", made["id"])
+        assert pull["author_association"] == "NONE"
+        assert (await place.ask("POST", "/repos/acme/app/pulls", form, token=STRANGER_TOKEN))[0] == 422
+        (opening,) = place.told()
+        assert (opening["action"], opening["pull_request"]["head"]["sha"]) == ("opened", first)
+        second = await place.commit({"a": "2"})
+        await place.push("topic", token=STRANGER_TOKEN)
+        (followed,) = place.told()
+        assert (followed["action"], followed["before"], followed["after"]) == ("synchronize", first, second)
+        assert f"{second}\trefs/pull/1/head" in await place.git("ls-remote", place.url)
+        await place.push("--delete", "topic", token=STRANGER_TOKEN)
+        assert [e["action"] for e in place.told()] == ["closed"]
+        assert (await place.ask("POST", "/repos/acme/app/pulls", form | {"head": "bob:topic"}))[0] == 422
+
+
+async def test_a_pull_request_of_a_fork_is_merged(tmp_path: Path) -> None:
+    async with opened(tmp_path) as place:
+        await place.ask("POST", "/repos/acme/app/forks", token=STRANGER_TOKEN)
+        stranger = Person(DirectTransport(place.world, sample.FixedClock(), STRANGER_TOKEN))
+        await stranger.push("mallory", "app", "topic", "m", {"new": b"1"})
+        number = await stranger.open_pull("acme", "app", "T", "mallory:topic")
+        status, done = await place.ask("PUT", f"/repos/acme/app/pulls/{number}/merge")
+        assert status == 200
+        message = (await place.ask("GET", f"/repos/acme/app/git/commits/{done['sha']}"))[1]["message"]
+        assert message.startswith("Merge pull request #1 from mallory/topic")
+
+
+async def test_pages_beside_git(tmp_path: Path) -> None:
+    """Somebody forks in the browser and opens a pull request from there; the pages show git's commits."""
+    async with (
+        opened(tmp_path) as place,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
+    ):
+
+        async def send(path: str, **fields: str) -> str:
+            headers = {"Origin": place.address}
+            async with browser.post(place.address + path, data=fields, headers=headers) as reply:
+                assert reply.status == 200, await reply.text()
+                return reply.url.path
+
+        await send("/login", token=STRANGER_TOKEN)
+        assert await send("/acme/app/fork") == "/mallory/app"
+        stranger = Person(DirectTransport(place.world, sample.FixedClock(), STRANGER_TOKEN))
+        await stranger.push("mallory", "app", "topic", "Add new", {"new.txt": b"1"})
+        form = {"title": "T", "head": "mallory:topic", "base": "main", "body": ""}
+        assert await send("/acme/app/pulls", **form) == "/acme/app/pull/1"
+        async with browser.get(f"{place.address}/acme/app/pull/1") as reply:
+            page = await reply.text()
+        assert "new.txt" in page
+        sha = place.world.pull("acme", "app", 1).head.sha
+        async with browser.get(f"{place.address}/acme/app/commit/{sha}") as reply:
+            assert "Add new" in await reply.text()
+        async with browser.get(f"{place.address}/acme/app/commit/--all") as reply:
+            assert reply.status == 404
+
+
+async def test_branches_go_after_a_merge_and_pull_requests_with_their_base(tmp_path: Path) -> None:
+    async with opened(tmp_path) as place:
+        await place.clone()
+        await place.open_pull("one")
+        await place.git("switch", "--quiet", "main", cwd="work")
+        await place.commit({"r": "1"}, "release")
+        await place.push("release")
+        await place.commit({"t": "1"}, "two")
+        await place.push("two")
+        form = {"title": "T", "head": "two", "base": "release"}
+        assert (await place.ask("POST", "/repos/acme/app/pulls", form))[0] == 201
+        await place.ask("PATCH", "/repos/acme/app", {"delete_branch_on_merge": True})
+        place.told()
+        assert (await place.ask("PUT", "/repos/acme/app/pulls/1/merge"))[0] == 200
+        assert [(e["event"], e.get("deleted")) for e in place.told()] == [
+            ("push", False),
+            ("pull_request", None),
+            ("push", True),
+        ]
+        await place.push("--delete", "release")
+        assert [e.get("action") for e in place.told()] == [None, "closed"]
+        assert sorted(
+            line.split()[1] for line in (await place.git("ls-remote", "--heads", place.url)).splitlines()
+        ) == [
+            "refs/heads/main",
+            "refs/heads/two",
+        ]
 
 
 async def test_two_pushes_at_once_are_told_once_each(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from prow_async.sandbox.github import comparing
+from prow_async.sandbox.github import comparing, forks
 from prow_async.sandbox.github.git import names, reading, writing
 from prow_async.sandbox.github.git.command import Git
 from prow_async.sandbox.github.git.writing import NOTHING, RefMove
@@ -96,8 +96,13 @@ def land(world: World, repo: Repository, move: tuple[str, str], by: str, now_s: 
         onto = _open(repo, lambda part: f"heads/{part.base_ref}" == ref)
         for record in onto:
             pull_part(record).mergeable = None
+            if not sha:
+                world.close(repo.org, repo.name, record.number, by=by, now_s=now_s)
         for record in onto[:RETESTED_PULLS]:
             yield from comparing.renew(world, repo, record, by, now_s)
+    if repo.fork_of:
+        yield from forks.followed(world, repo, ref, by, now_s)
+        yield from alone(world, repo)
 
 
 def _brought(git: Git, change: tuple[str, str], others: list[str]) -> tuple[Push, Commit | None]:

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from prow_async.sandbox.github import comparing, landing
+from prow_async.sandbox.github import comparing, forks, landing, shapes
 from prow_async.sandbox.github.git import reading, writing
 from prow_async.sandbox.github.git.writing import Method, RefMove
 from prow_async.sandbox.github.ground import alone, git_of, sign
@@ -31,12 +31,18 @@ class MergeForm(msgspec.Struct, frozen=True):
 
 
 def open_pull(world: World, repo: Repository, author: str, form: PullForm, now_s: float) -> Steps[IssueRecord]:
-    """Open a pull request from a branch of the repository; see Pulls.open_pull_of_branch for what is refused."""
-    where = (repo.org, repo.name)
+    """Open a pull request from a branch (`form.branch`) of the repository, or as `OWNER:BRANCH` of somebody's fork.
+
+    See Pulls.open_pull_of_branch for what is refused.
+    """
+    fork, branch = forks.source(world, repo, form.branch)
+    form = msgspec.structs.replace(form, branch=branch)
     if world.git is None:
-        return world.open_pull_of_branch(*where, author, form, now_s=now_s)
+        return world.open_pull_of_branch(repo.org, repo.name, author, form, now_s=now_s)
     git = yield from alone(world, repo)
-    head, base = world.check_pull_of_branch(repo, form)
+    head, base = world.check_pull_of_branch(repo, form, fork)
+    if fork is not None:
+        yield from ask(partial(forks.bring, git, git_of(world, fork), head))
     tip = repo.refs[f"heads/{base}"]
     compared = yield from ask(partial(comparing.compare, git, tip, head, sign(comparing.GHOST, now_s)))
     if compared is None:
@@ -44,7 +50,7 @@ def open_pull(world: World, repo: Repository, author: str, form: PullForm, now_s
         raise invalid("PullRequest", "base", "custom", text)
     if compared.commits == 0:
         raise invalid("PullRequest", "head", "custom", f"No commits between {base} and {form.branch}")
-    record = world.new_pull_of_branch(repo, author, form, now_s)
+    record = world.new_pull_of_branch(repo, author, form, now_s, fork)
     yield from ask(partial(writing.move, git, comparing.moves_of(record.number, compared)))
     repo.compared[record.number] = compared
     world.begin_pull_of_branch(repo, record, head, now_s)
@@ -79,7 +85,16 @@ def merge(world: World, repo: Repository, number: int, form: MergeForm, *, by: s
     repo.refs.pop(f"pull/{number}/merge", None)
     yield from landing.land(world, repo, (ref, tip), by, now_s)
     world.changed(repo, record, "closed", by, now_s)
+    if part.within and repo.settings["delete_branch_on_merge"]:
+        yield from _delete_branch(world, repo, f"heads/{part.head_ref}", part.head_sha, (by, now_s))
     return tip
+
+
+def _delete_branch(world: World, repo: Repository, ref: str, sha: str, who: tuple[str, float]) -> Steps[None]:
+    """Delete a merged branch, unless it has moved meanwhile or is the default one."""
+    git = git_of(world, repo)
+    if ref != f"heads/{repo.default_branch}" and (yield from ask(partial(writing.move, git, [RefMove(ref, "", sha)]))):
+        yield from landing.land(world, repo, (ref, ""), *who)
 
 
 def update_branch(
@@ -110,7 +125,7 @@ def _message(repo: Repository, record: IssueRecord, form: MergeForm) -> str:
     if form.method == "squash":
         title, body = f"{record.title} (#{record.number})", record.body
     else:
-        owner = repo.org if part.within else record.author
+        owner = shapes.head_owner(repo, record)
         title, body = f"Merge pull request #{record.number} from {owner}/{part.head_ref}", record.title
     title, body = form.title or title, form.message or body
     return f"{title}\n\n{body}" if body else title

@@ -37,11 +37,16 @@ class Person:
             await self.ask("PUT", where, put)
 
     async def open_pull(self, org: str, repo: str, title: str, branch: str) -> int:
-        """Open a pull request from a pushed branch onto the default branch; return its number."""
+        """Open a pull request from a branch (of a fork: `OWNER:BRANCH`) onto the default one; return its number."""
         found = await self.ask("GET", f"/repos/{org}/{repo}")
         form = {"title": title, "head": branch, "base": found["default_branch"]}
         number: int = (await self.ask("POST", f"/repos/{org}/{repo}/pulls", form))["number"]
         return number
+
+    async def fork(self, org: str, repo: str) -> str:
+        """Fork a repository; return the fork's `OWNER/REPO`."""
+        full_name: str = (await self.ask("POST", f"/repos/{org}/{repo}/forks"))["full_name"]
+        return full_name
 
     async def comment(self, org: str, repo: str, number: int, body: str) -> None:
         await self.ask("POST", f"/repos/{org}/{repo}/issues/{number}/comments", {"body": body})

@@ -59,9 +59,9 @@ class Pulls(Branches):
         self.begin_pull_of_branch(found, record, sha, now_s)
         return record
 
-    def check_pull_of_branch(self, repo: Repository, form: PullForm) -> tuple[str, str]:
-        """Return the head commit and the base branch of a new pull request. Raises Refusal (422)."""
-        sha = repo.refs.get(f"heads/{form.branch}")
+    def check_pull_of_branch(self, repo: Repository, form: PullForm, fork: Repository | None = None) -> tuple[str, str]:
+        """Return the head commit and the base branch of a new pull request, maybe from a fork. Raises Refusal (422)."""
+        sha = (fork or repo).refs.get(f"heads/{form.branch}")
         base_ref = form.base or repo.default_branch
         if sha is None:
             raise invalid("PullRequest", "head", "invalid")
@@ -69,16 +69,27 @@ class Pulls(Branches):
             raise invalid("PullRequest", "base", "invalid")
         if sha == repo.refs[f"heads/{base_ref}"]:
             raise invalid("PullRequest", "head", "custom", f"No commits between {base_ref} and {form.branch}")
-        if any(pull_part(r).head_ref == form.branch for r in self._open_pulls_within(repo)):
-            already = f"A pull request already exists for {repo.org}:{form.branch}."
+        of = fork.full_name if fork else ""
+        same = (r.pull for r in repo.issues.values() if r.pull and r.closed_s is None and r.pull.head_repo == of)
+        if any(part.head_ref == form.branch and (part.within or fork is not None) for part in same):
+            already = f"A pull request already exists for {(fork or repo).org}:{form.branch}."
             raise invalid("PullRequest", "head", "custom", already)
         return sha, base_ref
 
-    def new_pull_of_branch(self, repo: Repository, author: str, form: PullForm, now_s: float) -> IssueRecord:
+    def new_pull_of_branch(
+        self, repo: Repository, author: str, form: PullForm, now_s: float, fork: Repository | None = None
+    ) -> IssueRecord:
         """Take the next number for a checked form, telling nobody yet."""
         record = self._new_pull(repo, author, form, now_s)
-        pull_part(record).within = True
+        part = pull_part(record)
+        part.within, part.head_repo = fork is None, fork.full_name if fork else ""
         return record
+
+    def follow(self, repo: Repository, record: IssueRecord, sha: str, by: str, now_s: float) -> None:
+        """Let a pull request's head be another commit, and tell of it."""
+        before = pull_part(record).head_sha
+        self._follow_branch(repo, record, sha)
+        self._synchronized(repo, record, before, by, now_s)
 
     def begin_pull_of_branch(self, repo: Repository, record: IssueRecord, sha: str, now_s: float) -> None:
         """Give a new pull request its head, and tell of it."""

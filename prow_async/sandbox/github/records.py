@@ -238,6 +238,8 @@ class PullPart(msgspec.Struct):
     files: dict[str, FileChange]
     within: bool = False
     """The head is a branch of the repository itself, not of the author's fork."""
+    head_repo: str = ""
+    """The fork it is from; empty where the head is within, or the fork is not kept."""
     draft: bool = False
     merged: bool = False
     mergeable: bool | None = True
@@ -301,6 +303,8 @@ class Repository(msgspec.Struct):
     default_branch: str
     created_s: float
     private: bool = False
+    fork_of: str = ""
+    """What it is a fork of, as `ORG/REPO`."""
     refs: dict[str, str] = {}
     """Full ref without `refs/` (`heads/main`, `pull/7/head`) -> commit."""
     commits: dict[str, Commit] = {}

@@ -111,12 +111,21 @@ def _perform(call: Call, request: Request) -> steps.Steps[Content]:
         params = route.match(call.path)
         if params is not None:
             call.params = params
+            _check_seen(call)
             call.accept = request.headers.get("accept", "")
             if request.method != "GET":
                 call.content = _decode(request.body)
             content = route.handler(call)
             return content if isinstance(content, Content) else (yield from content)
     raise missing()
+
+
+def _check_seen(call: Call) -> None:
+    """Deny that a private repository is there to who has nothing to do with it. Raises Refusal (404)."""
+    if "org" in call.params and "repo" in call.params:
+        repo = call.world.repositories.get((call.org.lower(), call.repo_name.lower()))
+        if repo is not None and repo.private and call.world.permission(repo, call.login) is None:
+            raise missing()
 
 
 def _asker(world: World, path: str, authorization: str, now_s: float) -> tuple[str, App | None]:

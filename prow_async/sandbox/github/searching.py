@@ -1,7 +1,8 @@
 """GitHub's search language for issues and pull requests, as far as Prow's queries go.
 
-A query is words and quoted phrases, `key:value` terms and such terms with `-` before them. Terms of one key that name
-alternatives (`repo:`, `org:`, `label:"a","b"`) are any of; other terms are all of.
+A query is words and quoted phrases, `key:value` terms and such terms with `-` before them. Several places (`repo:`,
+`org:`), authors, bases and heads are alternatives, and so are values between commas (`label:"a","b"`); other terms are
+all of.
 Source: docs.github.com, searching issues and pull requests.
 """
 
@@ -15,6 +16,8 @@ from prow_async.sandbox.github.records import IssueRecord, Repository
 from prow_async.sandbox.github.refusal import Refusal
 from prow_async.sandbox.github.world import World
 
+_ALTERNATIVES = ("author", "base", "head")
+"""Keys of what an issue has one of: more terms of such a key are alternatives."""
 QUERY_LIMIT = 4096
 RESULTS_LIMIT = 1000
 """So many results a search has, as on GitHub."""
@@ -38,7 +41,13 @@ def parse(query: str) -> list[Term]:
     """Split a query into terms. Raises Refusal (422) for one that is too long."""
     if len(query) > QUERY_LIMIT:
         raise Refusal(422, "The search is longer than 4096 characters.")
-    return [_term(found) for found in _TERM.finditer(query)]
+    terms = [_term(found) for found in _TERM.finditer(query)]
+    alternatives: dict[str, tuple[str, ...]] = {}
+    for term in terms:
+        if term.key in _ALTERNATIVES and not term.negated:
+            alternatives[term.key] = alternatives.get(term.key, ()) + term.values
+    others = [term for term in terms if term.negated or term.key not in alternatives]
+    return [*others, *(Term(key, values) for key, values in alternatives.items())]
 
 
 def _term(found: "re.Match[str]") -> Term:

@@ -90,7 +90,7 @@ def repository(world: Registry, repo: Repository, owner: str = "") -> Json:
         "private": repo.private,
         "owner": user(world, of),
         "html_url": html_url,
-        "fork": bool(owner),
+        "fork": bool(owner or repo.fork_of),
         "url": f"{world.address}/repos/{full_name}",
         "clone_url": f"{html_url}.git",
         "ssh_url": f"git@github.invalid:{full_name}.git",
@@ -295,7 +295,13 @@ def pull(world: Registry, repo: Repository, record: IssueRecord, mergeable_known
         "requested_reviewers": [user(world, login) for login in part.requested],
         "requested_teams": [team(world, repo.org, world.org(repo.org).teams[slug]) for slug in part.requested_teams],
         "draft": part.draft,
-        "head": _branch(world, repo, part.head_ref, part.head_sha, "" if part.within else record.author),
+        "head": _branch(
+            world,
+            world.repositories.get(_key(part.head_repo), repo),
+            part.head_ref,
+            part.head_sha,
+            "" if part.within or part.head_repo else record.author,
+        ),
         "base": _branch(world, repo, part.base_ref, part.base_sha, ""),
         "auto_merge": None,
         "merged": part.merged,
@@ -308,6 +314,17 @@ def pull(world: Registry, repo: Repository, record: IssueRecord, mergeable_known
         "deletions": sum(f.deletions for f in part.files.values()),
         "changed_files": len(part.files),
     }
+
+
+def _key(full_name: str) -> tuple[str, str]:
+    org, _, name = full_name.lower().partition("/")
+    return org, name
+
+
+def head_owner(repo: Repository, record: IssueRecord) -> str:
+    """Say whose the branch of a pull request is."""
+    part = _pull_part(record)
+    return repo.org if part.within else part.head_repo.partition("/")[0] or record.author
 
 
 def _state(world: Registry, repo: Repository, record: IssueRecord) -> str:

@@ -8,7 +8,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import msgspec
 
@@ -25,6 +25,8 @@ _PATH = re.compile(r"/([^/]+)/([^/]+?)(?:\.git)?/(info/refs|git-upload-pack|git-
 _SERVICES: dict[str, Service] = {"git-upload-pack": "git-upload-pack", "git-receive-pack": "git-receive-pack"}
 _PROTOCOL = re.compile(r"[a-z0-9=.:]{1,64}")
 _NO_CACHE = {"cache-control": "no-cache, max-age=0, must-revalidate", "expires": "Fri, 01 Jan 1980 00:00:00 GMT"}
+PUSH_LIMIT_S = 1800.0
+"""So long git may take to read a push."""
 ASK_LIMIT_BYTES = 32 * 1024 * 1024
 """What a fetch may send, unpacked: a list of commits wanted and had."""
 
@@ -127,8 +129,8 @@ def receive(world: World, call: GitCall, body: IO[bytes], now_s: float) -> Steps
     git = yield from alone(world, call.repo)
     limit = ("-c", f"receive.maxInputSize={world.git.push_limit_bytes}")
     any_code = range(-64, 256)  # what it ends with matters less than its report, which says which ref failed and why
-    run = partial(git.run_coded, *limit, *call.arguments, input=body, env=call.environment, ok=any_code)
-    code, report = yield from ask(run)
+    about: dict[str, Any] = {"input": body, "env": call.environment, "ok": any_code, "timeout_s": PUSH_LIMIT_S}
+    code, report = yield from ask(partial(git.run_coded, *limit, *call.arguments, **about))
     yield from landing.settle(world, call.repo, call.login, now_s)
     if code and not report:
         raise Refusal(400, "The push could not be read.")

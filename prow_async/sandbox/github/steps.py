@@ -5,7 +5,6 @@ of it, and returns its answer. The doors do the work in threads (`run`); whoever
 """
 
 from collections.abc import Callable, Generator
-from contextlib import AsyncExitStack
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -19,7 +18,10 @@ Work = Callable[[], Any]
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """Asks to be alone with a repository's git until the generator ends. Asked for once, before any change."""
+    """Asks to be alone with a repository's git from here on, until another turn is asked for or the generator ends.
+
+    At most one is held, so that no two requests wait for each other.
+    """
 
     lock: anyio.Lock
 
@@ -52,21 +54,28 @@ def run_here(steps: Steps[T]) -> T:
 
 async def run(steps: Steps[T]) -> T:
     """Do the work in threads, the steps between on the event loop. A piece of work that began is waited for."""
-    async with AsyncExitStack() as turns:
-        try:
-            asked = next(steps)
-            while True:
-                if isinstance(asked, Turn):
-                    await turns.enter_async_context(asked.lock)
-                    asked = steps.send(None)
-                    continue
-                try:
-                    result = await anyio.to_thread.run_sync(asked)
-                except Exception as error:
-                    asked = steps.throw(error)
-                else:
-                    asked = steps.send(result)
-        except StopIteration as ended:
-            return cast("T", ended.value)
-        finally:
-            steps.close()
+    held: anyio.Lock | None = None
+    try:
+        asked = next(steps)
+        while True:
+            if isinstance(asked, Turn):
+                if asked.lock is not held:
+                    if held is not None:
+                        held.release()
+                    held = None
+                    await asked.lock.acquire()
+                    held = asked.lock
+                asked = steps.send(None)
+                continue
+            try:
+                result = await anyio.to_thread.run_sync(asked)
+            except Exception as error:
+                asked = steps.throw(error)
+            else:
+                asked = steps.send(result)
+    except StopIteration as ended:
+        return cast("T", ended.value)
+    finally:
+        steps.close()
+        if held is not None:
+            held.release()

@@ -299,6 +299,11 @@ def searched() -> World:
         ("is:pr review:none is:open", [2, 1]),
         ("no:label is:pr", [3]),
         ("is:pr is:merged", []),
+        ("is:pr author:alice author:bob", [3, 2, 1]),
+        ('is:pr base:"main" base:"release" -base:"old" is:open', [2, 1]),
+        ('is:pr state:open archived:false label:"lgtm" label:"needs space" -label:"hold" repo:"acme/app"', [1]),
+        ('is:pr label:"lgtm" label:"approved"', []),
+        ('is:issue state:open label:"blocker" org:"acme"', []),
     ],
 )
 def test_queries_find(query: str, numbers: list[int]) -> None:
@@ -340,3 +345,12 @@ def test_search_over_rest(ask: Asking) -> None:
     assert (status, found["total_count"], found["items"][0]["number"]) == (200, 1, 1)
     assert ask("GET", "/search/issues")[0] == 422
     assert ask("GET", "/search/issues?q=is:pr&page=99&per_page=100")[0] == 422
+
+
+@pytest.mark.parametrize("path", ["", "/pulls", "/branches", "/contents/a", "/labels", "/commits/main/status"])
+def test_strangers_do_not_hear_of_private_repositories(ask: Asking, path: str) -> None:
+    ask("PATCH", APP, {"private": True})
+    assert ask("GET", APP + path, token=STRANGER_TOKEN)[0] == 404
+    assert ask("POST", f"{APP}/forks", token=STRANGER_TOKEN)[0] == 404
+    assert ask("GET", "/orgs/acme/repos", token=STRANGER_TOKEN)[1] == []
+    assert ask("GET", APP, token=OWNER_TOKEN)[0] == 200

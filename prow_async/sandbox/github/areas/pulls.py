@@ -25,7 +25,7 @@ def listed(call: Call) -> Content:
         if r.pull
         and wanted in ("all", r.state)
         and base in ("", r.pull.base_ref)
-        and head in ("", f"{call.org if r.pull.within else r.author}:{r.pull.head_ref}".lower())
+        and head in ("", f"{shapes.head_owner(call.repo, r)}:{r.pull.head_ref}".lower())
     ]
     if query.get("sort") == "updated":
         records.sort(key=lambda r: r.updated_s, reverse=True)
@@ -108,16 +108,11 @@ def update_branch(call: Call) -> Steps[Content]:
 
 
 def create(call: Call) -> Steps[Content]:
-    """Open a pull request from a branch of the repository; `head` is `branch` or `org:branch`.
-
-    Forks are not kept, so other people's branches are refused as GitHub refuses branches that are not there.
-    """
+    """Open a pull request from a branch of the repository or of a fork of it; `head` is `branch` or `owner:branch`."""
     if not isinstance(call.content, dict):
         raise invalid("PullRequest", "head", "missing_field")
-    owner, _, branch = call.text("head").rpartition(":")
-    if owner.lower() not in ("", call.org.lower()):
-        raise invalid("PullRequest", "head", "invalid")
-    form = PullForm(call.text("title"), branch, call.text("body"), call.text("base"), call.content.get("draft") is True)
+    draft = call.content.get("draft") is True
+    form = PullForm(call.text("title"), call.text("head"), call.text("body"), call.text("base"), draft)
     record = yield from merging.open_pull(call.world, call.repo, call.login, form, call.now_s)
     return Content(201, shapes.pull(call.world, call.repo, record))
 

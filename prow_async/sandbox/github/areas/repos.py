@@ -1,6 +1,6 @@
 """Repositories, branches, refs."""
 
-from prow_async.sandbox.github import landing, shapes
+from prow_async.sandbox.github import forks, landing, shapes
 from prow_async.sandbox.github.call import Call, Content, Route
 from prow_async.sandbox.github.git.names import is_name
 from prow_async.sandbox.github.records import SETTINGS, Repository
@@ -14,7 +14,12 @@ def one_repo(call: Call) -> Content:
 
 def repos_of_org(call: Call) -> Content:
     call.world.org(call.org)
-    own = [repo for repo in call.world.repositories.values() if repo.org.lower() == call.org.lower()]
+    own = [
+        repo
+        for repo in call.world.repositories.values()
+        if repo.org.lower() == call.org.lower()
+        and (not repo.private or call.world.permission(repo, call.login) is not None)
+    ]
     return call.page(own, lambda repo: shapes.repository(call.world, repo))
 
 
@@ -38,6 +43,17 @@ def create_repo(call: Call) -> Steps[Content]:
     repo = yield from landing.make_repo(call.world, (org, name), private=private, now_s=call.now_s)
     repo.settings.update(settings)
     return Content(201, shapes.repository(call.world, repo))
+
+
+def fork(call: Call) -> Steps[Content]:
+    """Fork a repository for the asker: at once, where GitHub takes a moment."""
+    made = yield from forks.make(call.world, call.repo, call.login, call.now_s)
+    return Content(202, shapes.repository(call.world, made))
+
+
+def forks_of(call: Call) -> Content:
+    found = [repo for repo in call.world.repositories.values() if repo.fork_of == call.repo.full_name]
+    return call.page(found, lambda repo: shapes.repository(call.world, repo))
 
 
 def change_repo(call: Call) -> Content:
@@ -162,6 +178,8 @@ ROUTES = (
     Route("POST", "/user/repos", create_repo),
     Route("GET", "/users/{login}/repos", repos_of_user),
     Route("GET", "/repos/{org}/{repo}/tags", tags),
+    Route("GET", "/repos/{org}/{repo}/forks", forks_of),
+    Route("POST", "/repos/{org}/{repo}/forks", fork),
     Route("GET", "/repos/{org}/{repo}/branches", branches),
     Route("GET", "/repos/{org}/{repo}/branches/{branch:path}", branch),
     Route("GET", "/repos/{org}/{repo}/git/ref/{ref:path}", ref),

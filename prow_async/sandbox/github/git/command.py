@@ -56,6 +56,7 @@ def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_CONFIG_COUNT": str(len(SETTINGS)),
     }
     for number, (key, value) in enumerate(SETTINGS.items()):
@@ -91,8 +92,12 @@ class Git:
         ok: Sequence[int] = (0,),
         env: Mapping[str, str] = {},
         limit_bytes: int = OUTPUT_LIMIT_BYTES,
+        timeout_s: float = TIMEOUT_S,
     ) -> tuple[int, bytes]:
-        """Run a command as `run` does; return its exit code, one of `ok`, beside what it printed."""
+        """Run a command as `run` does; return its exit code, one of `ok`, beside what it printed.
+
+        One that takes longer than `timeout_s` is killed, its code is negative.
+        """
         with tempfile.TemporaryFile() as err, _opened(input) as given:
             try:
                 process = subprocess.Popen(  # noqa: S603 - no shell; arguments are ours or checked
@@ -105,7 +110,7 @@ class Git:
                 )
             except FileNotFoundError as error:
                 raise CannotStart("git is not there: install it, or put it on PATH") from error
-            deadline = threading.Timer(TIMEOUT_S, _end, [process])
+            deadline = threading.Timer(timeout_s, _end, [process])
             deadline.start()
             try:
                 assert process.stdout is not None

@@ -56,3 +56,13 @@ class Repositories:
             writing.move(git, [writing.RefMove(f"heads/{branch}", sha, writing.NOTHING)])
         git.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
         return {ref: sha for ref, sha in reading.refs(git).items() if not ref.startswith("pull/")}
+
+    def copy(self, source: tuple[str, str], target: tuple[str, str], branch: str) -> dict[str, str]:
+        """Copy a repository's branches and tags into a new one. Blocks. Returns its refs."""
+        old, new = self.at(*source), self.at(*target)
+        new.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new.run("init", "--quiet", "--bare", f"--initial-branch={branch}")
+        both = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc")
+        new.run("-c", "protocol.file.allow=always", "fetch", *options, str(old.folder), *both)
+        return reading.refs(new)

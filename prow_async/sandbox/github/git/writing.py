@@ -49,7 +49,7 @@ def who(person: Signature, prefix: str = "") -> dict[str, str]:
     for role in (prefix,) if prefix else ("AUTHOR", "COMMITTER"):
         found[f"GIT_{role}_NAME"] = _plain(person.name)
         found[f"GIT_{role}_EMAIL"] = _plain(person.email)
-        found[f"GIT_{role}_DATE"] = f"{int(person.at_s)} +0000"
+        found[f"GIT_{role}_DATE"] = f"@{max(0, int(person.at_s))} +0000"
     return found
 
 

@@ -215,7 +215,7 @@ class Graph:
             "headRef": lambda info: self.ref(repo, f"heads/{part.head_ref}") if part.within else None,
             "headRefName": part.head_ref,
             "headRefOid": part.head_sha,
-            "headRepository": lambda info: self.repository(repo) if part.within else None,
+            "headRepository": lambda info: self._head_repository(repo, record),
             "mergeable": lambda info: self._mergeable(repo, record),
             "mergeStateStatus": lambda info: shapes.pull(self.world, repo, record)["mergeable_state"].upper(),
             "canBeRebased": part.mergeable is not False,
@@ -230,6 +230,11 @@ class Graph:
                 lambda one: {"path": one["filename"], "additions": one["additions"], "deletions": one["deletions"]},
             ),
         }
+
+    def _head_repository(self, repo: Repository, record: IssueRecord) -> Node | None:
+        part = pull_part(record)
+        known = [one for one in self.world.repositories.values() if one.full_name == part.head_repo]
+        return self.repository(repo) if part.within else self.repository(known[0]) if known else None
 
     def _review(self, review: Any) -> Node:
         author = {"author": lambda info: self.actor(review.author), "submittedAt": shapes.instant(review.submitted_s)}

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from prow_async.sandbox.github import merging
+from prow_async.sandbox.github import forks, merging
 from prow_async.sandbox.github.call import Call, Content, Route
 from prow_async.sandbox.github.git.writing import Method
 from prow_async.sandbox.github.merging import MergeForm
@@ -17,6 +17,11 @@ def open_pull(call: Call) -> Steps[Content]:
     form = PullForm(call.text("title"), call.text("head"), call.text("body"), call.text("base"))
     record = yield from merging.open_pull(call.world, repo, call.login, form, call.now_s)
     return html.go(html.path(repo.org, repo.name, "pull", record.number))
+
+
+def fork(call: Call) -> Steps[Content]:
+    made = yield from forks.make(call.world, views.visible(call), call.login, call.now_s)
+    return html.go(html.path(made.org, made.name))
 
 
 def open_issue(call: Call) -> Content:
@@ -70,6 +75,7 @@ def _back(call: Call) -> str:
 _ONE = "/{org}/{repo}/(?:pull|issues)/{number:int}"
 ROUTES = (
     Route("POST", "/{org}/{repo}/pulls", open_pull),
+    Route("POST", "/{org}/{repo}/fork", fork),
     Route("POST", "/{org}/{repo}/issues", open_issue),
     Route("POST", f"{_ONE}/comment", comment),
     Route("POST", f"{_ONE}/state", state),

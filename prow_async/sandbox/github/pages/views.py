@@ -77,19 +77,23 @@ def repository(call: Call) -> Content:
         ),
         html.tag("h2", "Branches"),
         html.table(["Name", "Commit"], rows),
+        html.form(f"{here}/fork", button="Fork") if call.login and call.world.git else "",
         _new_pull(repo, branches) if call.login else "",
         _new_issue(repo) if call.login else "",
     )
 
 
 def _new_pull(repo: Repository, branches: Sequence[str]) -> Markup:
+    """Make the form; from a fork it leads to the repository it was forked from."""
+    heads = [f"{repo.org}:{name}" if repo.fork_of else name for name in branches if name != repo.default_branch]
     fields = (
-        html.choice("head", "From", [name for name in branches if name != repo.default_branch]),
+        html.choice("head", "From", heads),
         html.choice("base", "Onto", branches, repo.default_branch),
         html.field("title", "Title"),
         html.area("body", "Description"),
     )
-    box = html.form(html.path(repo.org, repo.name, "pulls"), *fields, button="Open pull request")
+    where = html.path(*repo.fork_of.split("/"), "pulls") if repo.fork_of else html.path(repo.org, repo.name, "pulls")
+    box = html.form(where, *fields, button="Open pull request")
     return html.tag("h2", "Open a pull request") + box
 
 
