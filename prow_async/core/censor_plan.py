@@ -1,8 +1,8 @@
 """How the secrets are looked for: most by one automaton, those that turn out to be everywhere by plain replacement.
 
 The automaton costs nothing where no secret is, and some microseconds where one is: too much if a secret is a word like
-`test`. Such words, once seen, are replaced in a whole piece at once. That misses nothing unless two of them share a part
-in it, and whether two do is one more plain search.
+`test`. Such words, once seen, are replaced in a whole piece at once. That misses nothing unless two of them share a
+part in it, and whether two do is one more plain search.
 """
 
 import itertools
