@@ -141,7 +141,12 @@ def _state(values: Mapping[str, Any]) -> Path | None:
         return None
     if values["kubeconfig"]:
         raise CannotStart("--state-dir keeps the embedded API server's objects; --kubeconfig names another server")
-    return Path(values["state-dir"])
+    state = Path(values["state-dir"])
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"--state-dir: {state} cannot be used: {error.strerror}") from error
+    return state
 
 
 def _folder(asked: str, stack: AsyncExitStack) -> Path:

@@ -31,7 +31,7 @@ _ELSEWHERE: tuple[tuple[str, str], ...] = (
     (r"transport '.*' not allowed", "this kind of address is not allowed"),
 )
 _NO_SPACE = re.compile(r"No space left on device|[Dd]isk quota exceeded")
-_NO_REF = re.compile(r"couldn't find remote ref|[Rr]emote branch .* not found")
+_NO_REF = re.compile(r"couldn't find remote ref (\S+)")
 _NO_COMMIT = re.compile(
     r"not our ref|unadvertised object|not something we can merge|unable to read tree|pathspec '.*' did not match"
     r"|did not send all necessary objects|reference is not a tree|not a valid object name|bad object"
@@ -71,8 +71,11 @@ def last_words(output: str) -> str:
 
 def _fetch(plan: clone.Plan, command: clone.Command, output: str) -> str:
     what = _pull(command.pull) if command.pull else _base(plan)
-    if _NO_REF.search(output):
-        return f"{what}: {plan.uri} has no ref {command.argv[-1]}"
+    missing = _NO_REF.search(output)
+    if missing and missing[1] == "HEAD":
+        return f"{plan.uri} has no default branch, which is fetched unless skip_fetch_head is set"
+    if missing:
+        return f"{what}: {plan.uri} has no ref {missing[1]}"
     if _NO_COMMIT.search(output):
         return f"{what}: {plan.uri} does not give that commit (gone after a force-push?)"
     elsewhere = _elsewhere(output)

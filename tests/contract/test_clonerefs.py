@@ -141,6 +141,14 @@ def test_missing_refs_and_commits_are_told(place: Place) -> None:
     )
 
 
+def test_a_repository_without_its_default_branch_is_told(place: Place) -> None:
+    origin = place.origin()
+    point(origin, "refs/heads/dev", origin.commit({"a": "1\n"}))
+    ran = place.clone(refs(origin, base_ref="dev"))
+    assert ran.error.endswith("has no default branch, which is fetched unless skip_fetch_head is set")
+    assert not place.clone(refs(origin, base_ref="dev", skip_fetch_head=True)).clone.failed
+
+
 def test_a_missing_repository_is_told(place: Place) -> None:
     origin = place.origin()
     ran = place.clone(refs(origin, clone_uri=f"file://{place.origins}/none.git"))

@@ -1,5 +1,7 @@
 """The API server's objects over restarts: kept, never older than what was acknowledged, never half."""
 
+import asyncio
+import itertools
 import os
 import random
 import signal
@@ -205,6 +207,36 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
     again = _world()
     async with statedir.opened(tmp_path, again, time.time()):
         assert (await Kept(again).ask("GET", f"{MAPS}/b"))[0] == 200
+
+
+async def test_askers_that_go_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests cancelled at any moment, as a door does when its asker hangs up: what is kept is what stands."""
+    sync, waits = os.fdatasync, itertools.cycle([0.012, 0.0, 0.006, 0.001])
+
+    def slow_disk(handle: int) -> None:
+        time.sleep(next(waits))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fdatasync", slow_disk)
+    world = _world()
+    rng = random.Random(7)
+    async with statedir.opened(tmp_path, world, time.time(), 20_000):
+        kept = Kept(world)
+
+        async def write(name: str) -> None:
+            await kept.ask("POST", MAPS, targets.config_map(name, text="x" * 500))
+
+        for batch in range(40):
+            tasks = [asyncio.ensure_future(write(f"m{batch}-{number}")) for number in range(10)]
+            for task in tasks:
+                await asyncio.sleep(rng.choice([0, 0, 0.001, 0.003]))
+                if rng.random() < 0.6:
+                    task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    again = _world()
+    async with statedir.opened(tmp_path, again, time.time()):
+        assert sorted(again.stored()) == sorted(world.stored())
+        assert again.version == world.version
 
 
 LIVES = 5

@@ -28,6 +28,11 @@ _MAX_YAML_BYTES = 256 * 1024
 _MAX_YAML_NODES = 100_000
 
 
+def is_apply(request: exchange.Request) -> bool:
+    """Tell whether a PATCH is a server-side apply."""
+    return request.headers.get("content-type", "").lower().startswith(APPLY)
+
+
 def decode(request: exchange.Request, kind: str) -> Json:
     """Decode an object, sent as JSON or, of some kinds, as protobuf. Raises Refusal (400, 415)."""
     media = exchange.media_of(request)

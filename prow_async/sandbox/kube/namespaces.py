@@ -67,7 +67,7 @@ class Namespaces:
         content["status"]["phase"] = "Terminating"
         if options.is_dry_run:
             return content
-        self._store.write(self._table, content, resource.fields(content))
+        self._store.write(self._table, content, resource.fields(content), is_own=True)
         self._ending.add(entry.name)
         for one in served:
             for inside in list(self._store.table(one.plural, one.group).all(entry.name)) if one.namespaced else ():

@@ -63,6 +63,8 @@ class StateDir:
         self._durable = 0
         self._done: anyio.Event | None = None
         self._failure = ""
+        self._writing = threading.Lock()
+        """A flush whose waiter was cancelled goes on: the next one waits for it in its own thread."""
         self._cut: _Cut | None = None
         self._is_cutting = False
         self._snapshot: threading.Thread | None = None
@@ -194,7 +196,11 @@ class StateDir:
             self._queue.append(_Cut(world.stored(), world.version))
 
     def _flush(self) -> None:
-        """Write what waits; in a thread, one at a time. Raises OSError; nothing is lost then, and it may try again."""
+        """Write what waits; in a thread. Raises OSError; nothing is lost then, and it may be tried again."""
+        with self._writing:
+            self._flush_alone()
+
+    def _flush_alone(self) -> None:
         while self._queue and self._cut is None:
             head = self._queue.popleft()
             if isinstance(head, _Cut):
@@ -216,10 +222,9 @@ class StateDir:
         path = self._file_of("snapshot", number)
         beside = path.with_suffix(".tmp")
         try:
-            with beside.open("wb") as file:
+            with open(beside, "wb", opener=_private) as file:
                 file.write(journal.title())
-                for table, raw in cut.objects:
-                    file.write(journal.lines([journal.put(table, raw)], 0))
+                file.writelines(journal.lines([journal.put(table, raw)], 0) for table, raw in cut.objects)
                 file.write(journal.lines([journal.end(len(cut.objects), cut.version)], 0))
                 file.flush()
                 os.fsync(file.fileno())
@@ -265,6 +270,10 @@ async def opened(path: Path, world: World, now_s: float, compact_bytes: int = CO
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(state.close)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def _claim(path: Path) -> int:

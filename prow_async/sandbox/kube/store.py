@@ -241,12 +241,16 @@ class Store:
     def tables(self) -> list[Table]:
         return list(self._tables.values())
 
-    def write(self, table: Table, content: Json, fields: dict[str, str]) -> Entry:
-        """Store a new state under the next version; the version is written into `content`. Raises Full."""
+    def write(self, table: Table, content: Json, fields: dict[str, str], is_own: bool = False) -> Entry:
+        """Store a new state under the next version; the version is written into `content`. Raises Full.
+
+        Args:
+            is_own: the server's own doing, on the way to a deletion: there is room for that.
+        """
         entry = self._entry(content, fields)
         old = table.entries.get(entry.key)
         growth = len(entry.raw) - len(old.raw) if old else len(entry.raw) + ENTRY_BYTES
-        if growth > 0 and self.size_bytes + growth > self._max_bytes:
+        if growth > 0 and not is_own and self.size_bytes + growth > self._max_bytes:
             raise Full(f"the server keeps {self._max_bytes} bytes of objects at most")
         self.size_bytes += growth
         self.version = entry.version

@@ -185,11 +185,9 @@ class World:
         target = exchange.target_of(request.path)
         if target is None:
             return exchange.Answer(404, b"404 page not found\n", _TEXT)
-        if (review := reviews.answer(target, request)) is not None:
-            return review
         resource = self._served.get((target.group, target.version, target.plural))
         if resource is None:
-            return self._unknown(target)
+            return reviews.answer(target, request) or self._unknown(target)
         if (target.namespace and not resource.namespaced) or (
             target.name and resource.namespaced and not target.namespace
         ):
@@ -230,7 +228,7 @@ class World:
             return self._create_by_update(resource, target, request)
         if request.method not in {"GET", "PUT", "PATCH", "DELETE"}:
             raise status.method_not_allowed()
-        if request.method == "PATCH" and exchange.media_of(request) == bodies.APPLY:
+        if request.method == "PATCH" and bodies.is_apply(request):
             return self._apply(resource, target, entry, request)
         if entry is None:
             raise status.not_found(resource, target.name)
@@ -265,7 +263,7 @@ class World:
             raise status.not_found(resource, target.name) if resource.custom else status.no_such_resource()
         if request.method == "GET":
             return self._reader.get(resource, entry, request)
-        if request.method == "PATCH" and exchange.media_of(request) == bodies.APPLY:
+        if request.method == "PATCH" and bodies.is_apply(request):
             return self._apply(resource, target, entry, request)
         if request.method in {"PUT", "PATCH"}:
             return self._change(resource, entry, request, "status")
@@ -276,6 +274,9 @@ class World:
 
     def _call(self, request: exchange.Request) -> writes.Call:
         query = request.query
+        agent = request.headers.get("user-agent", "")
+        if not query:
+            return writes.Call(self._now_s, is_patch=request.method == "PATCH", agent=agent)
         dry_run = [query["dryRun"]] if query.get("dryRun") else []
         causes = exchange.dry_run_causes(dry_run)
         named = query.get("fieldManager", "")
@@ -283,7 +284,6 @@ class World:
             causes.append(status.Cause("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager"))
         if causes:
             raise status.invalid(_OPTIONS.get(request.method, "CreateOptions"), "meta.k8s.io", "", causes)
-        agent = request.headers.get("user-agent", "unknown").partition("/")[0][:128]
         strict = query.get("fieldValidation", "")
         return writes.Call(
             self._now_s,
@@ -291,8 +291,8 @@ class World:
             strict="Strict" if strict == "Strict" else "Ignore" if strict == "Ignore" else "Warn",
             is_patch=request.method == "PATCH",
             checks_fields=bool(strict),
-            manager=managers.Manager(named or agent, managers.UPDATE, ""),
-            is_named=bool(named),
+            named=named,
+            agent=agent,
         )
 
     def _create(
@@ -320,7 +320,7 @@ class World:
         """Apply on the server's side; an object that is not there is created."""
         call = self._call(request)
         call.is_applied = True
-        if not call.is_named:
+        if not call.named:
             why = "is required for apply patch"
             raise status.invalid("PatchOptions", "meta.k8s.io", "", [status.required("fieldManager", why)])
         wanted = bodies.applied(resource, target.name, entry is None, request)
@@ -330,8 +330,7 @@ class World:
         base, force = resource.base, exchange.flag(request.query, "force")
         if resource.has_status:
             wanted = _part(wanted, target.subresource)
-        assert call.manager is not None
-        who = managers.Manager(call.manager.name, managers.APPLY, resource.api_version, target.subresource)
+        who = managers.Manager(call.named, managers.APPLY, resource.api_version, target.subresource)
         live = None if entry is None else store.decode(entry.raw)
         if live is None and wanted["metadata"].get("uid"):
             raise status.conflict(base.plural, base.group, target.name, "there is no object with this UID")

@@ -37,10 +37,10 @@ class Call(msgspec.Struct):
     """Drop unknown fields of built-in kinds and metadata too: only for those who say how strict to be."""
     dropped: list[str] = []
     """Paths of unknown fields that have been dropped."""
-    manager: managers.Manager | None = None
-    """Who writes, as far as it is known."""
-    is_named: bool = False
-    """The writer gave its name as fieldManager: its fields are told of from now on."""
+    named: str = ""
+    """The fieldManager given: its fields are told of from now on."""
+    agent: str = ""
+    """What the writer's program calls itself, for objects whose managers are told already."""
     is_applied: bool = False
     """The metadata has the managedFields that server-side apply has made."""
 
@@ -190,7 +190,7 @@ class Writer:
         if _is_gone(content["metadata"]):
             self._remove(resource, content)
         else:
-            self._store.write(self.table(resource), content, resource.fields(content))
+            self._store.write(self.table(resource), content, resource.fields(content), is_own=True)
 
     def _remove(self, resource: Resource, content: Json) -> store.Entry:
         return self._store.remove(self.table(resource), content, resource.fields(content))
@@ -218,7 +218,7 @@ class Writer:
             if "generation" in meta:
                 meta["generation"] += 1
         if not dry_run:
-            self._store.write(self.table(resource), content, resource.fields(content))
+            self._store.write(self.table(resource), content, resource.fields(content), is_own=True)
             if _is_gone(meta):
                 self._remove(resource, content)
         return content
@@ -255,11 +255,10 @@ def _carry_managers(meta: Json, old: Json) -> None:
 
 def _track(resource: Resource, old: Json | None, content: Json, call: Call, subresource: str = "") -> None:
     """Write down who changed what, on objects that tell of it."""
-    meta = content["metadata"]
-    who = call.manager
-    if who is None or call.is_applied or not (call.is_named or "managedFields" in meta):
+    if call.is_applied or not (call.named or "managedFields" in content["metadata"]):
         return
-    who = msgspec.structs.replace(who, api_version=resource.api_version, subresource=subresource)
+    name = call.named or call.agent.partition("/")[0][:128] or "unknown"
+    who = managers.Manager(name, managers.UPDATE, resource.api_version, subresource)
     managers.track(layouts.of(resource), old, content, who, call.now_s)
 
 

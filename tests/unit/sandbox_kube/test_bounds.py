@@ -51,7 +51,7 @@ def test_a_full_server() -> None:
     assert ask("GET", f"{MAPS}/more") == 404
     assert small.version == version
     assert ask("PATCH", f"{MAPS}/m0", {"data": {"k": "x"}}, MERGE) == 200
-    assert ask("DELETE", f"{MAPS}/m1") == 200
+    assert ask("DELETE", f"{MAPS}/m1", {"propagationPolicy": "Foreground"}) == 200
     assert ask("POST", MAPS, {"metadata": {"name": "more"}, "data": {"k": "x" * 2000}}) == 201
 
 
