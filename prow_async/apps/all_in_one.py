@@ -1,5 +1,7 @@
 """`prow-async up`: every component in one process, on the embedded default or on parts of your own."""
 
+import functools
+import json
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -10,18 +12,18 @@ from typing import Any
 import msgspec
 import structlog
 
-from prow_async.adapters import config_files
+from prow_async.adapters import config_files, storage
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.github import client, credentials
 from prow_async.adapters.inbox import durable
 from prow_async.adapters.kube import clusters
 from prow_async.adapters.web import hook as web_hook
-from prow_async.adapters.web import pages, server
+from prow_async.adapters.web import pages, server, stored
 from prow_async.api.errors import CannotStart
 from prow_async.apps import embedded, flag_groups, process
 from prow_async.apps import hook as hook_app
 from prow_async.apps.engine import Engine, Parts
-from prow_async.core import webhook
+from prow_async.core import run_page, webhook
 from prow_async.ports.github import GitHub
 from prow_async.sandbox.github import deliver
 from prow_async.sandbox.github import http as github_http
@@ -44,7 +46,7 @@ class Running(msgspec.Struct, frozen=True):
     config: config_files.ConfigFiles
     folder: Path
     web_url: str
-    """Webhooks at /hook, job pages at /job/NAME and /log/NAME."""
+    """Webhooks at /hook, job pages at /job/NAME and /log/NAME, runs in storage at /view/..."""
     kube: embedded.Kube | None
     github: embedded.GitHub | None
     node: kubelet.Kubelet | None
@@ -65,7 +67,7 @@ def _introduction(up: Running, metrics_url: str, health_url: str) -> str:
     lines = [
         "prow-async is up; Ctrl-C ends it.",
         f"  webhooks     {up.web_url}/hook",
-        f"  job pages    {up.web_url}/job/NAME and {up.web_url}/log/NAME",
+        f"  job pages    {up.web_url}/job/NAME, {up.web_url}/log/NAME; of what is stored: /view/...",
         f"  metrics      {metrics_url}/metrics",
         f"  health       {health_url}/healthz/ready",
     ]
@@ -89,7 +91,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         state = _state(values)
         # What belongs to kept objects is kept too: pods' folders, deliveries.
         folder = _folder(values["data-dir"] or (str(state / "data") if state else ""), stack)
-        config = process.load_config(_with_sample(shell))
+        config = process.load_config(_with_sample(shell, folder))
         place = embedded.Place(
             folder,
             shell.clock,
@@ -110,6 +112,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         node = _node(shell, place, kube, (github, cluster))
         site = web_hook.hook_site(tokens, inbox, shell.metrics)
         pages.add(site, lambda name: found[0].describe(name) if found else None, _logs(found, cluster, config, node))
+        stored.add(site, _buckets(config), storage.open_bucket)
         web_url = await stack.enter_async_context(server.serving(site, values["listen-host"], values["port"]))
         parts = Parts(
             components=frozenset({"hook", "plank", "crier", "sinker", "horologium"}),
@@ -133,6 +136,16 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         if github is not None:
             services.append(await _deliveries(shell, github, (f"{web_url}/hook", secret), stack))
         yield Running(found[0], config, folder, web_url, kube, github, node, services)
+
+
+def _buckets(config: config_files.ConfigFiles) -> Callable[[], frozenset[str]]:
+    """Return what tells the buckets of the configuration in force; gathered once for each."""
+
+    @functools.lru_cache(maxsize=1)
+    def gathered(digest: str) -> frozenset[str]:
+        return run_page.buckets(config.current().config)
+
+    return lambda: gathered(config.current().digest)
 
 
 def _state(values: Mapping[str, Any]) -> Path | None:
@@ -161,11 +174,14 @@ def _folder(asked: str, stack: AsyncExitStack) -> Path:
     return folder.resolve()
 
 
-def _with_sample(shell: process.Shell) -> process.Shell:
-    """Fill in the sample where the person names no configuration of their own."""
+def _with_sample(shell: process.Shell, folder: Path) -> process.Shell:
+    """Fill in the sample where the person names no configuration of their own; its runs are stored in the folder."""
     values = dict(shell.flags.values)
     if not values["config-path"]:
-        values["config-path"] = str(SAMPLE / "config.yaml")
+        config = folder / "sample.yaml"
+        storage = json.dumps((folder / "storage").as_uri())
+        config.write_text((SAMPLE / "config.yaml").read_text().replace("STORAGE", storage))
+        values["config-path"] = str(config)
         values["job-config-path"] = values["job-config-path"] or str(SAMPLE / "jobs.yaml")
     values["plugin-config"] = values["plugin-config"] or str(SAMPLE / "plugins.yaml")
     return msgspec.structs.replace(shell, flags=msgspec.structs.replace(shell.flags, values=values))

@@ -4,10 +4,12 @@ Everything told is observed: on the log, on the watch, on the small GitHub. The 
 pull requests and pushes.
 """
 
-import time
-from collections.abc import Callable, MutableMapping, Sequence
-from typing import Any
+import html
+import re
+import urllib.parse
+from collections.abc import Callable, Sequence
 
+import aiohttp
 import anyio
 import anyio.abc
 import msgspec
@@ -15,9 +17,11 @@ import structlog
 
 from prow_async.actors.store import Change
 from prow_async.adapters import logs
+from prow_async.api import clonerecords, runrecords
 from prow_async.api.errors import ProwError
-from prow_async.api.views import JobView, PodView
+from prow_async.api.views import JobView
 from prow_async.apps import all_in_one, flag_groups, flags, process
+from prow_async.apps.demo_teller import Teller
 
 ORG, REPO, PERSON = "octo-org", "hello", "octocat"
 PATIENCE_S = 60.0
@@ -31,69 +35,6 @@ def main(argv: Sequence[str]) -> int:
     structlog.configure(processors=[teller.logged], logger_factory=structlog.ReturnLoggerFactory())
     shell = process.new_shell("demo", parsed, logs.Censor())
     return 0 if process.run_loop(run, shell, teller) else 1
-
-
-class Teller:
-    """Prints what happens, each line with its time since the last webhook was sent."""
-
-    def __init__(self) -> None:
-        self._begin: float | None = None
-        self._pods: dict[str, str] = {}
-        self.states: dict[str, str] = {}
-        self.jobs: dict[str, str] = {}
-
-    def begin(self, what: str) -> None:
-        """Start a chapter: its first event happens now."""
-        self._begin = time.perf_counter()
-        print(f"\n{what}", flush=True)
-
-    def say(self, text: str) -> None:
-        since = "" if self._begin is None else f"{(time.perf_counter() - self._begin) * 1e3:8.1f} ms"
-        first, *rest = text.splitlines() or [""]
-        print(f"  {since:>11}  {first}", *(f"{'':>15}{line}" for line in rest), sep="\n", flush=True)
-
-    def logged(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
-        """Stand in for the log: tell what a person wants to know, and every warning."""
-        match event.get("event"):
-            case "webhook accepted" if event["event_type"] in {"pull_request", "push", "ping"}:
-                self.say(f"delivery {event['event-GUID']} accepted ({event['event_type']}), durable")
-            case "decided" if event["actions"]:
-                self.say(f"{event['plugin']} decided: {event['why']}")
-            case "periodic started":
-                self.say(f"horologium: {event['job']}: {event['why']}")
-            case "reported":
-                self.say(f"{event['job']}: told GitHub: {event['why']}")
-            case message if name in {"warning", "error", "critical"}:
-                rest = {key: value for key, value in event.items() if key not in {"event", "exc_info"}}
-                self.say(f"{name}: {message} {rest}")
-        return ""
-
-    def job(self, change: Change[JobView]) -> None:
-        if change.new is None:
-            return
-        job, before = change.new, change.old
-        self.jobs[job.name] = job.job
-        if before is None:
-            self.say(f"{job.job}: ProwJob {job.name} created, {job.state}")
-        elif before.state != job.state:
-            self.states[job.job] = job.state
-            text = f": {job.description}" if job.complete and job.description else ""
-            self.say(f"{job.job}: ProwJob {job.state}{text}")
-
-    def pod(self, change: Change[PodView]) -> None:
-        pod = change.new
-        if pod is None or self._pods.get(pod.name) == pod.phase:
-            return
-        known = pod.name in self._pods
-        self._pods[pod.name] = pod.phase
-        job = self.jobs.get(pod.job_name, pod.job_name)
-        if not known:
-            self.say(f"{job}: pod created")
-        if pod.phase == "Running":
-            self.say(f"{job}: container started")
-        elif pod.phase in {"Succeeded", "Failed"}:
-            codes = ", ".join(str(c.exit_code) for c in pod.containers)
-            self.say(f"{job}: pod done: {pod.phase}, exit code {codes}")
 
 
 async def run(shell: process.Shell, teller: Teller) -> bool:
@@ -144,35 +85,76 @@ async def _story(up: all_in_one.Running, teller: Teller) -> None:
     await person.push(ORG, REPO, "hello", "Say hello", {"hello.py": b'print("hello, world")\n'})
     teller.begin(f"{PERSON} opens a pull request; GitHub sends a signed pull_request webhook:")
     good = await person.open_pull(ORG, REPO, "Say hello", "hello")
-    await _reported(up, good, "success")
-    _tell_github(up, teller, good)
+    await _reported(up, teller, good, "success")
+    await _tell_github(up, teller, good)
 
     await person.push(ORG, REPO, "broken", "break it", {"hello.py": b"print(oops)\n"})
     teller.begin("A second pull request breaks its test:")
     bad = await person.open_pull(ORG, REPO, "break it", "broken")
-    await _reported(up, bad, "failure")
+    await _reported(up, teller, bad, "failure")
     await _until(lambda: bool(github.comments(ORG, REPO, bad)))
-    _tell_github(up, teller, bad)
+    await _tell_github(up, teller, bad)
 
     teller.begin("The first one is merged: a push starts the postsubmit:")
+    details = github.statuses(ORG, REPO, github.pull(ORG, REPO, good).head.sha)[0].target_url
     await person.merge(ORG, REPO, good)
     await _until(lambda: teller.states.get("post-hello-publish") == "success")
     await _until(lambda: up.engine.idle)
 
+    teller.begin("All pods are deleted; the Details link of the first run leads to what is stored:")
+    await _delete_pods(up)
+    await _show_stored(teller, details)
 
-def _tell_github(up: all_in_one.Running, teller: Teller, number: int) -> None:
+
+async def _delete_pods(up: all_in_one.Running) -> None:
+    assert up.kube is not None
+    path = f"/api/v1/namespaces/{up.config.current().config.pod_namespace}/pods"
+    async with up.kube.transport.send("DELETE", path) as reply:
+        await reply.read()
+    async with up.kube.transport.send("GET", path) as reply:
+        assert not msgspec.json.decode(await reply.read())["items"]
+
+
+async def _show_stored(teller: Teller, details: str | None) -> None:
+    """Read a run's page, and its files, as a browser would."""
+    assert details is not None
+    async with aiohttp.ClientSession() as browser:
+        async with browser.get(details) as page:
+            text = await page.text()
+        files = [html.unescape(found) for found in re.findall(r'<li><a href="([^"]+)"', text)]
+        teller.say(f"{details}\nanswers {page.status} and lists {len(files)} files")
+        for name in ("build-log.txt", "artifacts/greeting.txt"):
+            address = next(file for file in files if file.endswith(f"/{name}"))
+            async with browser.get(urllib.parse.urljoin(details, address)) as file:
+                teller.say(f"{name}:\n{await file.text()}")
+
+
+async def _shares(teller: Teller, details: str | None) -> str:
+    """Say what the time since the webhook went to: git's share stands in the clone records."""
+    assert details is not None
+    whole_ms = teller.passed_ms
+    records = details.replace("/view/", "/stored/") + f"/{runrecords.CLONE_RECORDS_FILE}"
+    async with aiohttp.ClientSession() as browser, browser.get(records) as answer:
+        clones = clonerecords.decode(await answer.read())
+    git_ms = sum(command.duration for record in clones for command in record.commands) / 1e6
+    rest_ms = whole_ms - git_ms
+    return f"from webhook to status {whole_ms:.0f} ms: git {git_ms:.0f} ms, the test and our own share {rest_ms:.0f} ms"
+
+
+async def _tell_github(up: all_in_one.Running, teller: Teller, number: int) -> None:
     """Look at the pull request as a person would."""
     assert up.github is not None
     github = up.github.world
     sha = github.pull(ORG, REPO, number).head.sha
     for status in github.statuses(ORG, REPO, sha):
         teller.say(f"GitHub shows on #{number}: {status.context} {status.state}, details at {status.target_url}")
+        teller.say(await _shares(teller, status.target_url))
     for comment in github.comments(ORG, REPO, number):
         first = (comment.body or "").splitlines()[0]
         teller.say(f"GitHub shows on #{number} a comment by {comment.user.login}: {first}")
 
 
-async def _reported(up: all_in_one.Running, number: int, state: str) -> None:
+async def _reported(up: all_in_one.Running, teller: Teller, number: int, state: str) -> None:
     """Wait until every status of the pull request's head is final and as expected."""
     assert up.github is not None
     github = up.github.world
@@ -183,6 +165,7 @@ async def _reported(up: all_in_one.Running, number: int, state: str) -> None:
         return bool(found) and all(status.state == state for status in found)
 
     await _until(done)
+    teller.final()
     await _until(lambda: up.engine.idle)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import anyio.to_thread
 import msgspec
 import yaml
 
@@ -19,6 +20,7 @@ from prow_async.sandbox.github import direct as github_direct
 from prow_async.sandbox.github import http as github_http
 from prow_async.sandbox.github import keeping, landing, steps
 from prow_async.sandbox.github import world as github_world
+from prow_async.sandbox.github.git import command
 from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.person import Person
 from prow_async.sandbox.kube import direct as kube_direct
@@ -144,6 +146,7 @@ async def _create(transport: Transport, path: str, body: dict[str, object]) -> N
 async def github(place: Place) -> AsyncIterator[GitHub]:
     """Serve a small GitHub with the sample organization and repository, the latter a real git repository."""
     world = github_world.World(place.ids)
+    await anyio.to_thread.run_sync(command.require)
     world.git = Repositories(place.folder / "repositories")
     path = place.folder / "github-state"
     state = keeping.read(path)

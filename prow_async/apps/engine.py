@@ -59,7 +59,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     installation: str
     dry_run: bool = False
     job_pages: str = ""
-    """Address of our own job pages: where Details links lead when the configuration names no job_url_template."""
+    """Address of our own pages: where Details links lead when the configuration says nothing else."""
     report_agent: str = ""
     enablement: Enablement = Enablement()
     loop_lag: bool = True

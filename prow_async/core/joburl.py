@@ -19,11 +19,13 @@ def render(job: ProwJob, plank: Plank, pages: str = "") -> str:
     """Return where a job's page is: for a decorated job the prefix and the place of its files, else by the template.
 
     A prefix that is no URL, a run without a place and a template that does not execute give an empty URL, as upstream.
-    `pages` is the address of our own job pages, where links lead when there is neither prefix nor template.
+    `pages` is the address of our own pages, where links lead when there is neither prefix nor template: to the job's
+    files if it is decorated, else to its state.
     """
     decoration = job.spec.decoration_config
     storage = decoration.gcs_configuration if decoration is not None else None
-    if storage is not None and (prefix := prefix_of(job, plank)):
+    prefix = prefix_of(job, plank) or (f"{pages}/view" if pages and not plank.job_url_template else "")
+    if storage is not None and prefix:
         return _below(prefix, job, storage, plank)
     if not plank.job_url_template:
         return f"{pages}/job/{job.metadata.name}" if pages else ""

@@ -10,9 +10,9 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from prow_async.api.clonerecords import Record
 from prow_async.api.errors import CannotStart
@@ -21,7 +21,10 @@ from prow_async.api.prowjob import Refs
 from prow_async.core import clone, clone_check, clone_flags
 from prow_async.podutils import clone_repo, clone_run, clone_setup, logs, options
 
+T = TypeVar("T")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_DONE = b"\0"
+"""No signal has this number."""
 _MOST_WORKERS = 64
 """However many refs there are: each worker is a thread, a git and a connection."""
 
@@ -51,7 +54,7 @@ def main(
 
 def _run(wanted: CloneRefsOptions, runner: clone_run.Runner, log: logs.Log) -> int:
     with _Signals(runner) as signals:
-        records, bugs = _clone_all(wanted, runner, log)
+        records, bugs = signals.meanwhile(lambda: _clone_all(wanted, runner, log))
         _write(wanted.log, clone.encode(records))
     failed = [record.refs for record in records if record.failed]
     if failed:
@@ -110,21 +113,56 @@ def _write(path: str, data: bytes) -> None:
 
 
 class _Signals:
-    """While entered, SIGTERM and SIGINT stop the runner instead of ending the process."""
+    """While entered, SIGTERM and SIGINT stop the runner instead of ending the process.
+
+    A signal that comes just before the main thread begins to wait for a lock or a child would be noticed when that
+    wait ends, which may be never. So the main thread waits for a pipe into which signals are written, and for nothing
+    else.
+    """
 
     def __init__(self, runner: clone_run.Runner) -> None:
         self.number = 0
         self._runner = runner
         self._before: dict[signal.Signals, Any] = {}
+        self._fd_before = -1
 
     def __enter__(self) -> "_Signals":
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
         if threading.current_thread() is threading.main_thread():
+            self._fd_before = signal.set_wakeup_fd(self._writing)
             self._before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._before:
+            signal.set_wakeup_fd(self._fd_before)
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def meanwhile(self, work: Callable[[], T]) -> T:
+        """Do work on another thread while this one listens for signals. Raises what the work raises."""
+        done: list[T] = []
+        broken: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                done.append(work())
+            except BaseException as error:  # raised again below, on the main thread
+                broken.append(error)
+            finally:
+                os.write(self._writing, _DONE)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        while os.read(self._reading, 1) != _DONE:
+            pass
+        thread.join()
+        if broken:
+            raise broken[0]
+        return done[0]
 
     def _stop(self, number: int, _: FrameType | None) -> None:
         self.number = self.number or number

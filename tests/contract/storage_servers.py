@@ -113,6 +113,19 @@ class Server:
     def fresh(self) -> str:
         """Make a bucket of its own for a test, and return its name."""
         name = f"{BUCKET}-{next(_numbers)}"
+        with self._client() as client:
+            client.create_bucket(Bucket=name)
+        self.trouble.seen.clear()
+        return name
+
+    def put_foreign(self, bucket: str, *paths: str) -> None:
+        """Write objects as another tool may do, under names that we would not give."""
+        with self._client() as client:
+            for path in paths:
+                client.put_object(Bucket=bucket, Key=path, Body=b"")
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
         client = boto3.client(
             "s3",
             endpoint_url=self.address,
@@ -120,10 +133,10 @@ class Server:
             aws_secret_access_key=SECRET_KEY,
             region_name="us-east-1",
         )
-        client.create_bucket(Bucket=name)
-        client.close()
-        self.trouble.seen.clear()
-        return name
+        try:
+            yield client
+        finally:
+            client.close()
 
     def open(self, bucket: str, patience: cloud_access.Patience = QUICK) -> cloud.CloudBlobs:
         return cloud.open_bucket(names.parse(f"{self.scheme}://{bucket}"), str(self.credentials), patience)

@@ -259,6 +259,19 @@ def test_a_bucket_may_be_a_folder_of_a_bucket(server: storage_servers.Server) ->
     assert "deep/er/a/b" in paths(server.open(name).list("deep"))
 
 
+def test_what_other_tools_leave(server: storage_servers.Server) -> None:
+    """Marks of folders are no objects in them; a name that cannot be read is said, and does not hide the others."""
+    name = server.fresh()
+    bucket = server.open(name)
+    server.put_foreign(name, "dir/", "dir/x", "/lead", "bad//x", "good/x")
+    assert paths(bucket.list("dir")) == ["dir/x"]
+    assert [blob.path for blob in bucket.folder("dir").blobs] == ["dir/x"]
+    assert bucket.folder("").folders == ("bad/", "dir/", "good/")
+    assert paths(bucket.list("good")) == ["good/x"]
+    with pytest.raises(Refused, match="a name there has empty elements"):
+        list(bucket.list(""))
+
+
 def test_a_bucket_that_is_not_there(server: storage_servers.Server) -> None:
     nowhere = server.open("no-such-bucket")
     for call in (lambda: nowhere.put("x", b""), lambda: nowhere.get("x"), lambda: list(nowhere.list(""))):

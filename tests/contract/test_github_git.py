@@ -480,7 +480,7 @@ async def test_pages_beside_git(tmp_path: Path) -> None:
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
     ):
 
-        async def send(path: str, **fields: str) -> str:
+        async def send(path: str, /, **fields: str) -> str:
             headers = {"Origin": place.address}
             async with browser.post(place.address + path, data=fields, headers=headers) as reply:
                 assert reply.status == 200, await reply.text()
@@ -488,8 +488,15 @@ async def test_pages_beside_git(tmp_path: Path) -> None:
 
         await send("/login", token=STRANGER_TOKEN)
         assert await send("/acme/app/fork") == "/mallory/app"
-        stranger = Person(DirectTransport(place.world, sample.FixedClock(), STRANGER_TOKEN))
-        await stranger.push("mallory", "app", "topic", "Add new", {"new.txt": b"1"})
+        change = {"branch": "topic", "path": "new.txt", "content": "1\r\n2\r\n", "message": "Add new"}
+        assert (await send("/mallory/app/commit", **change)).startswith("/mallory/app/commit/")
+        for path, fields, status in (
+            ("/acme/app/commit", change, 403),
+            ("/mallory/app/commit", change | {"path": "../x"}, 422),
+            ("/mallory/app/commit", change | {"branch": "a..b"}, 422),
+        ):
+            async with browser.post(place.address + path, data=fields) as reply:
+                assert reply.status == status
         form = {"title": "T", "head": "mallory:topic", "base": "main", "body": ""}
         assert await send("/acme/app/pulls", **form) == "/acme/app/pull/1"
         async with browser.get(f"{place.address}/acme/app/pull/1") as reply:
@@ -541,6 +548,44 @@ async def test_two_pushes_at_once_are_told_once_each(tmp_path: Path) -> None:
             for name in ("one", "two", "three"):
                 tasks.start_soon(lambda name=name: place.push(name, cwd=name))
         assert {e["ref"]: e["after"] for e in place.told()} == shas
+
+
+async def test_pushes_and_merges_at_once_are_one_chain(tmp_path: Path) -> None:
+    """Whatever goes on at once, each move of the base is told once, each from where the last one ended."""
+    async with opened(tmp_path) as place:
+        start = await place.tip()
+
+        async def contribute(name: str) -> None:
+            person = Person(DirectTransport(place.world, sample.FixedClock(), OWNER_TOKEN))
+            await person.push("acme", "app", name, name, {name: b"1"})
+            number = await person.open_pull("acme", "app", name, name)
+            for method in ("merge", "squash", "rebase") * 9:
+                status, _ = await place.ask("PUT", f"/repos/acme/app/pulls/{number}/merge", {"merge_method": method})
+                if status == 200:
+                    return
+                assert status == 405
+
+        async def push(name: str) -> None:
+            await place.clone(name)
+            await place.commit({name: "1"}, cwd=name)
+            for _ in range(30):
+                await place.git("pull", "--quiet", "--rebase", "origin", "main", cwd=name)
+                try:
+                    await place.push("main", cwd=name)
+                except AssertionError:
+                    continue
+                return
+
+        async with anyio.create_task_group() as tasks:
+            for name in ("one", "two", "three"):
+                tasks.start_soon(contribute, name)
+                tasks.start_soon(push, f"git-{name}")
+        moves = [e for e in place.told() if e["event"] == "push" and e["ref"] == "refs/heads/main"]
+        assert [e["before"] for e in moves] == [start, *(e["after"] for e in moves[:-1])]
+        assert moves[-1]["after"] == await place.tip()
+        assert len(moves) == 6
+        await place.clone("whole")
+        assert {"one", "two", "three", "git-one", "git-two", "git-three"} <= {*os.listdir(tmp_path / "whole")}
 
 
 HOSTILE_PATHS = [

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from prow_async.api.errors import CannotStart
 from prow_async.sandbox.github import ground, landing, merging, rest, steps
 from prow_async.sandbox.github.call import Route
-from prow_async.sandbox.github.git import reading, writing
+from prow_async.sandbox.github.git import command, reading, writing
 from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.git.writing import RefMove
 from prow_async.sandbox.github.pulls import PullForm
@@ -162,3 +163,15 @@ def test_names_of_repositories_cannot_lead_out(tmp_path: Path, name: str) -> Non
     for org, repo in ((name, "app"), ("acme", name)):
         with pytest.raises(Refusal):
             store.at(org, repo)
+
+
+@pytest.mark.parametrize(("said", "word"), [("git version 2.30.2", "2.38"), ("", "2.38"), (None, "PATH")])
+def test_a_git_that_is_missing_or_too_old_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, word: str
+) -> None:
+    if said is not None:
+        (tmp_path / "git").write_text(f"#!/bin/sh\necho '{said}'\n")
+        (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotStart, match=word):
+        command.require()

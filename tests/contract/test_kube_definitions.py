@@ -36,7 +36,7 @@ SPEC: Json = {
 }  # fmt: skip
 
 
-def _definition(group: str) -> Json:
+def definition(group: str) -> Json:
     version = {
         "name": "v1",
         "served": True,
@@ -79,7 +79,7 @@ class Widgets:
 
     async def define(self) -> None:
         """Define it and wait until it is served."""
-        assert (await self.kube.raw("POST", CRDS, _definition(self.group))).status == 201
+        assert (await self.kube.raw("POST", CRDS, definition(self.group))).status == 201
         with anyio.fail_after(STEP_S):
             while not (await self._is_established() and (await self.kube.raw("GET", self.path)).status == 200):
                 await anyio.sleep(0.05)
@@ -178,7 +178,7 @@ async def test_applied_by_its_lists(widgets: Widgets) -> None:
     assert left["spec"]["whole"] == {"l": "2"}
 
 
-async def test_gone_with_its_definition(widgets: Widgets) -> None:
+async def test_gone_with_itsdefinition(widgets: Widgets) -> None:
     """Deleting the definition deletes what it defines."""
     await widgets.kube.raw("POST", widgets.path, widgets.make(size=3))
     assert (await widgets.kube.raw("DELETE", f"{CRDS}/widgets.{widgets.group}")).status == 200

@@ -133,3 +133,11 @@ async def test_unicode_and_size(kube: Target) -> None:
     text: dict[str, Any] = {"a": 'é 試験 \U0001f600 \\ " \n \u2028', "b": "x" * 500_000}
     await targets.create(kube.config_maps, targets.config_map("a", **text))
     assert (await targets.get(kube.config_maps, "a"))["data"] == text
+
+
+@pytest.mark.parametrize("depth", [5_000, 200_000])
+async def test_a_body_that_nests_deeply(kube: Target, depth: int) -> None:
+    """Refused, or taken where the kind keeps no such thing; never the server's end."""
+    body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"x":' + b"[" * depth + b"]" * depth + b"}"
+    assert (await kube.raw("POST", CONFIG_MAPS, body)).status in {201, 400}
+    assert (await kube.raw("GET", CONFIG_MAPS)).status == 200

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from tests.contract import kube_targets as targets
+from tests.contract.conftest import HTTP
 from tests.contract.kube_targets import Json, Target
 from tests.contract.kubectl import WITHIN_S, Kubectl
+from tests.contract.test_kube_definitions import definition
 
 # kubectl comes with the real server's programs, so all of this needs them.
 pytestmark = [pytest.mark.anyio, pytest.mark.real, pytest.mark.slow]
@@ -156,3 +159,36 @@ async def test_what_cascading_deletes_ask_for(served_kube: Target, kubectl: Kube
     elif served_kube.name != "real":
         # No garbage collector runs beside the real one.
         assert "ownerReferences" not in (await targets.get(served_kube.pods, "below"))["metadata"]
+
+
+@pytest.mark.parametrize("served_kube", [HTTP], indirect=True)
+@pytest.mark.parametrize("cascade", ["background", "foreground"])
+async def test_cascading_deletes(served_kube: Target, kubectl: Kubectl, cascade: str) -> None:
+    """Where there is a garbage collector: an owner's pods go with it, and kubectl waits for both."""
+    owner = await targets.create(served_kube.prowjobs, targets.prowjob("a"))
+    below = targets.pod("below")
+    reference = {key: owner[key] for key in ("apiVersion", "kind")} | {"name": "a", "uid": owner["metadata"]["uid"]}
+    below["metadata"]["ownerReferences"] = [reference | {"blockOwnerDeletion": True}]
+    await targets.create(served_kube.pods, below)
+    await kubectl("delete", "prowjob", "a", f"--cascade={cascade}")
+    assert await targets.names(served_kube.pods) == []
+    assert await targets.names(served_kube.prowjobs) == []
+
+
+async def test_a_definition_of_ones_own(served_kube: Target, kubectl: Kubectl) -> None:
+    """Created, waited for, used with its columns and its short name, explained, and deleted."""
+    group = f"kubectl-{served_kube.namespace}.example.com"
+    text = msgspec.json.encode(definition(group)).decode()
+    await kubectl("create", "-f", "-", stdin=text)
+    await kubectl("wait", f"crd/widgets.{group}", "--for=condition=Established", "--timeout=50s")
+    widget = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 3}}
+    with anyio.fail_after(WITHIN_S):
+        while (await kubectl.said("apply", "-f", "-", stdin=msgspec.json.encode(widget).decode())).code:
+            await anyio.sleep(0.2)
+    header, row = (await kubectl("get", f"widgets.{group}", "-o", "wide")).splitlines()
+    assert (header.split(), row.split()) == (["NAME", "SIZE", "COLOR"], ["w", "3", "red"])
+    told = await kubectl("explain", "widgets.spec", f"--api-version={group}/v1")
+    assert "color\t<string>" in told
+    said = await kubectl.said("delete", "crd", f"widgets.{group}")
+    assert (said.code, "deleted" in said.out) == (0, True), said.err
+    assert (await kubectl.said("get", f"widgets.{group}")).code == 1

@@ -146,6 +146,42 @@ async def test_damage_of_what_was_acknowledged_is_told(tmp_path: Path) -> None:
     assert path.read_bytes() == broken
 
 
+async def test_any_cut_and_any_changed_byte(tmp_path: Path) -> None:
+    """Cut anywhere, the server starts with what came before. Changed anywhere but in its last line, it does not."""
+    folder = tmp_path / "whole"
+    world = _world()
+    async with statedir.opened(folder, world, time.time()):
+        for number in range(8):
+            await Kept(world).ask("POST", MAPS, targets.config_map(f"m{number}"))
+    content = _content(folder)
+    last = content.rindex(b"\n", 0, -1)
+    rng = random.Random(5)
+    for number in range(60):
+        at = rng.randrange(len(content))
+        cut = _folder(tmp_path / f"cut{number}", content[:at])
+        again = _world()
+        async with statedir.opened(cut, again, time.time()):
+            names = [one["metadata"]["name"] for one in again.objects("configmaps")]
+            assert names == [f"m{index}" for index in range(len(names))]
+        at = rng.randrange(last)
+        changed = bytes([content[at] ^ (1 << rng.randrange(8))])
+        broken = _folder(tmp_path / f"broken{number}", content[:at] + changed + content[at + 1 :])
+        with pytest.raises(CannotStart, match="journal-00000000.log"):
+            async with statedir.opened(broken, _world(), time.time()):
+                pass
+
+
+def _content(folder: Path) -> bytes:
+    return (folder / "journal-00000000.log").read_bytes()
+
+
+def _folder(path: Path, content: bytes) -> Path:
+    """Make a folder with one journal."""
+    path.mkdir()
+    (path / "journal-00000000.log").write_bytes(content)
+    return path
+
+
 @pytest.mark.parametrize(
     ("first", "why"),
     [

@@ -111,18 +111,21 @@ class CloudBlobs:
         return msgspec.structs.replace(_blob(found.meta), attributes=Attributes(**known, metadata=own))
 
     def list(self, prefix: str) -> Iterator[Blob]:
-        above = names.check_folder(prefix) or None
+        """As the port says. Raises Refused for a folder with names in it that others gave and obstore cannot read."""
+        above = names.check_folder(prefix)
         with _told(self.url, prefix):
-            for several in obstore.list(self._store, above, chunk_size=_LISTED_AT_ONCE):
+            for several in obstore.list(self._store, above or None, chunk_size=_LISTED_AT_ONCE):
                 for found in several:
-                    yield _blob(found)
+                    if found["path"] != above:  # some tools mark a folder by an object of its name
+                        yield _blob(found)
 
     def folder(self, prefix: str) -> Folder:
+        above = names.check_folder(prefix)
         with _told(self.url, prefix):
-            found = obstore.list_with_delimiter(self._store, names.check_folder(prefix) or None)
-        folders = (f"{path.rstrip('/').rpartition('/')[2]}/" for path in found["common_prefixes"])
-        blobs = sorted((_blob(each) for each in found["objects"]), key=lambda blob: blob.path)
-        return Folder(tuple(sorted(folders)), tuple(blobs))
+            found = obstore.list_with_delimiter(self._store, above or None)
+        folders = {path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"]} - {""}
+        blobs = sorted((_blob(one) for one in found["objects"] if one["path"] != above), key=lambda blob: blob.path)
+        return Folder(tuple(sorted(f"{name}/" for name in folders)), tuple(blobs))
 
     def delete(self, paths: Sequence[str]) -> None:
         for path in paths:
@@ -188,7 +191,9 @@ def _translated(what: str, error: Exception) -> ProwError:
     status = int(found[1]) if found else 0
     code = found[1] if (found := _CODE.search(text)) else ""
     told = f"{what}: " + " ".join(str(part) for part in (status or "", code) if part)
-    if isinstance(error, ValueError | exceptions.NotSupportedError | exceptions.InvalidPathError):
+    if isinstance(error, exceptions.InvalidPathError):
+        return Refused(f"{what}: a name there has empty elements, or . or .. among them", reason="BadName")
+    if isinstance(error, ValueError | exceptions.NotSupportedError):
         return Refused(f"{what}: not possible ({type(error).__name__})")
     if not status:
         why = next((words for sign, words in _TROUBLE if sign in text), type(error).__name__)

@@ -118,7 +118,9 @@ class Collector:
             return
         if not references or "deletionTimestamp" in meta:
             return
-        policy = "Foreground" if len(gone) < len(states) and entry.uid in self._dependents else None
+        # Dependents that are going already are not waited for: owners in a circle would wait for each other for ever.
+        waits = any(not self._is_going(one) for one in self._dependents.get(entry.uid, ()))
+        policy = "Foreground" if len(gone) < len(states) and waits else None
         self._writer.delete(resource, entry, exchange.DeleteOptions(propagation_policy=policy), now_s)
 
     def _state(self, entry: store.Entry, reference: Json) -> str:

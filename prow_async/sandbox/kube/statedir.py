@@ -245,6 +245,9 @@ class StateDir:
         try:
             while self._queue or self._taken:
                 self._flush()
+            if self._file >= 0:
+                # Proves later that what stands before it was written.
+                _write(self._file, journal.lines([journal.end(0, 0)], self._size_bytes), self._size_bytes)
         except OSError as error:
             log.error("changes cannot be stored", folder=str(self._path), why=error.strerror or str(error))
         if self._snapshot is not None:

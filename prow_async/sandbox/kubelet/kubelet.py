@@ -109,11 +109,10 @@ class Kubelet:
 
         Raises CannotStart when the root cannot be used.
         """
-        with _owned(self._root) as mark:
+        with _owned(self._root) as mark, contextlib.closing(forge.Forge()) as maker:
             if ended := await anyio.to_thread.run_sync(leftovers.kill, self._root):
                 log.warning("ended processes that an earlier kubelet left behind", groups=ended)
             settings = self._settings
-            maker = forge.Forge()
             found = await anyio.to_thread.run_sync(_isolation, settings.isolate, self._root, maker)
             tree = await anyio.to_thread.run_sync(_cgroups, mark)
             await anyio.to_thread.run_sync(_clear, self._root)
@@ -141,7 +140,6 @@ class Kubelet:
                     self._tasks.start_soon(self._keep_sweeping)
                     await feed.Feed(self._pods, self._seen, self._gone, self._listed).run()
             finally:
-                maker.close()
                 if tree is not None:
                     with anyio.CancelScope(shield=True):
                         await anyio.to_thread.run_sync(tree.remove)

@@ -88,8 +88,16 @@ def test_the_template_serves_whatever_has_no_prefix() -> None:
     assert joburl.render(made(storage=None), prefixed) == "https://t/job/123"
     assert joburl.render(made(), prefixed).startswith("https://host/view/")
     assert joburl.render(made(), Plank(job_url_template="{{.Nope}}")) == ""
-    assert joburl.render(made(), Plank(), "http://us") == "http://us/job/pj"
     assert joburl.render(made(), Plank()) == ""
+
+
+def test_without_either_links_lead_to_our_own_pages() -> None:
+    """To what is stored of a decorated job, to the state of another; a template of the installation comes first."""
+    assert joburl.render(made(storage=None), Plank(), "http://us") == "http://us/job/pj"
+    stored = joburl.render(made(), Plank(), "http://us")
+    assert stored == "http://us/view/gs/bucket/pr-logs/pull/org_repo/1/job/123"
+    template = Plank(job_url_template="https://t/{{.Spec.Job}}")
+    assert joburl.render(made(), template, "http://us") == "https://t/job"
 
 
 def test_a_run_without_a_place_has_no_url() -> None:

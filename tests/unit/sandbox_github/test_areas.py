@@ -354,3 +354,27 @@ def test_strangers_do_not_hear_of_private_repositories(ask: Asking, path: str) -
     assert ask("POST", f"{APP}/forks", token=STRANGER_TOKEN)[0] == 404
     assert ask("GET", "/orgs/acme/repos", token=STRANGER_TOKEN)[1] == []
     assert ask("GET", APP, token=OWNER_TOKEN)[0] == 200
+
+
+def test_hooks_are_changed_pinged_and_their_deliveries_shown_whole(ask: Asking) -> None:
+    config = {"url": HOOK, "secret": "s3cr3t"}
+    hook = ask("POST", f"{APP}/hooks", {"config": config, "events": ["issues"]})[1]
+    own = f"{APP}/hooks/{hook['id']}"
+    assert ask("PATCH", own, {"events": ["push"], "active": False})[1]["events"] == ["push"]
+    assert ask("PATCH", own, {"config": {"url": "ftp://x"}})[0] == 422
+    assert ask("PATCH", own, {"active": "no"})[0] == 422
+    assert ask("GET", own)[1]["active"] is False
+    ask.told()
+    assert ask("POST", f"{own}/pings")[0] == 204
+    assert ask.actions() == ["ping None"]
+    delivery = ask("GET", f"{own}/deliveries")[1][0]
+    status, whole = ask("GET", f"{own}/deliveries/{delivery['id']}")
+    assert (status, whole["request"]["payload"]["hook"]["id"]) == (200, hook["id"])
+    assert whole["request"]["headers"]["X-GitHub-Delivery"] == delivery["guid"]
+    assert "s3cr3t" not in str(whole)
+    assert ask("POST", f"{own}/deliveries/{delivery['id']}/attempts")[0] == 202
+    (again,) = ask.world.outbox.waiting()
+    assert (again.guid, again.redelivery) == (delivery["guid"], True)
+    for path in (own, f"{own}/deliveries", f"{own}/deliveries/{delivery['id']}"):
+        assert ask("GET", path, token=STRANGER_TOKEN)[0] == 404
+    assert ask("GET", f"{own}/deliveries/99999")[0] == 404

@@ -79,6 +79,18 @@ def test_the_foreground_goes_down_the_chain() -> None:
     assert (names(asker), names(asker, JOBS)) == ([], [])
 
 
+@pytest.mark.parametrize("policy", ["Foreground", "Background"])
+def test_owners_in_a_circle(policy: str) -> None:
+    """Each owns the other: they go together, and neither waits for the other for ever."""
+    asker = Asker()
+    first = asker.do("POST", JOBS, job("first"))
+    second = asker.do("POST", MAPS, owned("second", first, block=True))
+    references = owned("x", second, block=True)["metadata"]["ownerReferences"]
+    asker.merge(f"{JOBS}/first", {"metadata": {"ownerReferences": references}})
+    asker.do("DELETE", f"{JOBS}/first", {"propagationPolicy": policy})
+    assert (names(asker), names(asker, JOBS)) == ([], [])
+
+
 @pytest.mark.parametrize("body", [{"propagationPolicy": "Orphan"}, {"orphanDependents": True}])
 def test_orphans(body: Json) -> None:
     """They lose the reference and stay; references to others are kept."""

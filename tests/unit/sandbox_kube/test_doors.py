@@ -2,7 +2,9 @@
 
 import io
 import pathlib
+import resource
 import stat
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -302,6 +304,25 @@ async def test_http_carries_what_the_world_says() -> None:
             assert reply.headers["transfer-encoding"] == "chunked"
             asker.merge(f"{JOBS}/a", {"metadata": {"labels": {"l": "1"}}})
             assert msgspec.json.decode(await reply.content.readline())["type"] == "ADDED"
+
+
+@pytest.mark.anyio
+async def test_http_takes_nothing_compressed() -> None:
+    """What is small on the wire does not become large in memory: it is refused unread."""
+    asker = Asker()
+    packer = zlib.compressobj(wbits=31)
+    bomb = b"".join([packer.compress(b" " * 1_000_000) for _ in range(400)]) + packer.flush()
+    assert len(bomb) < http.MAX_BODY_BYTES
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async with (
+        http.serve(asker.world, StoppedClock(), TOKEN) as address,
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"}) as session,
+    ):
+        async with session.post(address + JOBS, data=io.BytesIO(bomb)) as reply:
+            assert (reply.status, (await reply.json())["reason"]) == (415, "UnsupportedMediaType")
+        async with session.post(address + JOBS, json=job("a")) as reply:
+            assert reply.status == 415
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 50_000
 
 
 @pytest.mark.anyio

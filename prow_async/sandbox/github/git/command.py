@@ -6,6 +6,7 @@ ended with all it started.
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -18,6 +19,8 @@ from typing import IO
 from prow_async.api.errors import CannotStart
 from prow_async.sandbox.github.refusal import Refusal
 
+OLDEST = (2, 38)
+"""The first version of git that merges without a work tree."""
 TIMEOUT_S = 120.0
 OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
 SETTINGS = {
@@ -45,6 +48,20 @@ class Failed(Exception):
         super().__init__(f"git {verb} ended with {code}: {said}")
         self.code = code
         self.said = said
+
+
+def require() -> None:
+    """Raise CannotStart where there is no git, or one that cannot merge without a work tree. Blocks."""
+    try:
+        said = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S607
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CannotStart("git is not there, or does not run: install it, or put it on PATH") from error
+    found = re.search(r"(\d+)\.(\d+)", said.stdout)
+    if found is None or tuple(map(int, found.groups())) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise CannotStart(
+            f"git {oldest} or newer is needed for merges without a work tree; this is {said.stdout.strip()}"
+        )
 
 
 def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:

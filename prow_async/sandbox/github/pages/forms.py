@@ -2,8 +2,9 @@
 
 from typing import cast
 
-from prow_async.sandbox.github import forks, merging
+from prow_async.sandbox.github import forks, landing, merging
 from prow_async.sandbox.github.call import Call, Content, Route
+from prow_async.sandbox.github.git import names
 from prow_async.sandbox.github.git.writing import Method
 from prow_async.sandbox.github.merging import MergeForm
 from prow_async.sandbox.github.pages import html, views
@@ -22,6 +23,25 @@ def open_pull(call: Call) -> Steps[Content]:
 def fork(call: Call) -> Steps[Content]:
     made = yield from forks.make(call.world, views.visible(call), call.login, call.now_s)
     return html.go(html.path(made.org, made.name))
+
+
+def commit(call: Call) -> Steps[Content]:
+    """Commit one file to a branch; a new branch begins at the default one."""
+    repo, world = views.visible(call), call.world
+    if not world.may_push(repo, call.login):
+        raise forbidden("You may not push here: fork the repository.")
+    branch, path = call.text("branch").strip(), call.text("path").strip()
+    if world.git is None or not branch:
+        raise Refusal(422, "A commit needs a branch, and git behind the repository.")
+    if not names.is_path(path):
+        raise Refusal(422, "That is no name of a file.")
+    if f"heads/{branch}" not in repo.refs:
+        start = (f"heads/{branch}", repo.refs[f"heads/{repo.default_branch}"])
+        yield from landing.set_ref(world, repo, start, by=call.login, now_s=call.now_s, force=False)
+    content = call.text("content").replace("\r\n", "\n").encode("utf-8", "replace")
+    what = (call.text("message") or f"Change {path}", {path: content})
+    sha = yield from landing.commit_files(world, repo, branch, what, call.login, call.now_s)
+    return html.go(html.path(repo.org, repo.name, "commit", sha))
 
 
 def open_issue(call: Call) -> Content:
@@ -76,6 +96,7 @@ _ONE = "/{org}/{repo}/(?:pull|issues)/{number:int}"
 ROUTES = (
     Route("POST", "/{org}/{repo}/pulls", open_pull),
     Route("POST", "/{org}/{repo}/fork", fork),
+    Route("POST", "/{org}/{repo}/commit", commit),
     Route("POST", "/{org}/{repo}/issues", open_issue),
     Route("POST", f"{_ONE}/comment", comment),
     Route("POST", f"{_ONE}/state", state),

@@ -78,6 +78,7 @@ def repository(call: Call) -> Content:
         html.tag("h2", "Branches"),
         html.table(["Name", "Commit"], rows),
         html.form(f"{here}/fork", button="Fork") if call.login and call.world.git else "",
+        _new_commit(repo) if call.login and call.world.git and call.world.may_push(repo, call.login) else "",
         _new_pull(repo, branches) if call.login else "",
         _new_issue(repo) if call.login else "",
     )
@@ -95,6 +96,17 @@ def _new_pull(repo: Repository, branches: Sequence[str]) -> Markup:
     where = html.path(*repo.fork_of.split("/"), "pulls") if repo.fork_of else html.path(repo.org, repo.name, "pulls")
     box = html.form(where, *fields, button="Open pull request")
     return html.tag("h2", "Open a pull request") + box
+
+
+def _new_commit(repo: Repository) -> Markup:
+    fields = (
+        html.field("branch", "Branch (a new one begins at the default branch)"),
+        html.field("path", "File"),
+        html.area("content", "Content"),
+        html.field("message", "Message"),
+    )
+    box = html.form(html.path(repo.org, repo.name, "commit"), *fields, button="Commit")
+    return html.tag("h2", "Commit a file") + box
 
 
 def _new_issue(repo: Repository) -> Markup:

@@ -72,27 +72,28 @@ def _show(root: str, folder: str, remade: set[str]) -> None:
     with os.scandir(folder or "/") as entries:
         for entry in entries:
             path = f"{folder}/{entry.name}"
-            if path in _MADE_ANEW:
-                continue
-            if entry.is_symlink():
-                os.symlink(os.readlink(path), root + path)
-            elif path in remade:
-                os.mkdir(root + path)
-                os.chmod(root + path, entry.stat().st_mode & 0o7777 | 0o700)
-                _show(root, path, remade)
-            else:
-                _show_one(root, path, entry.is_dir(follow_symlinks=False))
+            if path not in _MADE_ANEW:
+                try:
+                    _show_one(root, path, entry, remade)
+                except OSError:
+                    # Gone meanwhile, a mount of another user that even root may not look into, a server that is away:
+                    # it stays an empty place. A container that needs it says so itself.
+                    continue
 
 
-def _show_one(root: str, path: str, is_folder: bool) -> None:
-    if is_folder:
+def _show_one(root: str, path: str, entry: "os.DirEntry[str]", remade: set[str]) -> None:
+    if entry.is_symlink():
+        os.symlink(os.readlink(path), root + path)
+    elif path in remade:
         os.mkdir(root + path)
+        os.chmod(root + path, entry.stat().st_mode & 0o7777 | 0o700)
+        _show(root, path, remade)
     else:
-        _touch(root + path)
-    try:
+        if entry.is_dir(follow_symlinks=False):
+            os.mkdir(root + path)
+        else:
+            _touch(root + path)
         kernel.bind(path, root + path)
-    except PermissionError:
-        return  # a mount of another user that even root may not look into: it stays an empty place
 
 
 def _touch(path: str) -> None:
