@@ -2,9 +2,11 @@
 
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import yaml
 
 from prow_async.apps import mkpj, mkpod, run
@@ -61,6 +63,14 @@ def test_the_pod_of_run_is_that_of_mkpod(
         assert run.main([name, "--print-pod", f"--build-id={BUILD_ID}", *config, *code]) == 0
         shown = capsys.readouterr().out
         assert without_name(shown) == without_name(expected), name
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Undo what the programs, run in this process, set up for their logs."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def test_every_job_is_compared() -> None:
