@@ -27,6 +27,7 @@ def measure(source: Path, rounds: int, say: Say) -> Config:
             say(f"configuration: round {turn + 1} of {rounds}")
             alone.append((_run("bare", small), _run("cold", small)))
             bare.append(_run("bare", large))
+            cache.unlink(missing_ok=True)  # what is cold must not find the last round's
             cold.append(_run("cold", large, cache))
             cached.append(_run("cached", large, cache))
             one.append(_run("one", large))
