@@ -15,14 +15,27 @@ from pathlib import Path
 
 import msgspec
 
-from bench import cluster, config, config_tree, goals, jobs, memory, processes, report, uploads, webhooks
+from bench import (
+    censoring,
+    cluster,
+    config,
+    config_tree,
+    goals,
+    jobs,
+    memory,
+    processes,
+    report,
+    starts,
+    uploads,
+    webhooks,
+)
 from bench.results import Rate, Results
 from tests import realkube
 from tests.tools import install
 
 STRANGERS = 0.1
 """The share of the machine's CPU that other programs may use before the run says so."""
-PARTS = ("config", "jobs", "memory", "intake", "uploads")
+PARTS = ("config", "jobs", "memory", "intake", "uploads", "podutils", "censor")
 VERSIONS = ("aiohttp", "uvloop", "msgspec", "anyio")
 
 
@@ -38,10 +51,14 @@ class Size(msgspec.Struct, frozen=True):
     config_rounds: int
     log_mb: int
     artifacts: int
+    starts: int
+    censored_mb: int
 
 
-FULL = Size((jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)), 2, 20_000, 10.0, 5.0, 3, 5, 1_000, 10_000)
-QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1, 1, 100, 2_000)
+FULL = Size(
+    (jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)), 2, 20_000, 10.0, 5.0, 3, 5, 1_000, 10_000, 20, 1_000
+)
+QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1, 1, 100, 2_000, 5, 64)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,6 +105,11 @@ def measure(size: Size, parts: Sequence[str], tree: Path, kind: str) -> Results:
     if "uploads" in parts:
         carried = uploads.measure(size.log_mb, size.artifacts, size.intake_rounds, say)
         found = msgspec.structs.replace(found, uploads=carried)
+    if "podutils" in parts:
+        found = msgspec.structs.replace(found, podutils=starts.measure(size.starts, say))
+    if "censor" in parts:
+        cleaned = censoring.measure(size.censored_mb, size.intake_rounds, say)
+        found = msgspec.structs.replace(found, censor=cleaned)
     if "intake" in parts:
         found = _intake(found, size, notes, say)
     if "jobs" in parts or "memory" in parts:

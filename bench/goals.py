@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.results import Check, Config, Intake, Life, Memory, Rate, Results, Uploads
+from bench.results import Censoring, Check, Config, Intake, Life, Memory, Rate, Results, Uploads
 
 BARE_CPU_MS = 2.0
 CPU_RATIO = 3.0
@@ -21,6 +21,7 @@ CONFIG_ONE_MS, CONFIG_ONE_RATIO = 20.0, 1.5
 CONFIG_LINEARITY = 1.25
 CONFIG_PEAK_MB, CONFIG_STALL_MS = 400.0, 50.0
 UPLOADS_RATIO, UPLOADS_PEAK_MB = 1.3, 100.0
+CENSOR_MB_PER_S = 150.0
 
 
 def checks(results: Results) -> list[Check]:
@@ -36,6 +37,8 @@ def checks(results: Results) -> list[Check]:
         found += _config(results.config)
     if results.uploads is not None:
         found += _uploads(results.uploads)
+    if results.censor is not None:
+        found.append(_censor(results.censor))
     return found
 
 
@@ -130,3 +133,9 @@ def _uploads(found: Uploads) -> Iterator[Check]:
         ("peak memory of uploading", found.peak_mb, UPLOADS_PEAK_MB, " MB"),
     ):
         yield Check(what, f"<= {asked:g}{unit}", f"{value:g}{unit}", value <= asked)
+
+
+def _censor(found: Censoring) -> Check:
+    what = f"a log censored on one core ({found.secrets} secrets)"
+    enough = found.ours_mb_per_s >= CENSOR_MB_PER_S
+    return Check(what, f">= {CENSOR_MB_PER_S:g} MB/s", f"{found.ours_mb_per_s:g} MB/s", enough)

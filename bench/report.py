@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results, Uploads
+from bench.results import Censoring, Config, Intake, Lag, Life, Memory, Rate, Results, Start, Uploads
 
 HERE = Path(__file__).resolve().parent
 LATEST = HERE / "results" / "latest.json"
@@ -26,6 +26,8 @@ JOB_HEAD = (
     "strangers' CPU",
 )
 
+START_HEAD = ("program", "starts", "ours, ms", "python -c pass, ms", "ratio", "peak, MB", "python -c pass, MB")
+
 
 def render(results: Results) -> str:
     """Return everything there is to say of a run."""
@@ -42,6 +44,10 @@ def render(results: Results) -> str:
         parts += ["**Configuration**", _table(("what", "ours", "CSafeLoader", "ratio"), _config_rows(results.config))]
     if results.uploads is not None:
         parts += ["**Uploads to a folder**", _table(("what", "ours", "bare", "ratio"), _upload_rows(results.uploads))]
+    if results.podutils:
+        parts += ["**Starts of the pod utilities**", _table(START_HEAD, [_start_row(one) for one in results.podutils])]
+    if results.censor is not None:
+        parts += ["**Censoring**", _table(("what", "ours", "bare", "ratio"), _censor_rows(results.censor))]
     if results.checks:
         rows = [(check.what, check.asked, check.found, VERDICT[check.passed]) for check in results.checks]
         parts += ["**Asked and found**", _table(("what", "asked", "found", "verdict"), rows)]
@@ -121,6 +127,20 @@ def _upload_rows(found: Uploads) -> list[tuple[str, ...]]:
     of = f"a log of {found.log_mb:,} MB, {found.artifacts:,} artifacts"
     return [
         (of, f"{found.ours_s:.2f} s", f"{found.bare_s:.2f} s", f"{found.ratio:.2f}"),
+        ("peak (VmHWM)", f"{found.peak_mb:.1f} MB", "", ""),
+    ]
+
+
+def _start_row(one: Start) -> tuple[str, ...]:
+    figures = (one.ours_ms, one.bare_ms, one.ratio, one.peak_mb, one.bare_peak_mb)
+    return (one.program, str(one.starts), *(f"{figure:g}" for figure in figures))
+
+
+def _censor_rows(found: Censoring) -> list[tuple[str, ...]]:
+    of = f"{found.log_mb:,} MB, {found.secrets} secrets, in {found.masked:,} pieces"
+    return [
+        (of, f"{found.ours_mb_per_s:.0f} MB/s", f"{found.bare_mb_per_s:.0f} MB/s", f"{found.ratio:.2f}"),
+        ("the same by CPU time", f"{found.ours_mb_per_cpu_s:.0f} MB/s", "", ""),
         ("peak (VmHWM)", f"{found.peak_mb:.1f} MB", "", ""),
     ]
 

@@ -110,6 +110,36 @@ class Uploads(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
 
 
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """Starting one pod utility with nothing to do, medians of the starts. `bare` is `python -c pass`."""
+
+    program: str
+    starts: int
+    bare_ms: float
+    ours_ms: float
+    ratio: float
+    """Median of each pair's own ratio."""
+    bare_peak_mb: float
+    peak_mb: float
+
+
+class Censoring(msgspec.Struct, frozen=True, kw_only=True):
+    """Taking secrets out of a log on one core in fresh processes, medians of the rounds. `bare` reads and writes."""
+
+    log_mb: int
+    secrets: int
+    masked: int
+    """Pieces of 256 KiB in which a secret stood."""
+    bare_mb_per_s: float
+    ours_mb_per_s: float
+    ours_mb_per_cpu_s: float
+    """The same by the process' own CPU time: what a machine that does nothing else would show."""
+    ratio: float
+    """Of times, ours to bare; median of each round's own ratio."""
+    peak_mb: float
+    rounds: int
+
+
 class Check(msgspec.Struct, frozen=True):
     """One thing asked for. `passed` is None where this run cannot tell."""
 
@@ -132,5 +162,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     intake: Intake | None = None
     config: Config | None = None
     uploads: Uploads | None = None
+    podutils: list[Start] = []
+    censor: Censoring | None = None
     notes: list[str] = []
     checks: list[Check] = []

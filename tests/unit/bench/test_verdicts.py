@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench import goals, jobs, load, report
-from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results, Spread, Uploads
+from bench.results import Censoring, Config, Intake, Lag, Life, Memory, Rate, Results, Spread, Start, Uploads
 
 LIFE = Life(
     created=100,
@@ -48,6 +48,20 @@ GOOD = Results(
         rounds=5,
     ),
     uploads=Uploads(log_mb=1_000, artifacts=10_000, bare_s=2.0, ours_s=2.2, ratio=1.1, peak_mb=30.0, rounds=3),
+    podutils=[
+        Start(program="sidecar", starts=20, bare_ms=10.0, ours_ms=55.0, ratio=5.5, bare_peak_mb=9.0, peak_mb=19.0)
+    ],
+    censor=Censoring(
+        log_mb=1_000,
+        secrets=200,
+        masked=3_800,
+        bare_mb_per_s=2_000.0,
+        ours_mb_per_s=500.0,
+        ours_mb_per_cpu_s=600.0,
+        ratio=4.0,
+        peak_mb=30.0,
+        rounds=3,
+    ),
 )
 
 
@@ -97,6 +111,10 @@ def test_a_good_run_passes_everything() -> None:
         (changed(GOOD, intake=changed(GOOD.intake, ratio=0.49)), "webhooks accepted a second, ours to bare"),
         (changed(GOOD, uploads=changed(GOOD.uploads, ratio=1.31)), "uploads to a folder, to a bare copy"),
         (changed(GOOD, uploads=changed(GOOD.uploads, peak_mb=100.1)), "peak memory of uploading"),
+        (
+            changed(GOOD, censor=changed(GOOD.censor, ours_mb_per_s=149.0)),
+            "a log censored on one core (200 secrets)",
+        ),
         (loading(cold_ratio=1.51), "configuration cold, to CSafeLoader alone (10 copies, 3,550 jobs)"),
         (loading(one_ms=23.1), "one changed file (10 copies, 3,550 jobs)"),
         (loading(stall_ms=50.1), "event-loop stall while all is reloaded (10 copies, 3,550 jobs)"),
@@ -115,7 +133,9 @@ def test_a_bare_loop_that_costs_too_much_is_no_yardstick() -> None:
 
 def test_fewer_prowjobs_prove_nothing_of_the_peak() -> None:
     found = goals.checks(
-        changed(GOOD, jobs=[], intake=None, config=None, uploads=None, memory=changed(GOOD.memory, prowjobs=4_000))
+        msgspec.structs.replace(
+            Results(date="", kind="", cpu="", cpus=2, versions={}), memory=changed(GOOD.memory, prowjobs=4_000)
+        )
     )
     assert [check.passed for check in found] == [None, True]
 
@@ -123,7 +143,16 @@ def test_fewer_prowjobs_prove_nothing_of_the_peak() -> None:
 def test_the_tables_hold_the_figures_and_their_ratios() -> None:
     """Each part has its table; a part that was not run has none."""
     text = report.render(changed(with_ours(20, cpu_ms_per_job=3.0), checks=goals.checks(GOOD), notes=["it rained"]))
-    for part in ("x 2.00", "| ours / bare |", "120.0 MB", "6,000", "at most 2.5 ms, the worst at most - ms", "| PASS"):
+    for part in (
+        "x 2.00",
+        "| ours / bare |",
+        "120.0 MB",
+        "6,000",
+        "| sidecar",
+        "500 MB/s",
+        "at most 2.5 ms, the worst at most - ms",
+        "| PASS",
+    ):
         assert part in text
     assert "Note: it rained" in text
     assert "Memory" not in report.render(changed(GOOD, memory=None))
