@@ -7,7 +7,22 @@ import msgspec
 import pytest
 
 from bench import goals, jobs, load, report
-from bench.results import Censoring, Config, Intake, Lag, Life, Memory, Rate, Results, Spread, Start, Uploads
+from bench.results import (
+    Added,
+    Censoring,
+    Config,
+    Decorated,
+    Intake,
+    Lag,
+    Life,
+    Memory,
+    Rate,
+    Results,
+    Spread,
+    Stage,
+    Start,
+    Uploads,
+)
 
 LIFE = Life(
     created=100,
@@ -62,6 +77,18 @@ GOOD = Results(
         peak_mb=30.0,
         rounds=3,
     ),
+    run=[
+        Added(job="undecorated", runs=15, bare_ms=2.0, ours_ms=290.0, added_ms=288.0, stages=[Stage("imports", 171.0)])
+    ],
+    decorated=Decorated(
+        jobs=30,
+        whole_ms=Spread(900.0, 1_600.0),
+        git_ms=Spread(300.0, 400.0),
+        test_ms=Spread(2.0, 3.0),
+        own_ms=Spread(598.0, 800.0),
+        bare_ms=Spread(310.0, 410.0),
+        ratio=2.9,
+    ),
 )
 
 
@@ -114,6 +141,18 @@ def test_a_good_run_passes_everything() -> None:
         (
             changed(GOOD, censor=changed(GOOD.censor, ours_mb_per_s=149.0)),
             "a log censored on one core (200 secrets)",
+        ),
+        (
+            changed(GOOD, run=[changed(GOOD.run[0], added_ms=301.0)]),
+            "prow-async run of an undecorated job, added",
+        ),
+        (
+            changed(GOOD, decorated=changed(GOOD.decorated, whole_ms=Spread(1_500.0, 1_600.0))),
+            "a decorated job, webhook to status, median",
+        ),
+        (
+            changed(GOOD, decorated=changed(GOOD.decorated, own_ms=Spread(700.0, 800.0))),
+            "a decorated job, our own share, median",
         ),
         (loading(cold_ratio=1.51), "configuration cold, to CSafeLoader alone (10 copies, 3,550 jobs)"),
         (loading(one_ms=23.1), "one changed file (10 copies, 3,550 jobs)"),
