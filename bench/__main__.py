@@ -15,18 +15,33 @@ from pathlib import Path
 
 import msgspec
 
-from bench import cluster, config, config_tree, goals, jobs, memory, processes, report, uploads, webhooks
+from bench import (
+    censoring,
+    cluster,
+    config,
+    config_tree,
+    decorated,
+    goals,
+    jobs,
+    memory,
+    processes,
+    report,
+    runs,
+    starts,
+    uploads,
+    webhooks,
+)
 from bench.results import Rate, Results
 from tests import realkube
 from tests.tools import install
 
 STRANGERS = 0.1
 """The share of the machine's CPU that other programs may use before the run says so."""
-PARTS = ("config", "jobs", "memory", "intake", "uploads")
+PARTS = ("config", "jobs", "memory", "intake", "uploads", "podutils", "censor", "run", "decorated")
 VERSIONS = ("aiohttp", "uvloop", "msgspec", "anyio")
 
 
-class Size(msgspec.Struct, frozen=True):
+class Size(msgspec.Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
     plans: tuple[jobs.Plan, ...]
@@ -38,10 +53,42 @@ class Size(msgspec.Struct, frozen=True):
     config_rounds: int
     log_mb: int
     artifacts: int
+    starts: int
+    censored_mb: int
+    runs: int
+    decorated: int
 
 
-FULL = Size((jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)), 2, 20_000, 10.0, 5.0, 3, 5, 1_000, 10_000)
-QUICK = Size((jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)), 1, 4_000, 5.0, 2.0, 1, 1, 100, 2_000)
+FULL = Size(
+    plans=(jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)),
+    rounds=2,
+    prowjobs=20_000,
+    settle_s=10.0,
+    intake_s=5.0,
+    intake_rounds=3,
+    config_rounds=5,
+    log_mb=1_000,
+    artifacts=10_000,
+    starts=20,
+    censored_mb=1_000,
+    runs=15,
+    decorated=30,
+)
+QUICK = Size(
+    plans=(jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)),
+    rounds=1,
+    prowjobs=4_000,
+    settle_s=5.0,
+    intake_s=2.0,
+    intake_rounds=1,
+    config_rounds=1,
+    log_mb=100,
+    artifacts=2_000,
+    starts=5,
+    censored_mb=64,
+    runs=5,
+    decorated=10,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,6 +135,7 @@ def measure(size: Size, parts: Sequence[str], tree: Path, kind: str) -> Results:
     if "uploads" in parts:
         carried = uploads.measure(size.log_mb, size.artifacts, size.intake_rounds, say)
         found = msgspec.structs.replace(found, uploads=carried)
+    found = _programs(found, parts, size, say)
     if "intake" in parts:
         found = _intake(found, size, notes, say)
     if "jobs" in parts or "memory" in parts:
@@ -107,6 +155,20 @@ def measure(size: Size, parts: Sequence[str], tree: Path, kind: str) -> Results:
     if "config" in parts and found.config is None:
         missing.append(goals.unmeasured("loading configuration"))
     return msgspec.structs.replace(found, notes=notes, checks=goals.checks(found) + missing)
+
+
+def _programs(found: Results, parts: Sequence[str], size: Size, say: jobs.Say) -> Results:
+    """Measure what needs no API server but our own: the programs of a pod, and those that run one. Raises Broken."""
+    if "podutils" in parts:
+        found = msgspec.structs.replace(found, podutils=starts.measure(size.starts, say))
+    if "censor" in parts:
+        cleaned = censoring.measure(size.censored_mb, size.intake_rounds, say)
+        found = msgspec.structs.replace(found, censor=cleaned)
+    if "run" in parts:
+        found = msgspec.structs.replace(found, run=runs.measure(size.runs, say))
+    if "decorated" in parts:
+        found = msgspec.structs.replace(found, decorated=decorated.measure(size.decorated, say))
+    return found
 
 
 def _config(found: Results, tree: Path, size: Size, notes: list[str], say: jobs.Say) -> Results:

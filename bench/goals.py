@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.results import Check, Config, Intake, Life, Memory, Rate, Results, Uploads
+from bench.results import Added, Censoring, Check, Config, Decorated, Intake, Life, Memory, Rate, Results, Uploads
 
 BARE_CPU_MS = 2.0
 CPU_RATIO = 3.0
@@ -21,6 +21,10 @@ CONFIG_ONE_MS, CONFIG_ONE_RATIO = 20.0, 1.5
 CONFIG_LINEARITY = 1.25
 CONFIG_PEAK_MB, CONFIG_STALL_MS = 400.0, 50.0
 UPLOADS_RATIO, UPLOADS_PEAK_MB = 1.3, 100.0
+CENSOR_MB_PER_S = 150.0
+DECORATED_WHOLE_MS, DECORATED_OWN_MS = 1500.0, 700.0
+RUN_ADDED_MS = {"undecorated": 300.0}
+"""A decorated job brings five more programs, of which each starts an interpreter: its figure is told, not judged."""
 
 
 def checks(results: Results) -> list[Check]:
@@ -36,6 +40,11 @@ def checks(results: Results) -> list[Check]:
         found += _config(results.config)
     if results.uploads is not None:
         found += _uploads(results.uploads)
+    if results.censor is not None:
+        found.append(_censor(results.censor))
+    found += [_run(added) for added in results.run]
+    if results.decorated is not None:
+        found += _decorated(results.decorated)
     return found
 
 
@@ -130,3 +139,29 @@ def _uploads(found: Uploads) -> Iterator[Check]:
         ("peak memory of uploading", found.peak_mb, UPLOADS_PEAK_MB, " MB"),
     ):
         yield Check(what, f"<= {asked:g}{unit}", f"{value:g}{unit}", value <= asked)
+
+
+def _censor(found: Censoring) -> Check:
+    what = f"a log censored on one core ({found.secrets} secrets)"
+    enough = found.ours_mb_per_s >= CENSOR_MB_PER_S
+    return Check(what, f">= {CENSOR_MB_PER_S:g} MB/s", f"{found.ours_mb_per_s:g} MB/s", enough)
+
+
+def _run(found: Added) -> Check:
+    asked_ms = RUN_ADDED_MS.get(found.job)
+    return Check(
+        f"prow-async run of an {found.job} job, added" if asked_ms else f"prow-async run of a {found.job} job, added",
+        "nothing" if asked_ms is None else f"<= {asked_ms:g} ms",
+        f"{found.added_ms:.0f} ms",
+        None if asked_ms is None else found.added_ms <= asked_ms,
+    )
+
+
+def _decorated(found: Decorated) -> Iterator[Check]:
+    for what, spread, asked_ms in (
+        ("a decorated job, webhook to status, median", found.whole_ms, DECORATED_WHOLE_MS),
+        ("a decorated job, our own share, median", found.own_ms, DECORATED_OWN_MS),
+    ):
+        median_ms = spread.p50
+        said = "nothing measured" if median_ms is None else f"{median_ms:.0f} ms"
+        yield Check(what, f"< {asked_ms:g} ms", said, median_ms is not None and median_ms < asked_ms)

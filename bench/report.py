@@ -5,7 +5,21 @@ from pathlib import Path
 
 import msgspec
 
-from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results, Uploads
+from bench.results import (
+    Added,
+    Censoring,
+    Config,
+    Decorated,
+    Intake,
+    Lag,
+    Life,
+    Memory,
+    Rate,
+    Results,
+    Spread,
+    Start,
+    Uploads,
+)
 
 HERE = Path(__file__).resolve().parent
 LATEST = HERE / "results" / "latest.json"
@@ -26,6 +40,10 @@ JOB_HEAD = (
     "strangers' CPU",
 )
 
+START_HEAD = ("program", "starts", "ours, ms", "python -c pass, ms", "ratio", "peak, MB", "python -c pass, MB")
+
+RUN_HEAD = ("job", "runs", "ours, ms", "in a shell, ms", "added, ms")
+
 
 def render(results: Results) -> str:
     """Return everything there is to say of a run."""
@@ -42,6 +60,16 @@ def render(results: Results) -> str:
         parts += ["**Configuration**", _table(("what", "ours", "CSafeLoader", "ratio"), _config_rows(results.config))]
     if results.uploads is not None:
         parts += ["**Uploads to a folder**", _table(("what", "ours", "bare", "ratio"), _upload_rows(results.uploads))]
+    if results.podutils:
+        parts += ["**Starts of the pod utilities**", _table(START_HEAD, [_start_row(one) for one in results.podutils])]
+    if results.censor is not None:
+        parts += ["**Censoring**", _table(("what", "ours", "bare", "ratio"), _censor_rows(results.censor))]
+    if results.decorated is not None:
+        rows = _decorated_rows(results.decorated)
+        parts += ["**Decorated jobs**", _table((f"{results.decorated.jobs} jobs", "p50, ms", "p99, ms"), rows)]
+    if results.run:
+        parts += ["**prow-async run**", _table(RUN_HEAD, [_run_row(added) for added in results.run])]
+        parts += [_table((f"where it goes, {one.job}", "ms"), _stage_rows(one)) for one in results.run]
     if results.checks:
         rows = [(check.what, check.asked, check.found, VERDICT[check.passed]) for check in results.checks]
         parts += ["**Asked and found**", _table(("what", "asked", "found", "verdict"), rows)]
@@ -122,6 +150,43 @@ def _upload_rows(found: Uploads) -> list[tuple[str, ...]]:
     return [
         (of, f"{found.ours_s:.2f} s", f"{found.bare_s:.2f} s", f"{found.ratio:.2f}"),
         ("peak (VmHWM)", f"{found.peak_mb:.1f} MB", "", ""),
+    ]
+
+
+def _start_row(one: Start) -> tuple[str, ...]:
+    figures = (one.ours_ms, one.bare_ms, one.ratio, one.peak_mb, one.bare_peak_mb)
+    return (one.program, str(one.starts), *(f"{figure:g}" for figure in figures))
+
+
+def _censor_rows(found: Censoring) -> list[tuple[str, ...]]:
+    of = f"{found.log_mb:,} MB, {found.secrets} secrets, in {found.masked:,} pieces"
+    return [
+        (of, f"{found.ours_mb_per_s:.0f} MB/s", f"{found.bare_mb_per_s:.0f} MB/s", f"{found.ratio:.2f}"),
+        ("the same by CPU time", f"{found.ours_mb_per_cpu_s:.0f} MB/s", "", ""),
+        ("peak (VmHWM)", f"{found.peak_mb:.1f} MB", "", ""),
+    ]
+
+
+def _run_row(added: Added) -> tuple[str, ...]:
+    figures = (added.ours_ms, added.bare_ms, added.added_ms)
+    return (added.job, str(added.runs), *(f"{figure:.0f}" for figure in figures))
+
+
+def _stage_rows(added: Added) -> list[tuple[str, ...]]:
+    return [(stage.name, f"{stage.ms:.1f}") for stage in added.stages]
+
+
+def _decorated_rows(found: Decorated) -> list[tuple[str, ...]]:
+    def row(name: str, spread: Spread) -> tuple[str, ...]:
+        return name, _ms(spread.p50), _ms(spread.p99)
+
+    return [
+        row("webhook to final status", found.whole_ms),
+        row("of it git", found.git_ms),
+        row("of it the test", found.test_ms),
+        row("of it our own share", found.own_ms),
+        row("git and test by a plain loop", found.bare_ms),
+        ("the whole to the plain loop", f"x {found.ratio:.2f}", ""),
     ]
 
 

@@ -110,6 +110,72 @@ class Uploads(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
 
 
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """Starting one pod utility with nothing to do, medians of the starts. `bare` is `python -c pass`."""
+
+    program: str
+    starts: int
+    bare_ms: float
+    ours_ms: float
+    ratio: float
+    """Median of each pair's own ratio."""
+    bare_peak_mb: float
+    peak_mb: float
+
+
+class Censoring(msgspec.Struct, frozen=True, kw_only=True):
+    """Taking secrets out of a log on one core in fresh processes, medians of the rounds. `bare` reads and writes."""
+
+    log_mb: int
+    secrets: int
+    masked: int
+    """Pieces of 256 KiB in which a secret stood."""
+    bare_mb_per_s: float
+    ours_mb_per_s: float
+    ours_mb_per_cpu_s: float
+    """The same by the process' own CPU time: what a machine that does nothing else would show."""
+    ratio: float
+    """Of times, ours to bare; median of each round's own ratio."""
+    peak_mb: float
+    rounds: int
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """A part of a run, from the end of the one before it to its own."""
+
+    name: str
+    ms: float
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """`prow-async run` of one job, medians of the runs. `bare` is what the job comes to, in a shell by hand."""
+
+    job: str
+    runs: int
+    bare_ms: float
+    ours_ms: float
+    added_ms: float
+    """Median of each pair's own difference."""
+    stages: list[Stage]
+    """Where ours goes, measured in runs of their own."""
+
+
+class Decorated(msgspec.Struct, frozen=True, kw_only=True):
+    """A decorated job that does nothing, on the embedded default, from its webhook to its final status."""
+
+    jobs: int
+    whole_ms: Spread
+    git_ms: Spread
+    """What the clone records say of git's commands."""
+    test_ms: Spread
+    own_ms: Spread
+    """The whole without git and test, of each job."""
+    bare_ms: Spread
+    """The same git commands and the test by a plain loop, on the same machine at rest."""
+    ratio: float
+    """Median of each job's own ratio."""
+
+
 class Check(msgspec.Struct, frozen=True):
     """One thing asked for. `passed` is None where this run cannot tell."""
 
@@ -132,5 +198,9 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     intake: Intake | None = None
     config: Config | None = None
     uploads: Uploads | None = None
+    podutils: list[Start] = []
+    censor: Censoring | None = None
+    run: list[Added] = []
+    decorated: Decorated | None = None
     notes: list[str] = []
     checks: list[Check] = []

@@ -55,7 +55,7 @@ def _ours(server: realkube.Server, command: str, *flags: str) -> Iterator[System
     config = server.folder / "bench-config.yaml"
     config.write_text(CONFIG)
     words = [
-        str(_program()),
+        str(program()),
         command,
         f"--kubeconfig={server.kubeconfig}",
         f"--config-path={config}",
@@ -69,7 +69,7 @@ def _ours(server: realkube.Server, command: str, *flags: str) -> Iterator[System
         yield System("ours", child, ready_s, f"http://127.0.0.1:{metrics_port}/metrics")
 
 
-def _program() -> Path:
+def program() -> Path:
     if not PROGRAM.exists():
         raise processes.Broken(f"{PROGRAM} is not there: run `make setup` first")
     return PROGRAM

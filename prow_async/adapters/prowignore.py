@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import pathspec
-
 NAME = ".prowignore"
 
 
@@ -17,6 +15,8 @@ class Ignored:
     """
 
     def __init__(self, folder: str, content: bytes) -> None:
+        import pathspec  # takes a while, and few trees have such a file
+
         self._spec = pathspec.GitIgnoreSpec.from_lines(content.decode(errors="replace").splitlines())
         self._start = len(folder) + 1 if folder else 0
 

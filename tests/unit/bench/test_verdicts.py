@@ -7,7 +7,22 @@ import msgspec
 import pytest
 
 from bench import goals, jobs, load, report
-from bench.results import Config, Intake, Lag, Life, Memory, Rate, Results, Spread, Uploads
+from bench.results import (
+    Added,
+    Censoring,
+    Config,
+    Decorated,
+    Intake,
+    Lag,
+    Life,
+    Memory,
+    Rate,
+    Results,
+    Spread,
+    Stage,
+    Start,
+    Uploads,
+)
 
 LIFE = Life(
     created=100,
@@ -48,6 +63,32 @@ GOOD = Results(
         rounds=5,
     ),
     uploads=Uploads(log_mb=1_000, artifacts=10_000, bare_s=2.0, ours_s=2.2, ratio=1.1, peak_mb=30.0, rounds=3),
+    podutils=[
+        Start(program="sidecar", starts=20, bare_ms=10.0, ours_ms=55.0, ratio=5.5, bare_peak_mb=9.0, peak_mb=19.0)
+    ],
+    censor=Censoring(
+        log_mb=1_000,
+        secrets=200,
+        masked=3_800,
+        bare_mb_per_s=2_000.0,
+        ours_mb_per_s=500.0,
+        ours_mb_per_cpu_s=600.0,
+        ratio=4.0,
+        peak_mb=30.0,
+        rounds=3,
+    ),
+    run=[
+        Added(job="undecorated", runs=15, bare_ms=2.0, ours_ms=290.0, added_ms=288.0, stages=[Stage("imports", 171.0)])
+    ],
+    decorated=Decorated(
+        jobs=30,
+        whole_ms=Spread(900.0, 1_600.0),
+        git_ms=Spread(300.0, 400.0),
+        test_ms=Spread(2.0, 3.0),
+        own_ms=Spread(598.0, 800.0),
+        bare_ms=Spread(310.0, 410.0),
+        ratio=2.9,
+    ),
 )
 
 
@@ -97,6 +138,22 @@ def test_a_good_run_passes_everything() -> None:
         (changed(GOOD, intake=changed(GOOD.intake, ratio=0.49)), "webhooks accepted a second, ours to bare"),
         (changed(GOOD, uploads=changed(GOOD.uploads, ratio=1.31)), "uploads to a folder, to a bare copy"),
         (changed(GOOD, uploads=changed(GOOD.uploads, peak_mb=100.1)), "peak memory of uploading"),
+        (
+            changed(GOOD, censor=changed(GOOD.censor, ours_mb_per_s=149.0)),
+            "a log censored on one core (200 secrets)",
+        ),
+        (
+            changed(GOOD, run=[changed(GOOD.run[0], added_ms=301.0)]),
+            "prow-async run of an undecorated job, added",
+        ),
+        (
+            changed(GOOD, decorated=changed(GOOD.decorated, whole_ms=Spread(1_500.0, 1_600.0))),
+            "a decorated job, webhook to status, median",
+        ),
+        (
+            changed(GOOD, decorated=changed(GOOD.decorated, own_ms=Spread(700.0, 800.0))),
+            "a decorated job, our own share, median",
+        ),
         (loading(cold_ratio=1.51), "configuration cold, to CSafeLoader alone (10 copies, 3,550 jobs)"),
         (loading(one_ms=23.1), "one changed file (10 copies, 3,550 jobs)"),
         (loading(stall_ms=50.1), "event-loop stall while all is reloaded (10 copies, 3,550 jobs)"),
@@ -115,7 +172,9 @@ def test_a_bare_loop_that_costs_too_much_is_no_yardstick() -> None:
 
 def test_fewer_prowjobs_prove_nothing_of_the_peak() -> None:
     found = goals.checks(
-        changed(GOOD, jobs=[], intake=None, config=None, uploads=None, memory=changed(GOOD.memory, prowjobs=4_000))
+        msgspec.structs.replace(
+            Results(date="", kind="", cpu="", cpus=2, versions={}), memory=changed(GOOD.memory, prowjobs=4_000)
+        )
     )
     assert [check.passed for check in found] == [None, True]
 
@@ -123,7 +182,16 @@ def test_fewer_prowjobs_prove_nothing_of_the_peak() -> None:
 def test_the_tables_hold_the_figures_and_their_ratios() -> None:
     """Each part has its table; a part that was not run has none."""
     text = report.render(changed(with_ours(20, cpu_ms_per_job=3.0), checks=goals.checks(GOOD), notes=["it rained"]))
-    for part in ("x 2.00", "| ours / bare |", "120.0 MB", "6,000", "at most 2.5 ms, the worst at most - ms", "| PASS"):
+    for part in (
+        "x 2.00",
+        "| ours / bare |",
+        "120.0 MB",
+        "6,000",
+        "| sidecar",
+        "500 MB/s",
+        "at most 2.5 ms, the worst at most - ms",
+        "| PASS",
+    ):
         assert part in text
     assert "Note: it rained" in text
     assert "Memory" not in report.render(changed(GOOD, memory=None))
