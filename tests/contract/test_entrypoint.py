@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.contract import podutil_parts as parts
+from tests.e2e.program import until
 
 SECOND_NS = 1_000_000_000
 
@@ -112,6 +113,38 @@ def test_timeout_then_grace_then_all_are_killed_also_who_walked_away(tmp_path: P
     assert "Process did not exit before 200ms grace period" in log(tmp_path)
     assert "process timed out" in log(tmp_path)
     assert not is_alive(int((tmp_path / "walked").read_text()))
+
+
+STUBBORN = """
+    trap '' INT TERM
+    setsid bash -c 'trap "" INT TERM; echo $$ >> {pids}; while :; do sleep 1000; done' > /dev/null 2>&1 &
+    echo $$ >> {pids}
+    while [ "$(wc -l < {pids})" -lt 2 ]; do :; done
+    echo > {ready}
+    while :; do sleep 1000; done
+"""
+"""A test that nothing but a kill ends, and another that has walked away from it."""
+WHO_TRIES = """
+import json, os, signal, sys
+from pathlib import Path
+from tests.contract import podutil_parts as parts
+with parts.started("entrypoint", json.loads(sys.argv[1])):
+    Path(sys.argv[2]).read_bytes()
+    if sys.argv[3] == "kill":
+        os.killpg(0, signal.SIGKILL)
+    raise SystemExit("had enough")
+"""
+
+
+@pytest.mark.parametrize("how", ["kill", "leave"])
+def test_nothing_of_a_test_outlives_who_tries_it(tmp_path: Path, how: str) -> None:
+    """Whoever runs these tests may end them at any moment: all of a test's processes go with it, whatever it traps."""
+    ready, pids = parts.meeting(tmp_path, "ready"), tmp_path / "pids"
+    tried = json.dumps(bash(tmp_path, STUBBORN.format(pids=pids, ready=ready), grace_period=SECOND_NS // 5))
+    command = [sys.executable, "-c", WHO_TRIES, tried, str(ready), how]
+    done = subprocess.run(command, cwd=parts.ROOT, start_new_session=True, capture_output=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if how == "kill" else 1)
+    until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()), "all have ended")
 
 
 def test_a_test_may_tidy_up_when_its_time_is_over(tmp_path: Path) -> None:
