@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from prow_async.api.errors import CannotStart, ConfigErrors
 from prow_async.apps import flags
 
+_PIPE_CLOSED = 128 + 13
+"""As if SIGPIPE had ended us; Python ignores it."""
 Main = Callable[[Sequence[str]], int]
 
 
@@ -164,6 +166,9 @@ def run(argv: Sequence[str]) -> int:
 def _tell(command: str, error: Exception) -> int:
     """Print what stopped a command, for people; raise it again when it is a bug."""
     found = _leaves(error)
+    if all(isinstance(one, BrokenPipeError) for one in found):  # whoever read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
     if all(isinstance(one, ConfigErrors) for one in found):
         for one in found:
             print(f"prow-async {command}: the configuration does not load:\n{one}", file=sys.stderr)

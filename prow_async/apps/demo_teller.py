@@ -1,5 +1,7 @@
 """Prints a story as it happens: what the log, the watches and the small GitHub show, each with its time."""
 
+import os
+import sys
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -30,7 +32,10 @@ class Teller:
     def say(self, text: str) -> None:
         since = "" if self._begin is None else f"{(time.perf_counter() - self._begin) * 1e3:8.1f} ms"
         first, *rest = text.splitlines() or [""]
-        print(f"  {since:>11}  {first}", *(f"{'':>15}{line}" for line in rest), sep="\n", flush=True)
+        try:
+            print(f"  {since:>11}  {first}", *(f"{'':>15}{line}" for line in rest), sep="\n", flush=True)
+        except BrokenPipeError:  # the reader has enough; the story goes on, and its end still counts
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def logged(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
         """Stand in for the log: tell what a person wants to know, and every warning."""

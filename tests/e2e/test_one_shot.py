@@ -164,3 +164,19 @@ def test_bad_files_can_be_left_out_of_a_preview(tree: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.count("\n") == 3
     assert f"prow-async preview: left out: {tree / 'jobs' / 'bad.yaml'}:1: " in done.stderr
+
+
+def test_a_reader_that_has_enough(tree: Path) -> None:
+    """`prow-async preview | head -1` ends quietly."""
+    (tree / "jobs" / "many.yaml").write_text(
+        "periodics:\n"
+        + "".join(f"- {{name: p{i}, interval: 1h, spec: {{containers: [{{image: i}}]}}}}\n" for i in range(500))
+    )
+    command = [PROGRAM, "preview", *flags(tree)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141

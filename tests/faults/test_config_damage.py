@@ -1,5 +1,6 @@
 """Production configuration, damaged at random: told with file and line, never a traceback, never a hang."""
 
+import copy
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -78,14 +79,16 @@ def damage(data: bytes, seed: str) -> bytes:
             case 0:
                 del parent[path[-1]]
             case 1:
-                parent[path[-1]] = dice.choice(ODD)
+                parent[path[-1]] = copy.deepcopy(dice.choice(ODD))
             case 2 if isinstance(parent, list):
                 parent.append(parent[path[-1]])
             case 2:
                 parent[str(path[-1]).swapcase()] = parent[path[-1]]
             case _:
                 part = parent[path[-1]]
-                parent[path[-1]] = part[: len(part) // 2] if isinstance(part, str | list) else dice.choice(ODD)
+                parent[path[-1]] = (
+                    part[: len(part) // 2] if isinstance(part, str | list) else copy.deepcopy(dice.choice(ODD))
+                )
     return yaml.dump(whole, Dumper=yaml.CSafeDumper).encode()
 
 
