@@ -1,7 +1,8 @@
 """run: one job of a configuration on this machine, or its pod on a cluster, with its log on the terminal.
 
 The pod is the one that production would make, but for what only a cluster has: core/local_run says what stands in for
-it. A run adds little to the commands of its job, so what is not needed is not loaded.
+it. A run adds little to the commands of its job: what is not needed is not loaded, and how far containers can be kept
+apart is found out while what reads configurations and runs pods is loaded, which therefore happens inside functions.
 """
 
 import contextlib
@@ -19,14 +20,14 @@ import anyio.abc
 import msgspec
 
 from prow_async.adapters import clock as clocks
-from prow_async.adapters import config_reader
 from prow_async.adapters.git import snapshot
 from prow_async.api.config import Config
 from prow_async.api.errors import CannotStart, UserMistake
 from prow_async.api.prowjob import Json, ProwJob
-from prow_async.apps import config_flags, flag_groups, flags, mkpod, run_display, run_pod
+from prow_async.apps import flag_groups, flags, mkpod, run_display
 from prow_async.apps.flags import Flag
 from prow_async.core import local_run, mkpj, newjob
+from prow_async.sandbox.kubelet.early import Early
 
 PROGRAM = "prow-async run"
 FLAGS = (
@@ -71,8 +72,8 @@ def main(argv: Sequence[str]) -> int:
     for warning in parsed.warnings:
         print(f"{PROGRAM}: {warning}", file=sys.stderr)
     run_display.set_up_logs()
-    config = _config(parsed)
-    with _scratch() as scratch:
+    with _scratch() as scratch, _early(parsed, scratch) as early:
+        config = _config(parsed)
         try:
             plan = _plan(config, name, parsed, scratch)
             if parsed["print-pod"]:
@@ -80,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
                 return 0
             if not parsed["on-cluster"]:
                 _make(plan.output)
-            return anyio.run(_run, plan, parsed)
+            return anyio.run(_run, plan, parsed, early)
         except UserMistake as mistake:
             raise CannotStart(f"{PROGRAM}: {mistake.text_for_user}") from mistake
 
@@ -104,7 +105,20 @@ def _parse(argv: Sequence[str]) -> tuple[str, flags.Flags]:
     return words[0], parsed
 
 
+@contextlib.contextmanager
+def _early(parsed: flags.Flags, scratch: Path) -> Iterator[Early | None]:
+    """Begin what a pod on this machine needs, when there will be one."""
+    if parsed["print-pod"] or parsed["on-cluster"]:
+        yield None
+        return
+    with contextlib.closing(Early(scratch)) as early:
+        yield early
+
+
 def _config(parsed: flags.Flags) -> Config:
+    from prow_async.adapters import config_reader
+    from prow_async.apps import config_flags
+
     cache = parsed["config-cache-file"]
     paths = config_flags.paths(parsed.values)
     reader = config_reader.Reader(paths, parsed["quarantine-bad-config"], Path(cache) if cache else None)
@@ -177,13 +191,15 @@ def _code(found: mkpj.Found, parsed: flags.Flags) -> mkpj.Code:
     return run_github.complete(PROGRAM, found, code, parsed)
 
 
-async def _run(plan: Plan, parsed: flags.Flags) -> int:
+async def _run(plan: Plan, parsed: flags.Flags, early: Early | None) -> int:
+    from prow_async.apps import run_pod
+
     context = parsed["on-cluster"]
     if context:
         pod, told = mkpod.pod_of(plan.job, plan.build_id), tuple[str, ...]()
     else:
         pod, told = _here(plan)
-    where = run_pod.Cluster(context, parsed["kubeconfig"]) if context else run_pod.Here(plan.scratch, plan.own)
+    where = run_pod.Cluster(context, parsed["kubeconfig"]) if context else run_pod.Here(plan.scratch, plan.own, early)
     display = run_display.Display(frozenset(_tests(pod)))
     for line in told:
         display.note(line)
@@ -219,6 +235,8 @@ async def _stop(scope: anyio.CancelScope, stopped: list[int]) -> None:
 
 
 def _tests(pod: Json) -> Iterator[str]:
+    from prow_async.apps import run_pod
+
     for container in pod["spec"]["containers"]:
         if container["name"] != run_pod.SIDECAR:
             yield container["name"]

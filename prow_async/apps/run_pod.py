@@ -16,6 +16,7 @@ from prow_async.core import podview
 from prow_async.ports.transport import Transport
 from prow_async.sandbox.kube import direct, world
 from prow_async.sandbox.kubelet import kubelet
+from prow_async.sandbox.kubelet.early import Early
 
 SIDECAR = follow.SIDECAR
 Ending = follow.Ending
@@ -28,6 +29,7 @@ class Here(msgspec.Struct, frozen=True):
 
     folder: Path
     own: tuple[str, ...]
+    early: Early | None = None
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -83,7 +85,7 @@ async def _here(where: Here, namespace: str) -> AsyncIterator[Transport]:
     small = world.World(ids)
     plain = direct.DirectTransport(small, clock)
     pods = collection.KubeCollection(plain, _NODE, collection.PODS, namespace)
-    settings = kubelet.Settings(host_paths=where.own)
+    settings = kubelet.Settings(host_paths=where.own, early=where.early)
     node = kubelet.Kubelet(pods, where.folder / "pods", clock, settings=settings)
     transport = direct.DirectTransport(small, clock, log_source=node.logs)
     if namespace != "default":

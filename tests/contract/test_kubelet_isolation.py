@@ -18,6 +18,7 @@ from prow_async.adapters.kube.collection import KubeCollection
 from prow_async.sandbox.kube import direct
 from prow_async.sandbox.kube.world import World
 from prow_async.sandbox.kubelet import cgroups, forge, isolation
+from prow_async.sandbox.kubelet.early import Early
 from prow_async.sandbox.kubelet.manifest import Resources
 from tests.contract import kube_targets as targets
 from tests.contract.kubelet_parts import container, ended, living, log_of, phase, pod, running, terminated, until
@@ -307,3 +308,20 @@ async def test_cgroups_end_what_is_in_them(tmp_path: Path) -> None:
     finally:
         tree.remove()
     assert not top.exists()
+
+
+async def test_what_was_found_early_is_what_a_kubelet_works_with(pods: KubeCollection, tmp_path: Path) -> None:
+    """Its pods start from the forge that was there before it, and nothing of that is left once both are closed."""
+    with contextlib.closing(Early(tmp_path)) as early:
+        with contextlib.closing(forge.Forge()) as maker:
+            assert early.wait() == isolation.probe(tmp_path, maker)
+        found, text = await said(pods, tmp_path / "k", pod("early", container("c", "echo ran")), early=early)
+        assert (phase(found), text) == ("Succeeded", "ran\n")
+    children = psutil.Process().children()
+    assert not [child for child in children if "cell import server" in " ".join(child.cmdline())]
+    assert not (tmp_path / "probe").exists()
+
+
+def test_an_early_probe_that_breaks_is_told_and_not_taken_for_no_isolation(tmp_path: Path) -> None:
+    with contextlib.closing(Early(tmp_path / "missing" / "folder")) as early, pytest.raises(FileNotFoundError):
+        early.wait()

@@ -39,6 +39,7 @@ from prow_async.sandbox.kubelet import (
     supplies,
     volume_files,
 )
+from prow_async.sandbox.kubelet.early import Early
 
 log = structlog.get_logger()
 SWEEP_S = 30.0
@@ -62,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Folders of this machine that pods may mount (hostPath), with everything below them."""
     hidden: tuple[str, ...] = ()
     """Folders of this machine that look empty to jobs; the pod utilities see them."""
+    early: Early | None = None
+    """What was begun before the kubelet was made, for it alone."""
     path_variable: str = msgspec.field(default_factory=lambda: os.environ.get("PATH", os.defpath))
 
 
@@ -109,11 +112,12 @@ class Kubelet:
 
         Raises CannotStart when the root cannot be used.
         """
-        with _owned(self._root) as mark, contextlib.closing(forge.Forge()) as maker:
+        settings = self._settings
+        made = settings.early.forge if settings.early is not None else forge.Forge()
+        with _owned(self._root) as mark, contextlib.closing(made) as maker:
             if ended := await anyio.to_thread.run_sync(leftovers.kill, self._root):
                 log.warning("ended processes that an earlier kubelet left behind", groups=ended)
-            settings = self._settings
-            found = await anyio.to_thread.run_sync(_isolation, settings.isolate, self._root, maker)
+            found = await anyio.to_thread.run_sync(_isolation, settings, self._root, maker)
             tree = await anyio.to_thread.run_sync(_cgroups, mark)
             await anyio.to_thread.run_sync(_clear, self._root)
             self._node = pod.Node(
@@ -255,11 +259,11 @@ def _is_left_behind(folder: Path) -> bool:
     return folders.is_of_pod(folder.name) and (folder / leftovers.FOLDER).is_dir() and not folder.is_symlink()
 
 
-def _isolation(wanted: bool, root: Path, maker: forge.Forge) -> isolation.Isolation:
+def _isolation(settings: Settings, root: Path, maker: forge.Forge) -> isolation.Isolation:
     """Find how far containers can be kept apart; say once what cannot be had. Blocking."""
-    if not wanted:
+    if not settings.isolate:
         return isolation.NONE
-    found, why = isolation.probe(root, maker)
+    found, why = settings.early.wait() if settings.early is not None else isolation.probe(root, maker)
     if not found.mounts:
         log.warning(
             "containers are not isolated: paths of volumes are rewritten in their commands and environment instead",
