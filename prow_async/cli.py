@@ -74,8 +74,11 @@ def _checkconfig(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    gc.disable()  # what is loaded stays: the collector would look through it again and again
     from prow_async.apps import run
 
+    gc.freeze()
+    gc.enable()
     return run.main(argv)
 
 
