@@ -1,6 +1,7 @@
 """The command line: one program, one subcommand per component and tool."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -172,6 +173,8 @@ def _tell(command: str, error: Exception) -> int:
         for one in found:
             print(f"prow-async {command}: {str(one).removeprefix(f'prow-async {command}: ')}", file=sys.stderr)
         return 2
+    if all(isinstance(one, BrokenPipeError) for one in found):
+        raise found[0]
     raise error
 
 
@@ -183,4 +186,12 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read what we print has gone (`| head`): that ends a program, and is no mistake
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in (1, 2):
+            os.dup2(nowhere, descriptor)
+        code = 128 + signal.SIGPIPE
+    sys.exit(code)

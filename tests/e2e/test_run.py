@@ -43,6 +43,8 @@ presubmits:
       containers:
       - {name: left, image: i, command: [sh, -c, "echo from left"]}
       - {name: right, image: i, command: [sh, -c, "echo from right"]}
+  - name: flood
+    spec: {containers: [{image: i, command: [sh, -c, "seq 1 31415926"]}]}
   - name: endless
     spec: {containers: [{image: i, command: [sh, -c, "echo begun; sleep 31415 & wait"]}]}
 postsubmits:
@@ -267,6 +269,23 @@ def test_told_to_end(place: Place, number: int) -> None:
     assert "Traceback" not in err
     assert place.left_behind() == []
     until(lambda: b"sleep\x0031415" not in _commands(), "nothing goes on")
+
+
+@pytest.mark.parametrize("arguments", [("flood", "--base-sha=a"), ("--help",)])
+def test_nobody_reads_on(place: Place, arguments: Sequence[str]) -> None:
+    """As `| head -1`: the run is over, and nothing is said of it."""
+    with place.started(*arguments) as process:
+        assert process.stdout is not None
+        if arguments[0] == "flood":
+            assert process.stdout.readline() == "1\n"
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read()
+        assert process.wait(60) in ({141} if arguments[0] == "flood" else {0, 141})
+    assert "Traceback" not in err
+    assert "Exception" not in err
+    assert arguments[0] != "flood" or place.left_behind() == []
+    until(lambda: b"seq\x001\x0031415926" not in _commands(), "nothing goes on")
 
 
 def _commands() -> set[bytes]:
