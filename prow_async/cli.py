@@ -2,14 +2,13 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from prow_async.api.errors import CannotStart, ConfigErrors
 from prow_async.apps import flags
 
-_PIPE_CLOSED = 128 + 13
-"""As if SIGPIPE had ended us; Python ignores it."""
 Main = Callable[[Sequence[str]], int]
 
 
@@ -170,9 +169,8 @@ def run(argv: Sequence[str]) -> int:
 def _tell(command: str, error: Exception) -> int:
     """Print what stopped a command, for people; raise it again when it is a bug."""
     found = _leaves(error)
-    if all(isinstance(one, BrokenPipeError) for one in found):  # whoever read our output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _PIPE_CLOSED
+    if all(isinstance(one, BrokenPipeError) for one in found):
+        return _unread()
     if all(isinstance(one, ConfigErrors) for one in found):
         for one in found:
             print(f"prow-async {command}: the configuration does not load:\n{one}", file=sys.stderr)
@@ -181,7 +179,17 @@ def _tell(command: str, error: Exception) -> int:
         for one in found:
             print(f"prow-async {command}: {str(one).removeprefix(f'prow-async {command}: ')}", file=sys.stderr)
         return 2
+    if all(isinstance(one, BrokenPipeError) for one in found):
+        raise found[0]
     raise error
+
+
+def _unread() -> int:
+    """Write nothing more: whoever read what we print has gone (`| head`). That ends a program, and is no mistake."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    return 128 + signal.SIGPIPE
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
@@ -192,6 +200,10 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 def main() -> None:
     """Entry point of the console script."""
-    code = run(sys.argv[1:])
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _unread()
     gc.freeze()  # the interpreter would look through all that was loaded once more, for some 20 ms
     sys.exit(code)

@@ -118,8 +118,23 @@ class _Follower:
                 return
 
     async def _last_words(self, container: ContainerView) -> None:
-        """Show the log of a step that failed before or after the test."""
+        """Show the log of a step that failed before or after the test, and what failed of the clone it fails for."""
+        if container.name == "initupload" and any(one.name == "clonerefs" for one in self._pod.containers):
+            await self._show_failures("clonerefs")
         await self._show(container.name)
+
+    async def _show_failures(self, name: str) -> None:
+        """Show an ended container's log without the lines in which all is well."""
+        try:
+            async with self._logs.follow(self._pod.namespace, self._pod.name, name) as pieces:
+                left = b""
+                async for piece in pieces:
+                    *lines, left = (left + piece).split(b"\n")
+                    for line in lines:
+                        if b'"level":"info"' not in line:
+                            self._display.log(name, line + b"\n")
+        except (Retry, Missing, Refused) as error:
+            self._display.note(f"the log of {name} cannot be read: {error.why}")
 
 
 def _is_test(container: ContainerView) -> bool:

@@ -169,7 +169,7 @@ def _working_copy(found: mkpj.Found, parsed: flags.Flags, scratch: Path) -> loca
     taken = snapshot.take(path, scratch / _CODE, parsed["base-ref"])
     if taken.dirty:
         print(f"{PROGRAM}: with changes of {path} that are not committed", file=sys.stderr)
-    return local_run.Code(taken.url, taken.base_ref, taken.base_sha, taken.head_sha, origin)
+    return local_run.Code(taken.url, taken.base_ref, taken.base_sha, taken.head_sha, origin, shallow=taken.shallow)
 
 
 def _code(found: mkpj.Found, parsed: flags.Flags) -> mkpj.Code:

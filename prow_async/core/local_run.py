@@ -9,6 +9,8 @@ from prow_async.api.errors import UserMistake
 from prow_async.api.prowjob import Json, ProwJobSpec, Pull, Refs
 
 WORKING_COPY = "working-copy"
+_ALL_THERE_IS = 0x7FFFFFFF
+"""A depth that takes all of a shallow history (git's own word for no end), and leaves the clone as shallow."""
 _SERVED = frozenset({"emptyDir", "downwardAPI"})
 
 
@@ -22,6 +24,8 @@ class Code(msgspec.Struct, frozen=True):
     origin: str = ""
     """Where the working copy was cloned from."""
     pull_number: int = 0
+    shallow: bool = False
+    """Its history ends before its beginning."""
 
 
 def on_working_copy(spec: ProwJobSpec, code: Code) -> ProwJobSpec:
@@ -33,17 +37,19 @@ def on_working_copy(spec: ProwJobSpec, code: Code) -> ProwJobSpec:
     """
     if spec.refs is None:
         place = _place(spec.extra_refs, code.origin)
-        ref = msgspec.structs.replace(
-            spec.extra_refs[place], base_ref=code.base_ref, base_sha=code.head_sha, clone_uri=code.url
-        )
+        ref = msgspec.structs.replace(_served(spec.extra_refs[place], code), base_sha=code.head_sha)
         return msgspec.structs.replace(spec, extra_refs=(*spec.extra_refs[:place], ref, *spec.extra_refs[place + 1 :]))
     if spec.type == "presubmit":
         pull = Pull(code.pull_number, author=spec.refs.pulls[0].author if spec.refs.pulls else "", sha=code.head_sha)
         refs = msgspec.structs.replace(spec.refs, base_sha=code.base_sha, pulls=(pull,))
     else:
         refs = msgspec.structs.replace(spec.refs, base_sha=code.head_sha, pulls=())
-    refs = msgspec.structs.replace(refs, base_ref=code.base_ref, clone_uri=code.url)
-    return msgspec.structs.replace(spec, refs=refs)
+    return msgspec.structs.replace(spec, refs=_served(refs, code))
+
+
+def _served(refs: Refs, code: Code) -> Refs:
+    depth = refs.clone_depth or (_ALL_THERE_IS if code.shallow else 0)
+    return msgspec.structs.replace(refs, base_ref=code.base_ref, clone_uri=code.url, clone_depth=depth)
 
 
 def on_commit(spec: ProwJobSpec) -> ProwJobSpec:

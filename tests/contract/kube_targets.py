@@ -157,9 +157,9 @@ class Stream:
         self._lines = watch.Lines()
         self._frames: list[watch.Frame] = []
 
-    async def next(self) -> tuple[str, Json]:
+    async def next(self, patience_s: float = STEP_S) -> tuple[str, Json]:
         """Return the next event's type and object. StopAsyncIteration when the server has ended the watch."""
-        with anyio.fail_after(STEP_S):
+        with anyio.fail_after(patience_s):
             while not self._frames:
                 self._frames += self._lines.feed(await anext(self._chunks))
         frame = self._frames.pop(0)

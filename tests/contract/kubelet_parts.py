@@ -65,7 +65,9 @@ def pod(name: str, *containers: Json, **spec: Any) -> Json:
     return targets.pod(name, containers=list(containers), **spec)
 
 
-async def until(pods: KubeCollection, name: str, met: Callable[[Json], bool]) -> Json:
+async def until(
+    pods: KubeCollection, name: str, met: Callable[[Json], bool], patience_s: float = targets.STEP_S
+) -> Json:
     """Return the pod as soon as it is as wanted."""
     version = await targets.version_of(pods)
     found = await targets.get(pods, name)
@@ -74,7 +76,7 @@ async def until(pods: KubeCollection, name: str, met: Callable[[Json], bool]) ->
     async with pods.watch(version, initial=False) as chunks:
         stream = targets.Stream(chunks)
         while True:
-            kind, found = await stream.next()
+            kind, found = await stream.next(patience_s)
             if kind != "BOOKMARK" and found["metadata"]["name"] == name and met(found):
                 return found
 

@@ -43,6 +43,8 @@ presubmits:
       containers:
       - {name: left, image: i, command: [sh, -c, "echo from left"]}
       - {name: right, image: i, command: [sh, -c, "echo from right"]}
+  - name: flood
+    spec: {containers: [{image: i, command: [sh, -c, "seq 1 31415926"]}]}
   - name: endless
     spec: {containers: [{image: i, command: [sh, -c, "echo begun; sleep 31415 & wait"]}]}
 postsubmits:
@@ -180,12 +182,78 @@ def test_a_mistake_is_one_line(place: Place, arguments: Sequence[str], told: str
 
 
 def test_a_repository_that_cannot_be_cloned(place: Place) -> None:
-    """The clone's own words are shown, and the test never runs."""
-    (place.copy / "conflict").write_text("x")
+    """What failed of the clone is shown, and only that; the test never runs."""
+    git(place.copy, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", place.copy.as_uri(), "sub")
+    git(place.copy, "commit", "--quiet", "-m", "with a submodule that a job may not fetch")
+    done = place.run("unit", f"--local={place.copy}")
+    assert done.returncode == 1, done.stderr
+    assert "x initupload" in done.stderr
+    assert "unit failed: initupload ended with 1" in done.stderr
+    (command,) = [line for line in done.stdout.splitlines() if "Command failed" in line]
+    assert "git submodule update" in command
+    assert "Ran command" not in done.stdout
+    assert not (place.artifacts("unit") / "artifacts").exists()
+
+
+def test_a_branch_that_cannot_be_is_a_mistake(place: Place) -> None:
     done = place.run("after", f"--local={place.copy}", "--base-ref=ma..in")
     assert done.returncode == 2
     assert "ma..in" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["shallow", "worktree", "detached", "below", "odd"])
+def test_working_copies_of_every_kind(place: Place, kind: str) -> None:
+    """Each is cloned with all the history it has, from wherever it lies and whatever its files are called."""
+    for subject in ("second", "third"):
+        git(place.copy, "commit", "--quiet", "--allow-empty", "-m", subject)
+    folder, subjects = place.folder / kind, ["first", "second", "third"]
+    if kind == "shallow":
+        git(place.folder, "clone", "--quiet", "--depth=2", place.copy.as_uri(), str(folder))
+        subjects = ["second", "third"]
+    elif kind == "worktree":
+        git(place.copy, "worktree", "add", "--quiet", "-b", "topic", str(folder))
+    elif kind == "detached":
+        folder = place.copy
+        git(folder, "checkout", "--quiet", "HEAD~1")
+        subjects = ["first", "second"]
+    elif kind == "below":
+        folder = place.copy / "deep"
+        folder.mkdir()
+    else:
+        folder = place.folder / os.fsdecode(b" sp\xc3\xa4ce \xff")
+        place.copy.rename(folder)
+        (folder / os.fsdecode(b"n\n\xff")).write_text("odd")
+        subjects = ["Merge", "What is not committed yet", *subjects]
+    done = place.run("unit", f"--local={folder}")
+    assert done.returncode == 4, done.stderr
+    content, *log = done.stdout.splitlines()
+    assert content == "committed"
+    shown = ["Merge" if line.startswith("Merge commit") else line for line in log if not line.startswith("{")]
+    assert shown == sorted(subjects), done.stdout
+
+
+@pytest.mark.parametrize("kind", ["bare", "unborn", "none", "file"])
+def test_folders_that_are_no_working_copy(place: Place, kind: str) -> None:
+    """One line says why."""
+    folder = place.folder / kind
+    told = {
+        "bare": "is a bare repository",
+        "unborn": "has no commit yet",
+        "none": "not a git repo",
+        "file": "no folder",
+    }
+    if kind == "bare":
+        git(place.folder, "clone", "--quiet", "--bare", str(place.copy), str(folder))
+    elif kind == "unborn":
+        git(place.folder, "init", "--quiet", str(folder))
+    elif kind == "none":
+        folder.mkdir()
+    else:
+        folder.touch()
+    done = place.run("unit", f"--local={folder}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert told[kind] in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -201,6 +269,23 @@ def test_told_to_end(place: Place, number: int) -> None:
     assert "Traceback" not in err
     assert place.left_behind() == []
     until(lambda: b"sleep\x0031415" not in _commands(), "nothing goes on")
+
+
+@pytest.mark.parametrize("arguments", [("flood", "--base-sha=a"), ("--help",)])
+def test_nobody_reads_on(place: Place, arguments: Sequence[str]) -> None:
+    """As `| head -1`: the run is over, and nothing is said of it."""
+    with place.started(*arguments) as process:
+        assert process.stdout is not None
+        if arguments[0] == "flood":
+            assert process.stdout.readline() == "1\n"
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read()
+        assert process.wait(60) in ({141} if arguments[0] == "flood" else {0, 141})
+    assert "Traceback" not in err
+    assert "Exception" not in err
+    assert arguments[0] != "flood" or place.left_behind() == []
+    until(lambda: b"seq\x001\x0031415926" not in _commands(), "nothing goes on")
 
 
 def _commands() -> set[bytes]:

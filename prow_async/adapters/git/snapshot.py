@@ -26,7 +26,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """What was taken.
 
     `url` serves `base_ref` at `base_sha`, the commit at which the work left it, and `head_sha` as the head of each
-    pull request asked for. `dirty`: `head_sha` holds changes that are committed nowhere else.
+    pull request asked for. `dirty`: `head_sha` holds changes that are committed nowhere else. `shallow`: history ends
+    before its beginning, and only a fetch that asks for a depth says so to the clone.
     """
 
     url: str
@@ -34,6 +35,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     base_sha: str
     head_sha: str
     dirty: bool
+    shallow: bool = False
 
 
 def origin(folder: Path) -> str:
@@ -55,6 +57,8 @@ def take(folder: Path, into: Path, base_ref: str = "", pull_number: int = 0) -> 
     if not head:
         _output(folder, "rev-parse", "--git-dir")
         raise CannotStart(f"{folder} has no commit yet: a job needs one to start from")
+    if _output(folder, "rev-parse", "--is-bare-repository") == "true":
+        raise CannotStart(f"{folder} is a bare repository, without a working copy: name a folder with one")
     top = Path(_output(folder, "rev-parse", "--show-toplevel"))
     base_ref = base_ref or _base_ref(folder)
     base_sha = _base_sha(folder, base_ref, head)
@@ -65,7 +69,7 @@ def take(folder: Path, into: Path, base_ref: str = "", pull_number: int = 0) -> 
         head = _output(into, "commit-tree", tree, "-p", head, "-m", "What is not committed yet", env=_WHO)
     _output(into, "update-ref", f"refs/heads/{base_ref}", base_sha)
     _output(into, "update-ref", f"refs/pull/{pull_number}/head", head)
-    return Snapshot(into.as_uri(), base_ref, base_sha, head, dirty)
+    return Snapshot(into.as_uri(), base_ref, base_sha, head, dirty, (into / "shallow").is_file())
 
 
 def _base_ref(folder: Path) -> str:

@@ -31,6 +31,7 @@ from prow_async.sandbox.kubelet import (
     status,
     supplies,
     volume_files,
+    wrapped,
 )
 from prow_async.sandbox.kubelet.forge import Forge
 from prow_async.sandbox.kubelet.isolation import Isolation
@@ -264,6 +265,7 @@ class Life:
             await self._leave_cgroup(name)
             now_s = self._node.clock.now()
             self._facts.ran[name] = decide.Ran(None, now_s, START_ERROR_CODE, "StartError", str(error))
+            self._leave_marker(name, START_ERROR_CODE)
             return
         self._facts.ran[name] = decide.Ran(self._node.clock.now())
         self._groups[name] = group
@@ -320,7 +322,18 @@ class Life:
         started_s = self._facts.ran[name].started_s
         self._facts.ran[name] = decide.Ran(started_s, self._node.clock.now(), code, reason, message)
         self._log.info("container ended", container=name, exit_code=code)
+        self._leave_marker(name, code)
         self._news.set()
+
+    def _leave_marker(self, name: str, code: int) -> None:
+        """Tell the pod's sidecar of a test's end that the test's own wrapper cannot tell any more."""
+        container = next(c for c in self.pod.all_containers if c.name == name)
+        path = wrapped.marker(container, self._volumes, f"{self._node.root}/{self.folder}")
+        try:
+            if path and wrapped.leave(path, code):
+                self._log.warning("a test's wrapper left no marker: it was killed", container=name, exit_code=code)
+        except OSError as error:
+            self._log.warning("a test's marker cannot be written", container=name, why=error.strerror)
 
 
 def begin_folder(folder: Path) -> None:
