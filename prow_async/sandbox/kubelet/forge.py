@@ -24,7 +24,8 @@ PATIENCE_S = 5.0
 def _command() -> tuple[str, ...]:
     """Return the command line of a cell server: a bare interpreter, which finds this package and nothing else."""
     found = f"import sys; sys.path.append({str(PACKAGE.parent)!r})"
-    run = "from prow_async.sandbox.kubelet.cell import server; server.serve()"
+    paths = [path for path in sys.path if os.path.isdir(path)]
+    run = f"from prow_async.sandbox.kubelet.cell import server; server.serve({paths!r})"
     return (sys.executable, "-I", "-S", "-c", f"{found}; {run}")
 
 

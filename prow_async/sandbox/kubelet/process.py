@@ -109,6 +109,7 @@ def _order(launch: Launch, cell: Cell) -> Order:
     wanted = cell.isolation
     return Order(
         argv=list(launch.argv),
+        utility=launch.utility,
         env=dict(launch.env),
         cwd=launch.cwd,
         make_cwd=wanted.mounts,

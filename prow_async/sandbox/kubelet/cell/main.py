@@ -10,7 +10,7 @@ import _signal as signal  # type: ignore[import-not-found]  # `signal` itself co
 import os
 import select
 
-from prow_async.sandbox.kubelet.cell import kernel, root
+from prow_async.sandbox.kubelet.cell import kernel, root, utility
 from prow_async.sandbox.kubelet.cell.order import Order, load
 
 FAILED = 128
@@ -188,7 +188,8 @@ def _execute(order: Order) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED)
     os.chdir(order.cwd)
-
+    if order.utility and order.argv[2] in utility.LOADED:
+        utility.become(order)
     _replace(order)
 
 

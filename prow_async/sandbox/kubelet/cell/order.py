@@ -10,6 +10,8 @@ class Order:
     """One container to start. The fields are all there is: plain values in, plain values out."""
 
     argv: list[str]
+    utility: bool = False
+    """`argv` is this interpreter with `-m` and one of our pod utilities: it may run without starting an interpreter."""
     env: dict[str, str]
     cwd: str
     make_cwd: bool
