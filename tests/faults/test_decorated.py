@@ -210,6 +210,19 @@ async def test_a_test_that_kills_all_it_can_see(tmp_path: Path) -> None:
     assert done.artifacts() == {"x": b"x\n"}
 
 
+@pytest.mark.parametrize("ending", ["exit 0", "kill -9 -1"])
+async def test_several_tests_of_which_one_may_go_wrong(tmp_path: Path, ending: str) -> None:
+    """Each has its log; the worst of them decides."""
+    job = Job(tmp_path, f"echo from left; {ending}")
+    job.beside = [{**job.test, "name": "right", "command": ["sh", "-c", "echo from right"]}]
+    job.test["name"] = "left"
+    done = await job.run()
+    done.is_over(*((True, "SUCCESS") if ending == "exit 0" else (False, "FAILURE")))
+    assert (done.run / "left-build-log.txt").read_bytes() == b"from left\n"
+    assert (done.run / "right-build-log.txt").read_bytes() == b"from right\n"
+    assert (done.code("right"), done.code("sidecar")) == (0, 0)
+
+
 @pytest.mark.parametrize("failing", range(11))
 async def test_storage_that_fails_at_one_request(tmp_path: Path, s3: Server, failing: int) -> None:
     """Whichever it is, it is asked again, and all is there in the end."""
