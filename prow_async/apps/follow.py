@@ -15,6 +15,8 @@ from prow_async.ports.kube import Collection, PodLogs
 
 SIDECAR = "sidecar"
 _AGAIN_S = 0.5
+_REMIND_AFTER_S = 5.0
+"""A pod of which nothing runs by then has somebody wonder why."""
 _FINAL = frozenset({"Succeeded", "Failed"})
 
 
@@ -55,15 +57,26 @@ class _Follower:
 
     async def run(self) -> Ending:
         async with anyio.create_task_group() as tasks, contextlib.aclosing(self._states()) as states:
+            reminder = anyio.CancelScope()
+            tasks.start_soon(self._remind, reminder)
             async for raw in states:
                 self._pod = podview.read(raw)
                 self._step(raw, tasks)
                 if self._pod.phase in _FINAL:
                     break
+            reminder.cancel()
         failed = next((one for one in self._pod.containers if one.exit_code), None)
         if failed is not None and not _is_test(failed):
             await self._last_words(failed)
         return ending(self._pod)
+
+    async def _remind(self, scope: anyio.CancelScope) -> None:
+        """Say where to look when nothing of the pod runs: what it waits for may stand in its events alone."""
+        with scope:
+            await anyio.sleep(_REMIND_AFTER_S)
+            if not any(known.running for known in self._known.values()):
+                where = f"kubectl --namespace {self._pod.namespace} describe pod {self._pod.name}"
+                self._display.note(f"nothing of the pod runs yet; what it waits for: {where}")
 
     async def _states(self) -> AsyncGenerator[bytes, None]:
         """Yield the pod, now and after each change."""

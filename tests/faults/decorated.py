@@ -41,6 +41,8 @@ class Job:
             "command": ["bash", "-c", script],
             "env": [{"name": "MARK", "value": self.mark}],
         }
+        self.beside: list[Json] = []
+        """Further tests. With them, each has a name."""
         self.refs = refs
         self.extra_refs: list[Json] = []
         self.decoration: Json = {
@@ -63,7 +65,7 @@ class Job:
             "refs": self.refs or pull,
             "extra_refs": self.extra_refs,
             "decoration_config": self.decoration | ({} if self.refs else {"skip_cloning": True}),
-            "pod_spec": {"containers": [self.test], "volumes": self.volumes},
+            "pod_spec": {"containers": [self.test, *self.beside], "volumes": self.volumes},
         }
         job = msgspec.convert({"metadata": {"name": "faulty", "uid": "u"}, "spec": spec}, ProwJob)
         return podspec.pod_for(job, "1", "default", 0)

@@ -19,6 +19,8 @@ from tests.faults.decorated import RUN, Job, Json
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 SECRET = b"correct-horse-battery-staple"
+WRITTEN = "while [ ! -s /logs/{}.txt ]; do :; done"
+"""Waits until what was said is in the log: a wrapper that is killed before has not read it."""
 
 
 class Repository:
@@ -196,9 +198,10 @@ async def test_tests_that_do_not_behave(tmp_path: Path, script: str, code: int, 
 @pytest.mark.parametrize("before", ["", "ln -s nowhere /logs/marker-file.txt; ", "rm -f /tools/entrypoint; "])
 async def test_a_wrapper_that_is_killed_with_its_test(tmp_path: Path, isolate: bool, before: str) -> None:
     """Nobody is left to write a marker but the kubelet: else the sidecar would wait for ever."""
-    done = await Job(tmp_path, before + "echo last words; kill -9 $PPID; trap '' INT TERM; sleep 1000").run(
-        isolate=isolate
-    )
+    done = await Job(
+        tmp_path,
+        before + f"echo last words; {WRITTEN.format('process-log')}; kill -9 $PPID; trap '' INT TERM; sleep 1000",
+    ).run(isolate=isolate)
     done.is_over(False, "FAILURE")
     assert (done.code(), done.code("sidecar")) == (137, 0), done.shown
     assert done.log().startswith(b"last words\n")
@@ -208,6 +211,19 @@ async def test_a_test_that_kills_all_it_can_see(tmp_path: Path) -> None:
     done = await Job(tmp_path, "echo x > $ARTIFACTS/x; kill -9 -1").run()
     done.is_over(False, "FAILURE")
     assert done.artifacts() == {"x": b"x\n"}
+
+
+@pytest.mark.parametrize("ending", ["exit 0", f"{WRITTEN.format('left-log')}; kill -9 -1"])
+async def test_several_tests_of_which_one_may_go_wrong(tmp_path: Path, ending: str) -> None:
+    """Each has its log; the worst of them decides."""
+    job = Job(tmp_path, f"echo from left; {ending}")
+    job.beside = [{**job.test, "name": "right", "command": ["sh", "-c", "echo from right"]}]
+    job.test["name"] = "left"
+    done = await job.run()
+    done.is_over(*((True, "SUCCESS") if ending == "exit 0" else (False, "FAILURE")))
+    assert (done.run / "left-build-log.txt").read_bytes() == b"from left\n"
+    assert (done.run / "right-build-log.txt").read_bytes() == b"from right\n"
+    assert (done.code("right"), done.code("sidecar")) == (0, 0)
 
 
 @pytest.mark.parametrize("failing", range(11))
