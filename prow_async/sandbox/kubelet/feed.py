@@ -7,7 +7,7 @@ import anyio.lowlevel
 import msgspec
 import structlog
 
-from prow_async.api.errors import Expired, Refused, Retry
+from prow_async.api.errors import Expired, ProwError, Retry
 from prow_async.core import watch
 from prow_async.ports.kube import Collection
 from prow_async.runtime.backoff import Backoff
@@ -52,7 +52,7 @@ class Feed:
                 why = "" if anyio.current_time() - started > 1.0 else "the server ended the watch at once"
             except Expired:
                 version, why = "", "the server has forgotten where the watch stood"
-            except (Retry, Refused, watch.Broken, TimeoutError) as error:
+            except (ProwError, watch.Broken, TimeoutError) as error:
                 version, why = "", str(error) or f"the watch was silent for {SILENCE_S:.0f} s"
                 asked_s = (error.after_s or 0.0) if isinstance(error, Retry) else 0.0
             failures = failures + 1 if why and anyio.current_time() - started < 2 * SILENCE_S else 0
