@@ -1,5 +1,6 @@
 """What it costs to upload a run with a very long log and very many artifacts to a folder, beside a bare copy."""
 
+import os
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -51,5 +52,6 @@ def make(source: Path, log_mb: int, artifacts: int) -> None:
 
 
 def _run(mode: str, source: Path, target: Path) -> uploads_child.Found:
+    os.sync()  # what the one before left to be written must not be waited for by this one
     said = processes.run(processes.module("bench.uploads_child", mode, str(source), str(target)), PATIENCE_S)
     return msgspec.json.decode(said.splitlines()[-1], type=uploads_child.Found)

@@ -17,6 +17,8 @@ from prow_async.podutils.logs import Log
 from prow_async.ports.blobs import PLAIN, Attributes
 
 PARALLEL = 4
+ONE_BY_ONE = 1
+"""For folders of this machine: nothing is waited for there, and threads would only take turns."""
 PAUSES_S = (1.0, 4.0, 9.0)
 _GIVE_UP_AFTER = 16
 
@@ -43,10 +45,14 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def send_all(
-    uploads: Iterable[Upload], send: Callable[[Upload], None], pause: Callable[[float], None], log: Log
+    uploads: Iterable[Upload],
+    send: Callable[[Upload], None],
+    pause: Callable[[float], None],
+    log: Log,
+    parallel: int = PARALLEL,
 ) -> tuple[Failure, ...]:
     """Send everything, and again what failed with Retry; return what could not be sent in the end."""
-    first = _Round(iter(uploads), send)
+    first = _Round(iter(uploads), send, parallel)
     failures = first.run()
     later = first.later
     for pause_s in PAUSES_S:
@@ -54,7 +60,7 @@ def send_all(
             break
         log.warning(f"Tried again in {pause_s:g} s: {len(later)} uploads", dest=later[0][0].path, error=later[0][1].why)
         pause(pause_s)
-        again = _Round(iter([upload for upload, _ in later]), send)
+        again = _Round(iter([upload for upload, _ in later]), send, parallel)
         failures += again.run()
         later = again.later
     return (*failures, *(Failure(upload.path, error) for upload, error in later))
@@ -63,7 +69,8 @@ def send_all(
 class _Round:
     """One try of each upload. When nothing but failures came for a while, the rest waits untried for the next round."""
 
-    def __init__(self, uploads: Iterator[Upload], send: Callable[[Upload], None]) -> None:
+    def __init__(self, uploads: Iterator[Upload], send: Callable[[Upload], None], parallel: int) -> None:
+        self._parallel = parallel
         self.later: list[tuple[Upload, Retry]] = []
         self._uploads = uploads
         self._send = send
@@ -74,7 +81,7 @@ class _Round:
 
     def run(self) -> tuple[Failure, ...]:
         # Daemons: a process that is told to end does not wait for a server that does not answer.
-        workers = [threading.Thread(target=self._guarded, daemon=True) for _ in range(PARALLEL)]
+        workers = [threading.Thread(target=self._guarded, daemon=True) for _ in range(self._parallel)]
         for worker in workers:
             worker.start()
         for worker in workers:

@@ -64,9 +64,10 @@ def run(
         [Upload(storage_paths.join(folder, item.path), item.source, item.attributes) for item in items],
         pointers,
     )
+    here = options.local_output_dir or options.bucket.startswith("file://")
     failures: list[Failure] = []
     for uploads in passes:
-        failures += sending.send_all(uploads, send, pause, log)
+        failures += sending.send_all(uploads, send, pause, log, sending.ONE_BY_ONE if here else sending.PARALLEL)
     if failures:
         raise _summary(failures)
     if not options.dry_run:
