@@ -173,7 +173,7 @@ class Life:
                 folder=str(folder),
                 path_variable=self._node.path_variable,
                 isolated=self._node.isolation.mounts,
-                interpreter=(sys.executable, "-m"),
+                interpreter=(sys.executable, "-P", "-m"),  # no module of a job's folders
                 is_dir=lambda path: Path(path).is_dir(),
             )
             self._launches = launch.plan(self.pod, self._volumes, ground, data)

@@ -188,8 +188,9 @@ def _execute(order: Order) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED)
     os.chdir(order.cwd)
-    if order.utility and order.argv[2] in utility.LOADED:
-        utility.become(order)
+    ready = utility.loaded(order)
+    if ready is not None:
+        utility.become(ready, order)
     _replace(order)
 
 

@@ -25,17 +25,27 @@ def load_next(paths: list[str]) -> bool:
     return len(LOADED) < len(_NAMES)
 
 
-def become(order: Order) -> Never:
+def loaded(order: Order) -> object | None:
+    """Return the utility that an order asks for, None when it asks for something else, or too early."""
+    return LOADED.get(order.argv[_module(order)]) if order.utility else None
+
+
+def _module(order: Order) -> int:
+    return order.argv.index("-m") + 1
+
+
+def become(utility: object, order: Order) -> Never:
     """Do what an interpreter would that was started with the order's words, and end the process."""
+    first = _module(order)
     os.closerange(3, _MOST_FILES)  # what execve would close; among them the pipe that says that the command runs
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     os.environ.clear()
     os.environ.update(order.env)
-    sys.argv = order.argv[2:]
+    sys.argv = order.argv[first:]
     code = 1
     try:
-        code = LOADED[order.argv[2]].main(order.argv[3:], os.environ)  # type: ignore[attr-defined]
+        code = utility.main(order.argv[first + 1 :], os.environ)  # type: ignore[attr-defined]
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except BaseException:  # as the interpreter does for what nobody caught
