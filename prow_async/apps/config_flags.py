@@ -1,9 +1,12 @@
 """Where a configuration is, by the flags of flag_groups.CONFIG and flag_groups.PLUGINS."""
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from prow_async.adapters import config_reader
+from prow_async.api.config import Config
 
 
 def paths(values: Mapping[str, Any]) -> config_reader.Paths:
@@ -19,3 +22,19 @@ def paths(values: Mapping[str, Any]) -> config_reader.Paths:
         supplemental_plugin_config_dirs=tuple(values.get("supplemental-plugin-config-dir", ())),
         supplemental_plugin_configs_suffix=plugin_suffix or config_reader.PLUGIN_CONFIG_SUFFIX,
     )
+
+
+def load(where: config_reader.Paths, values: Mapping[str, Any], who: str) -> Config:
+    """Load a configuration once, for a tool; say on standard error what `--quarantine-bad-config` leaves out.
+
+    Raises ConfigErrors and CannotStart.
+    """
+    cache = values["config-cache-file"]
+    reader = config_reader.Reader(where, values["quarantine-bad-config"], Path(cache) if cache else None)
+    reader.check_paths()
+    read = reader.read()
+    for problem in read.quarantined:
+        print(f"{who}: left out: {problem}", file=sys.stderr)
+    if cache:
+        reader.save_cache()
+    return read.config

@@ -3,6 +3,8 @@
 Source: upstream pkg/flagutil and cmd/*/main.go. Flags of our own come last in each table and say so in their help.
 """
 
+import msgspec
+
 from prow_async.apps.flags import Flag
 
 _CONFIG_OURS = (
@@ -43,6 +45,11 @@ GITHUB = (
     Flag("github-client.initial-delay", "duration", 2.0, "first wait between tries"),
     Flag("git-signing-key-path", "str", "", "key to sign commits with", "signed commits"),
 )
+_RETRIES = "github-client.max-retries"
+GITHUB_FOR_A_PERSON = tuple(
+    msgspec.structs.replace(flag, default=2) if flag.name == _RETRIES else flag for flag in GITHUB
+)
+"""Of tools somebody waits for: GitHub that is away is told within seconds."""
 ENABLEMENT = (
     Flag("github-enabled-org", "strings", (), "only these orgs"),
     Flag("github-enabled-repo", "strings", (), "only these repos (org/repo)"),

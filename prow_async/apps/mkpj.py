@@ -18,13 +18,10 @@ from prow_async.ports.github import GitHub
 from prow_async.ports.kube import Collection
 
 PROGRAM = "prow-async mkpj"
-_RETRIES = "github-client.max-retries"
 FLAGS = (
     *flag_groups.CONFIG,
     *flag_groups.KUBERNETES,
-    *(  # a person waits for the answer
-        msgspec.structs.replace(flag, default=2) if flag.name == _RETRIES else flag for flag in flag_groups.GITHUB
-    ),
+    *flag_groups.GITHUB_FOR_A_PERSON,
     Flag("job", "str", "", "name of the job"),
     Flag("base-ref", "str", "", "the branch under test"),
     Flag("base-sha", "str", "", "its commit (default: GitHub is asked)"),
@@ -73,15 +70,7 @@ async def run(shell: process.Shell) -> int:
 
 async def _code(shell: process.Shell, found: mkpj.Found) -> mkpj.Code:
     """Gather what the job needs to know of the code: flags first, then a person, then GitHub."""
-    values = shell.flags
-    code = mkpj.Code(
-        base_ref=values["base-ref"],
-        base_sha=values["base-sha"],
-        pull_number=values["pull-number"],
-        pull_sha=values["pull-sha"],
-        pull_author=values["pull-author"],
-        pull_head_ref=values["pull-head-ref"],
-    )
+    code = mkpj.said(shell.flags.values, shell.flags["pull-number"])
     if found.needs_pull and not code.pull_number:
         code = msgspec.structs.replace(code, pull_number=_number(await _ask("PR number: ")))
     if found.needs_base and not found.needs_pull and not code.base_ref:

@@ -43,14 +43,13 @@ def main(argv: Sequence[str]) -> int:
     if wanted not in _FORMATS or (old and wanted == "jsonl"):
         raise CannotStart(f"prow-async preview: -o {wanted}: use {'text or json' if old else 'jsonl, json or text'}")
     inputs = _inputs(parsed)
-    quarantine = parsed["quarantine-bad-config"]
-    found = _load(config_flags.paths(parsed.values), "", quarantine)
+    found = _load(config_flags.paths(parsed.values), parsed, "prow-async preview")
     if found is None:
         return 1
     if old is None:
         _print_rows(found, inputs, wanted)
         return 0
-    before = _load(old, "the old tree: ", quarantine)
+    before = _load(old, parsed, "prow-async preview: the old tree")
     if before is None:
         return 1
     difference = preview_against.compare(before, found, inputs)
@@ -94,17 +93,12 @@ def _old_paths(parsed: flags.Flags) -> config_reader.Paths | None:
     return old
 
 
-def _load(paths: config_reader.Paths, whose: str, quarantine: bool) -> Config | None:
-    reader = config_reader.Reader(paths, quarantine)
-    reader.check_paths()
+def _load(paths: config_reader.Paths, parsed: flags.Flags, who: str) -> Config | None:
     try:
-        read = reader.read()
+        return config_flags.load(paths, parsed.values, who)
     except ConfigErrors as error:
-        print(f"prow-async preview: {whose}the configuration does not load:\n{error}", file=sys.stderr)
+        print(f"{who}: the configuration does not load:\n{error}", file=sys.stderr)
         return None
-    for problem in read.quarantined:
-        print(f"prow-async preview: {whose}left out: {problem}", file=sys.stderr)
-    return read.config
 
 
 def _print_rows(found: Config, inputs: preview.Inputs, wanted: str) -> None:

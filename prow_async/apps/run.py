@@ -32,7 +32,7 @@ from prow_async.sandbox.kubelet.early import Early
 PROGRAM = "prow-async run"
 FLAGS = (
     *flag_groups.CONFIG,
-    *flag_groups.GITHUB,
+    *flag_groups.GITHUB_FOR_A_PERSON,
     Flag("local", "str", "", "run on the working copy in this folder, with what is not committed yet"),
     Flag("pull", "int", 0, "run on this pull request of the job's repository"),
     Flag("pull-sha", "str", "", "with --pull: its commit (default: GitHub is asked)"),
@@ -116,19 +116,9 @@ def _early(parsed: flags.Flags, scratch: Path) -> Iterator[Early | None]:
 
 
 def _config(parsed: flags.Flags) -> Config:
-    from prow_async.adapters import config_reader
     from prow_async.apps import config_flags
 
-    cache = parsed["config-cache-file"]
-    paths = config_flags.paths(parsed.values)
-    reader = config_reader.Reader(paths, parsed["quarantine-bad-config"], Path(cache) if cache else None)
-    reader.check_paths()
-    read = reader.read()
-    for problem in read.quarantined:
-        print(f"{PROGRAM}: left out: {problem}", file=sys.stderr)
-    if cache:
-        reader.save_cache()
-    return read.config
+    return config_flags.load(config_flags.paths(parsed.values), parsed.values, PROGRAM)
 
 
 def _plan(config: Config, name: str, parsed: flags.Flags, scratch: Path) -> Plan:
@@ -155,33 +145,31 @@ def _working_copy(found: mkpj.Found, parsed: flags.Flags, scratch: Path) -> loca
     if not folder:
         if parsed["pull"] or parsed["base-sha"] or not found.needs_base:
             return None
-        try:
-            origin = snapshot.origin(Path.cwd())
-        except CannotStart:
-            origin = ""
         org, _, repo = found.repo.partition("/")
+        origin = _origin_here()
         if not local_run.names_repo(origin, org, repo):
             text = f"say which code of {found.repo} to run on: --local FOLDER, --pull NUMBER or --base-sha SHA"
             raise UserMistake(text)
-        folder = os.curdir
-    path = Path(folder).absolute()
-    origin = snapshot.origin(path)
+    else:
+        origin = snapshot.origin(Path(folder))
+    path = Path(folder or os.curdir).absolute()
     taken = snapshot.take(path, scratch / _CODE, parsed["base-ref"])
     if taken.dirty:
         print(f"{PROGRAM}: with changes of {path} that are not committed", file=sys.stderr)
     return local_run.Code(taken.url, taken.base_ref, taken.base_sha, taken.head_sha, origin, shallow=taken.shallow)
 
 
+def _origin_here() -> str:
+    """Return the origin of the working copy we are in; "" where there is none."""
+    try:
+        return snapshot.origin(Path.cwd())
+    except CannotStart:
+        return ""
+
+
 def _code(found: mkpj.Found, parsed: flags.Flags) -> mkpj.Code:
     """Return what the flags say of the code; GitHub is asked for what they leave open of a pull request."""
-    code = mkpj.Code(
-        base_ref=parsed["base-ref"],
-        base_sha=parsed["base-sha"],
-        pull_number=parsed["pull"],
-        pull_sha=parsed["pull-sha"],
-        pull_author=parsed["pull-author"],
-        pull_head_ref=parsed["pull-head-ref"],
-    )
+    code = mkpj.said(parsed.values, parsed["pull"])
     if code.pull_number and not found.needs_pull:
         raise UserMistake(f"--pull is for presubmits; {found.job.name} is none")
     if not code.pull_number or (code.base_ref and code.base_sha and code.pull_sha):

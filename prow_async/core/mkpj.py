@@ -1,5 +1,8 @@
 """Which ProwJob a person means, and what is still to be asked. Source: upstream cmd/mkpj."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from prow_async.api import config
@@ -35,6 +38,18 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     pull_sha: str = ""
     pull_author: str = ""
     pull_head_ref: str = ""
+
+
+def said(values: Mapping[str, Any], pull_number: int) -> Code:
+    """Return what the flags `base-ref`, `base-sha`, `pull-sha`, `pull-author` and `pull-head-ref` say."""
+    return Code(
+        base_ref=values["base-ref"],
+        base_sha=values["base-sha"],
+        pull_number=pull_number,
+        pull_sha=values["pull-sha"],
+        pull_author=values["pull-author"],
+        pull_head_ref=values["pull-head-ref"],
+    )
 
 
 def find(found: config.Config, name: str) -> Found:
