@@ -10,7 +10,7 @@ import msgspec
 
 from prow_async.api.errors import Expired, Missing, Refused, Retry
 from prow_async.api.views import ContainerView, PodView
-from prow_async.core import podview
+from prow_async.core import podview, watch
 from prow_async.ports.kube import Collection, PodLogs
 
 SIDECAR = "sidecar"
@@ -88,9 +88,9 @@ class _Follower:
                 async with self._pods.watch(seen.resource_version, initial=False) as pieces:
                     async for changed in _objects(pieces, self._pod.name):
                         yield changed
-            except (Retry, Expired) as error:
+            except (Retry, Expired, watch.Broken) as error:
                 wait_s = error.after_s if isinstance(error, Retry) else None
-                self._display.note(f"waiting for the cluster: {error.why}")
+                self._display.note(f"waiting for the cluster: {error}")
                 await anyio.sleep(wait_s or _AGAIN_S)
 
     def _step(self, raw: bytes, tasks: anyio.abc.TaskGroup) -> None:
@@ -192,25 +192,18 @@ class _Raw(msgspec.Struct, frozen=True):
     status: _RawStatus = _RawStatus()
 
 
-class _Event(msgspec.Struct, frozen=True):
-    type: str
-    object: msgspec.Raw
-
-
 async def _objects(pieces: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
-    """Yield the pod from each line of a watch that is about it. Raises Missing when it is gone, Expired at an error."""
-    left = b""
-    mark = f'"{name}"'.encode()
+    """Yield the pod from each line of a watch that is about it.
+
+    Raises Missing when it is gone, Expired at an error, watch.Broken for what is no watch.
+    """
+    lines = watch.Lines()
     async for piece in pieces:
-        *lines, left = (left + piece).split(b"\n")
-        for line in lines:
-            if mark not in line and b'"ERROR"' not in line:
+        for frame in lines.feed(piece):
+            if frame.type == "ERROR":
+                raise Expired(watch.stream_error(frame).message or "the watch ended")
+            if frame.type == "BOOKMARK" or podview.read(frame.object).name != name:
                 continue
-            event = msgspec.json.decode(line, type=_Event)
-            if event.type == "ERROR":
-                raise Expired("the watch ended")
-            if event.type == "BOOKMARK" or podview.read(event.object).name != name:
-                continue
-            if event.type == "DELETED":
+            if frame.type == "DELETED":
                 raise Missing(f"pod {name} was deleted")
-            yield bytes(event.object)
+            yield bytes(frame.object)

@@ -1,35 +1,20 @@
 """kill -9 at any moment: what was promised holds, in one life after the other."""
 
 import random
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
+from tests.contract import victims
 from tests.contract.inbox_parts import guid, inbox, waiting
 
 LIVES = 5
 
 
 def one_life(folder: Path, first: int, seed: int, words: int) -> list[tuple[str, int, int]]:
-    """Run the victim until it has said `words` lines, kill it, return all it said."""
-    command = [sys.executable, "-m", "tests.contract.inbox_victim", str(folder), str(first), str(seed)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        watchdog = threading.Timer(60, process.kill)
-        watchdog.start()
-        assert process.stdout is not None
-        said: list[str] = []
-        for line in process.stdout:
-            said.append(line)
-            if len(said) == words:
-                process.send_signal(signal.SIGKILL)
-        watchdog.cancel()
-        assert process.wait() == -signal.SIGKILL
-    found = [line.split() for line in said if line.endswith("\n")]
-    return [(word, int(number), int(seq)) for word, number, seq in (line for line in found if len(line) == 3)]
+    """Return the words, numbers and sequence numbers that a victim promised before it was killed."""
+    said = victims.kill_after(words, "inbox_victim", folder, first, seed)
+    return [(word, int(number), int(seq)) for word, number, seq in said]
 
 
 @pytest.mark.anyio

@@ -4,10 +4,6 @@ import asyncio
 import itertools
 import os
 import random
-import signal
-import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ from prow_async.sandbox.kube import direct, exchange, journal, statedir, watches
 from prow_async.sandbox.kube.world import World
 from tests import realkube
 from tests.contract import kube_targets as targets
+from tests.contract import victims
 from tests.contract.kube_targets import JSON, Json, RandomIds
 from tests.contract.kube_victim import COMPACT_BYTES, MAPS, WallClock
 
@@ -279,21 +276,9 @@ LIVES = 5
 
 
 def one_life(folder: Path, life: int, seed: int, words: int) -> list[tuple[str, str, int]]:
-    """Run the victim until it has said `words` lines, kill it, return all it said."""
-    command = [sys.executable, "-m", "tests.contract.kube_victim", str(folder), str(life), str(seed)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        watchdog = threading.Timer(60, process.kill)
-        watchdog.start()
-        assert process.stdout is not None
-        said: list[str] = []
-        for line in process.stdout:
-            said.append(line)
-            if len(said) == words:
-                process.send_signal(signal.SIGKILL)
-        watchdog.cancel()
-        assert process.wait() == -signal.SIGKILL
-    found = [line.split() for line in said if line.endswith("\n")]
-    return [(word, name, int(version)) for word, name, version in (line for line in found if len(line) == 3)]
+    """Return the words, names and versions that a victim promised before it was killed."""
+    said = victims.kill_after(words, "kube_victim", folder, life, seed)
+    return [(word, name, int(version)) for word, name, version in said]
 
 
 @pytest.mark.slow

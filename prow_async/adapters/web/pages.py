@@ -32,8 +32,8 @@ def add(site: server.Site, job_text: JobText, log_chunks: LogChunks) -> None:
             return server.refusal(404, "There is no such ProwJob, or it has no pod yet.")
         return await _stream(request, opened)
 
-    site.below("/job/", _reading_only(job))
-    site.below("/log/", _reading_only(log))
+    site.below("/job/", server.reading_only(job))
+    site.below("/log/", server.reading_only(log))
 
 
 _HEADERS = server.PLAIN | {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; sandbox"}
@@ -49,15 +49,6 @@ def _name(request: web.BaseRequest, prefix: str) -> str:
 def _printable(data: bytes) -> bytes:
     """Show control characters as question marks, so that a page read in a terminal cannot steer it."""
     return data.translate(_SHOWN)
-
-
-def _reading_only(handler: server.Handler) -> server.Handler:
-    async def checked(request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in ("GET", "HEAD"):
-            return server.refusal(405, "405 Method not allowed")
-        return await handler(request)
-
-    return checked
 
 
 async def _stream(

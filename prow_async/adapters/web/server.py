@@ -70,5 +70,16 @@ def refusal(status: int, text: str) -> web.Response:
     return web.Response(status=status, body=text.encode() + b"\n", headers=PLAIN)
 
 
+def reading_only(handler: Handler) -> Handler:
+    """Return the handler for GET and HEAD; what changes things is answered with 405."""
+
+    async def checked(request: web.BaseRequest) -> web.StreamResponse:
+        if request.method not in ("GET", "HEAD"):
+            return refusal(405, "405 Method not allowed")
+        return await handler(request)
+
+    return checked
+
+
 async def not_found(request: web.BaseRequest) -> web.StreamResponse:
     return refusal(404, "404 page not found")

@@ -55,8 +55,8 @@ def add(site: server.Site, known: Callable[[], Iterable[str]], open_bucket: Call
             return server.refusal(404, "There is no such file in the buckets of this installation.")
         return await _stream(request, lambda: open_bucket(place.bucket), place.path)
 
-    site.below("/view/", _reading_only(view))
-    site.below("/stored/", _reading_only(stored))
+    site.below("/view/", server.reading_only(view))
+    site.below("/stored/", server.reading_only(stored))
 
 
 def read(blobs: Blobs, place: run_page.Place) -> run_page.Run:
@@ -113,12 +113,3 @@ async def _stream(request: web.BaseRequest, opened: Callable[[], Blobs], path: s
         return server.refusal(404 if missing else 503, "There is no such file." if missing else str(error))
     await response.write_eof()
     return response
-
-
-def _reading_only(handler: server.Handler) -> server.Handler:
-    async def checked(request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in ("GET", "HEAD"):
-            return server.refusal(405, "405 Method not allowed")
-        return await handler(request)
-
-    return checked
