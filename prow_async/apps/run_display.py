@@ -46,9 +46,11 @@ class Display:
         self._began: dict[str, float] = {}
         self._at_line_start: dict[str, bool] = {}
         self._drawn = False
+        self._frame = 0
 
     def begun(self, name: str) -> None:
         self._began[name] = time.monotonic()
+        self._draw()
 
     def ended(self, name: str, exit_code: int, reason: str) -> None:
         took_s = time.monotonic() - self._began.pop(name, time.monotonic())
@@ -65,21 +67,22 @@ class Display:
 
     async def spin(self) -> None:
         """Keep showing the step that is being waited for, until cancelled. A test that writes shows itself."""
-        if not self._terminal:
-            return
-        frame = 0
         try:
             while True:
-                waiting = [name for name in self._began if name not in self._tests]
-                if waiting and not any(name in self._tests for name in self._began):
-                    frame = (frame + 1) % len(_FRAMES)
-                    took_s = time.monotonic() - self._began[waiting[0]]
-                    self._err.write(f"{_ERASE}{_FRAMES[frame]} {waiting[0]} {took_s:.1f} s")
-                    self._err.flush()
-                    self._drawn = True
+                self._draw()
                 await anyio.sleep(_EVERY_S)
         finally:
             self._erase()
+
+    def _draw(self) -> None:
+        waiting = [name for name in self._began if name not in self._tests]
+        if not self._terminal or not waiting or len(waiting) < len(self._began):
+            return
+        self._frame = (self._frame + 1) % len(_FRAMES)
+        took_s = time.monotonic() - self._began[waiting[0]]
+        self._err.write(f"{_ERASE}{_FRAMES[self._frame]} {waiting[0]} {took_s:.1f} s")
+        self._err.flush()
+        self._drawn = True
 
     def _named(self, name: str, piece: bytes) -> bytes:
         prefix = f"[{name}] ".encode()
