@@ -16,8 +16,10 @@ from prow_async.actors.executor import Executor
 from prow_async.api import actions, names
 from prow_async.api.actions import Decision
 from prow_async.api.errors import ProwError, Retry, UserMistake
-from prow_async.core import webhook_decode
+from prow_async.core import payload, webhook_decode
 from prow_async.core.enablement import Enablement
+from prow_async.core.payload import Known
+from prow_async.ports.clock import Clock
 from prow_async.ports.inbox import ActionState, Delivery, Inbox, JournalEntry
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import Event, Plugin, Reads
@@ -34,19 +36,20 @@ class Router:
     """Feeds deliveries to plugins.
 
     Args:
-        reads: makes what plugins may read, with the newest configuration, once per delivery.
+        reads: makes what plugins may read, with the newest configuration, once per try of a delivery; what is
+            known from the payload need not be asked for.
     """
 
     def __init__(
         self,
         inbox: Inbox,
         plugins: Sequence[Plugin],
-        reads: Callable[[], Reads],
+        reads: Callable[[Known], Reads],
         executor: Executor,
         env: "Env",
     ) -> None:
         metrics = env.metrics
-        self._enablement = env.enablement
+        self._env = env
         self._inbox = inbox
         self._plugins = {plugin.name: plugin for plugin in plugins}
         self._reads = reads
@@ -107,7 +110,7 @@ class Router:
         while waiting:
             seq = waiting[0].seq
             if seq not in self._notes:
-                self._notes[seq] = await self._handle(waiting[0])
+                self._notes[seq] = await self._handle(waiting[0], newest=len(waiting) == 1)
             await self._inbox.finish(seq, self._notes[seq])
             del self._notes[seq]
             waiting.popleft()
@@ -116,15 +119,21 @@ class Router:
         self._lanes.pop(lane, None)
         return None
 
-    async def _handle(self, delivery: Delivery) -> str:
-        """Let every plugin that wants it handle a delivery; return a note for people. Raises Retry."""
+    async def _handle(self, delivery: Delivery, newest: bool) -> str:
+        """Let every plugin that wants it handle a delivery; return a note for people. Raises Retry.
+
+        `newest`: no later delivery of the same pull request or branch is waiting, so the payload tells how it stands.
+        """
         try:
             parsed = webhook_decode.decode(delivery.event, delivery.body, delivery.guid)
         except UserMistake as error:
             log.warning("delivery cannot be read", why=error.text_for_user, **{names.EVENT_GUID: delivery.guid})
             return f"unreadable: {error.text_for_user}"
-        reads = self._reads()
-        if not self._enablement.enabled(parsed.repository_org, parsed.repository_name):
+        self._env.heard(delivery.event, parsed.org)
+        now_s = self._env.clock.now()
+        known = payload.known(parsed.events, delivery.received_s, now_s) if newest else payload.NOTHING
+        reads = self._reads(known)
+        if not self._env.enablement.enabled(parsed.repository_org, parsed.repository_name):
             return f"{parsed.repository_org}/{parsed.repository_name} is not enabled in this process"
         enabled = set(reads.snapshot.plugins.enabled(parsed.org, parsed.repo))
         wanted = {
@@ -228,6 +237,9 @@ class Router:
 
 class Env(msgspec.Struct, frozen=True):
     metrics: Metrics
+    clock: Clock
+    heard: Callable[[str, str], None]
+    """Told of every delivery before it is handled: (event, organization)."""
     enablement: Enablement = Enablement()
 
 

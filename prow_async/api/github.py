@@ -55,6 +55,7 @@ class PullRequest(_Lenient, frozen=True):
     base: Branch = Branch()
     head: Branch = Branch()
     labels: tuple[Label, ...] = ()
+    updated_at: str = ""
 
 
 class PullLink(_Lenient, frozen=True):
@@ -71,6 +72,7 @@ class Issue(_Lenient, frozen=True):
     body: str | None = None
     state: str = ""
     labels: tuple[Label, ...] = ()
+    updated_at: str = ""
     pull_request: PullLink | None = None
     """Present exactly when the issue is a pull request."""
 
@@ -81,6 +83,7 @@ class Comment(_Lenient, frozen=True):
     user: User = User()
     html_url: str = ""
     created_at: str = ""
+    updated_at: str = ""
 
 
 class From(_Lenient, frozen=True):

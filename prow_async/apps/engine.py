@@ -18,12 +18,15 @@ from prow_async.actors.job_counts import JobCounts
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.reflector import Reflector
 from prow_async.actors.router import Router
+from prow_async.actors.shared_reads import SharedReads
 from prow_async.actors.store import Store
+from prow_async.actors.trust_cache import TrustCache
 from prow_async.api import actions, names
 from prow_async.api.errors import ProwError
 from prow_async.api.views import JobView, Malformed, PodView
-from prow_async.core import instants, jobview, podview
+from prow_async.core import instants, jobview, payload, podview
 from prow_async.core.enablement import Enablement
+from prow_async.core.payload import Known
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.github import GitHub
@@ -77,6 +80,7 @@ class Engine:
         targets = Targets(parts.jobs, parts.events, parts.pods, parts.github)
         self.executor = Executor(targets, parts.metrics, parts.clock, parts.ids, parts.dry_run)
         self.pulls = PullIndex(self.jobs)
+        self._trust = TrustCache(parts.clock)
         self._supervisor = Supervisor(self._restarted)
         self._aside: list[actions.RecordEvent] = []
         self._aside_bell = anyio.Event()
@@ -107,7 +111,13 @@ class Engine:
         p = self.parts
         assert p.inbox is not None, "hook needs an inbox"
         assert p.github is not None, "hook needs a GitHub"
-        return Router(p.inbox, p.plugins, self._reads, self.executor, router.Env(p.metrics, p.enablement))
+        return Router(
+            p.inbox,
+            p.plugins,
+            self._reads,
+            self.executor,
+            router.Env(p.metrics, p.clock, self._trust.heard, p.enablement),
+        )
 
     def _crier(self) -> crier.Crier:
         p = self.parts
@@ -125,10 +135,19 @@ class Engine:
         stores = {alias: self.pods[alias] for alias in self._pod_sources}
         return sinker.Sinker(self.jobs, stores, p.jobs, self.executor, sinker.Env(p.config, p.clock, p.metrics))
 
-    def _reads(self) -> Reads:
+    def _reads(self, known: Known) -> Reads:
         p = self.parts
         assert p.github is not None
-        return Reads(p.github, p.config.current(), p.clock, self._unfinished_presubmits, p.inrepo, p.installation)
+        github, trust = p.github, self._trust
+        return Reads(
+            SharedReads(github, trust, known),
+            p.config.current(),
+            p.clock,
+            self._unfinished_presubmits,
+            p.inrepo,
+            p.installation,
+            lambda: SharedReads(github, trust, payload.NOTHING),
+        )
 
     async def _unfinished_presubmits(self, org: str, repo: str, number: int) -> list[JobsOf]:
         await self.jobs.wait_synced()

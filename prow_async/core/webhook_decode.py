@@ -74,6 +74,7 @@ _Text = github.Issue | github.PullRequest | github.Comment | _Review
 
 class _AnyEvent(msgspec.Struct, frozen=True):
     repository: github.Repo = github.Repo()
+    organization: github.User = github.User()
 
 
 class _Number(msgspec.Struct, frozen=True, gc=False):
@@ -155,8 +156,10 @@ def _parsed(repository: github.Repo, home: github.Repo, *events: tuple[str, Even
 
 
 def _read_other(body: bytes, guid: str) -> Parsed:
-    repository = _read(body, _AnyEvent).repository
-    return _parsed(repository, repository)
+    event = _read(body, _AnyEvent)
+    if not event.repository.owner.login:  # events of an organization are of no repository
+        return Parsed(org=event.organization.login, repository_org=event.organization.login)
+    return _parsed(event.repository, event.repository)
 
 
 def _read_pull_request(body: bytes, guid: str) -> Parsed:

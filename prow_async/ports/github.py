@@ -55,5 +55,9 @@ class Writes(Protocol):
         """A label that is not there counts as removed."""
 
 
-class GitHub(Trust, Pulls, Statuses, Writes, Protocol):
+class GitHubReads(Trust, Pulls, Statuses, Protocol):
+    """What may be asked, by plugins too."""
+
+
+class GitHub(GitHubReads, Writes, Protocol):
     """All of it, as one adapter provides it."""

@@ -12,7 +12,7 @@ from prow_async.api.actions import Decision
 from prow_async.api.github import GenericComment, IssueCommentEvent, PullRequestEvent, PushEvent
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import Snapshot
-from prow_async.ports.github import GitHub
+from prow_async.ports.github import GitHubReads
 from prow_async.ports.inrepo import InRepo
 
 Event = PullRequestEvent | IssueCommentEvent | PushEvent | GenericComment
@@ -43,9 +43,12 @@ class JobsOf(msgspec.Struct, frozen=True):
 
 
 class Reads(msgspec.Struct, frozen=True):
-    """What a plugin may read while it gathers. No port here can write."""
+    """What a plugin may read while it gathers. No port here can write.
 
-    github: GitHub
+    The plugins of one delivery share what they read: ask for what is needed, it costs one request whoever asks.
+    """
+
+    github: GitHubReads
     snapshot: Snapshot
     clock: Clock
     unfinished_presubmits: Callable[[str, str, int], Awaitable[list[JobsOf]]]
@@ -54,6 +57,8 @@ class Reads(msgspec.Struct, frozen=True):
     """Jobs that repositories keep themselves; None where this process has no way to them."""
     installation: str
     """First part of every derived name (core/identity)."""
+    again: Callable[[], GitHubReads]
+    """Makes reads that begin afresh: for a plugin that has waited for GitHub to change its mind."""
 
 
 class Plugin(msgspec.Struct, frozen=True):

@@ -1,0 +1,44 @@
+"""Remembers who belongs to an organization or helps in a repository, for a few minutes.
+
+Trust is asked of nearly every delivery and changes rarely. An answer is kept for five minutes at most, and forgotten
+at once when GitHub tells of a change of members.
+"""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from prow_async.ports.clock import Clock
+
+KEPT_S = 300.0
+ROOM = 20_000
+MEMBER_EVENTS = frozenset({"member", "membership", "organization", "team", "team_add", "repository"})
+"""Events after which an organization's answers may be others. Source: docs.github.com, webhook events."""
+
+Key = tuple[str, ...]
+"""(organization, kind of question, ...), in lower case."""
+
+
+class TrustCache:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._answers: OrderedDict[Key, tuple[bool, float]] = OrderedDict()
+
+    async def ask(self, org: str, question: tuple[str, ...], read: Callable[[], Awaitable[bool]]) -> bool:
+        """Return the answer, reading it if it is unknown or older than five minutes. What `read` raises is not kept."""
+        key = tuple(part.lower() for part in (org, *question))
+        known = self._answers.get(key)
+        asked_s = self._clock.now()
+        if known is not None and 0 <= asked_s - known[1] < KEPT_S:
+            return known[0]
+        answer = await read()
+        self._answers[key] = (answer, asked_s)
+        self._answers.move_to_end(key)
+        while len(self._answers) > ROOM:
+            self._answers.popitem(last=False)
+        return answer
+
+    def heard(self, event: str, org: str) -> None:
+        """A delivery came: forget what it may have changed, of this organization and of people judged by it."""
+        if event in MEMBER_EVENTS:
+            for key in [key for key in self._answers if key[0] == org.lower()]:
+                del self._answers[key]
