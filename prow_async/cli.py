@@ -87,6 +87,12 @@ def _preview(argv: Sequence[str]) -> int:
     return preview.main(argv)
 
 
+def _explain(argv: Sequence[str]) -> int:
+    from prow_async.apps import explain_pull
+
+    return explain_pull.main(argv)
+
+
 def _clonerefs(argv: Sequence[str]) -> int:
     from prow_async.podutils import clonerefs
 
@@ -128,6 +134,7 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "run": (_run, "run one job of a configuration here, or its pod on a cluster"),
     "checkconfig": (_checkconfig, "check a configuration and warn of what it may not mean"),
     "preview": (_preview, "show every ProwJob and pod of a configuration, and what a change of it does"),
+    "explain": (_explain, "say why the jobs of a pull request did or did not run"),
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
     "clonerefs": (_clonerefs, "in a pod: clone a job's code"),

@@ -16,10 +16,12 @@ from prow_async.actors.executor import Executor
 from prow_async.api import actions, names
 from prow_async.api.actions import Decision
 from prow_async.api.errors import ProwError, Retry, UserMistake
+from prow_async.api.explained import Explained, line
 from prow_async.core import payload, webhook_decode
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
 from prow_async.ports.clock import Clock
+from prow_async.ports.explained import Decisions
 from prow_async.ports.inbox import ActionState, Delivery, Inbox, JournalEntry
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import Event, Plugin, Reads
@@ -196,9 +198,31 @@ class Router:
             facts = await work.plugin.gather(reads, event, work.delivery.guid)
             if facts is not None:
                 decision = work.plugin.decide(facts)
+                self._keep(work, facts, decision)
                 whys.append(decision.why)
                 acts.extend(decision.actions)
         return Decision(tuple(acts), "; ".join(whys) or "not for this plugin")
+
+    def _keep(self, work: "_Work", facts: object, decision: Decision) -> None:
+        """Keep a decision for people who ask why."""
+        explains = work.plugin.explains
+        if self._env.decisions is None or explains is None:
+            return
+        kept = explains.keep(facts)
+        explained = Explained(
+            guid=work.delivery.guid,
+            decided_s=self._env.clock.now(),
+            plugin=work.plugin.name,
+            org=kept.org,
+            repo=kept.repo,
+            number=kept.number,
+            occasion=kept.occasion,
+            kind=kept.kind,
+            facts=msgspec.Raw(kept.facts),
+            why=decision.why,
+            outcome=tuple(line(action) for action in decision.actions),
+        )
+        self._env.decisions.keep(explained)
 
     async def _act(self, work: "_Work", decision: Decision, states: list[ActionState], fresh: bool) -> None:
         """Perform what is not done yet, in order; ProwJobs that follow one another are created side by side."""
@@ -241,6 +265,8 @@ class Env(msgspec.Struct, frozen=True):
     heard: Callable[[str, str], None]
     """Told of every delivery before it is handled: (event, organization)."""
     enablement: Enablement = Enablement()
+    decisions: Decisions | None = None
+    """Where decisions are kept for people who ask why; None keeps none."""
 
 
 class _Work:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from prow_async.adapters import config_files, storage
+from prow_async.adapters import config_files, decisions, storage
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.github import client, credentials
 from prow_async.adapters.inbox import durable
@@ -107,6 +107,8 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             raise CannotStart("--github-endpoint needs --hmac-secret-file: the secret that GitHub signs webhooks with")
         tokens, secret = _tokens(values["hmac-secret-file"], shell)
         inbox = await stack.enter_async_context(durable.opened(folder / "inbox", shell.clock))
+        kept = folder / "inbox" / decisions.NAME
+        explained = await stack.enter_async_context(decisions.opened(kept, shell.clock, shell.metrics))
         shell.metrics.before_scrape(lambda: inbox.report(shell.metrics))
         found: list[Engine] = []
         node = _node(shell, place, kube, (github, cluster))
@@ -122,6 +124,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             github=forge,
             inbox=inbox,
             plugins=hook_app.PLUGINS,
+            decisions=explained,
             inrepo=process.in_repo(shell, _remote(shell, github), folder),
             config=config,
             clock=shell.clock,

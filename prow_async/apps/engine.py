@@ -13,6 +13,7 @@ import structlog
 
 from prow_async.actors import crier, horologium, router, sinker
 from prow_async.actors.executor import Executor, Targets
+from prow_async.actors.explainer import Explainer
 from prow_async.actors.job import Cluster, Env, JobActors
 from prow_async.actors.job_counts import JobCounts
 from prow_async.actors.pull_index import PullIndex
@@ -29,6 +30,7 @@ from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.config import ConfigSource
+from prow_async.ports.explained import Decisions
 from prow_async.ports.github import GitHub
 from prow_async.ports.inbox import Inbox
 from prow_async.ports.inrepo import InRepo
@@ -54,6 +56,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     github: GitHub | None = None
     inbox: Inbox | None = None
     plugins: Sequence[Plugin] = ()
+    decisions: Decisions | None = None
+    """Where hook keeps its decisions for `explain`."""
     inrepo: InRepo | None = None
     config: ConfigSource
     clock: Clock
@@ -116,7 +120,7 @@ class Engine:
             p.plugins,
             self._reads,
             self.executor,
-            router.Env(p.metrics, p.clock, self._trust.heard, p.enablement),
+            router.Env(p.metrics, p.clock, self._trust.heard, p.enablement, p.decisions),
         )
 
     def _crier(self) -> crier.Crier:
@@ -148,6 +152,13 @@ class Engine:
             p.installation,
             lambda: SharedReads(github, trust, payload.NOTHING),
         )
+
+    def explainer(self) -> Explainer | None:
+        """Return what answers questions about hook's decisions; None where there is no hook, or none are kept."""
+        p = self.parts
+        if "hook" not in p.components or p.decisions is None:
+            return None
+        return Explainer(p.plugins, p.decisions, lambda: self._reads(payload.NOTHING))
 
     async def _unfinished_presubmits(self, org: str, repo: str, number: int) -> list[JobsOf]:
         await self.jobs.wait_synced()

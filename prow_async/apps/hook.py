@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from prow_async.adapters import logs
+from prow_async.adapters import decisions, logs
 from prow_async.adapters.inbox import durable
 from prow_async.adapters.web import hook as web_hook
 from prow_async.adapters.web import server
@@ -76,6 +76,8 @@ async def run(shell: process.Shell) -> None:
         github = await stack.enter_async_context(process.connect_github(shell))
         inbox = await stack.enter_async_context(durable.opened(Path(flags["inbox-dir"]), shell.clock))
         shell.metrics.before_scrape(lambda: inbox.report(shell.metrics))
+        kept = Path(flags["inbox-dir"]) / decisions.NAME
+        explained = await stack.enter_async_context(decisions.opened(kept, shell.clock, shell.metrics))
         parts = Parts(
             components=frozenset({"hook"}),
             jobs=kube.jobs,
@@ -83,6 +85,7 @@ async def run(shell: process.Shell) -> None:
             github=github,
             inbox=inbox,
             plugins=PLUGINS,
+            decisions=explained,
             inrepo=process.in_repo(shell, process.github_remote(shell)),
             config=config,
             clock=shell.clock,

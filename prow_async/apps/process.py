@@ -19,7 +19,7 @@ from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.adapters.github import client, credentials, requests
 from prow_async.adapters.github import session as github_session
 from prow_async.adapters.kube import clusters, collection, podlogs
-from prow_async.adapters.web import config_page, health, metrics_page, server
+from prow_async.adapters.web import config_page, explain_page, health, metrics_page, server
 from prow_async.apps import config_flags
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
@@ -193,6 +193,8 @@ async def serve(
     async with AsyncExitStack() as outer:
         site = metrics_page.metrics_site(shell.metrics)
         config_page.add(site, config.status, shell.clock)
+        if (explainer := engine.explainer()) is not None:
+            explain_page.add(site, explainer.pull)
         metrics_url = await outer.enter_async_context(server.serving(site, host, values["metrics-port"]))
         probes = health.health_site(lambda: engine.ready)
         health_url = await outer.enter_async_context(server.serving(probes, host, values["health-port"]))

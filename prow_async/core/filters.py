@@ -50,6 +50,19 @@ class Choice(msgspec.Struct, Generic[J], frozen=True):
     why: str
 
 
+class Outcome(msgspec.Struct, Generic[J], frozen=True):
+    """What comes of an occasion for every job looked at, in the order of the configuration."""
+
+    why_not: str
+    """Why nothing runs at all; "" when each job is judged for itself."""
+    choices: tuple[Choice[J], ...]
+
+
+def nothing(jobs: Iterable[J], why: str) -> Outcome[J]:
+    """Return the outcome of an occasion that runs none of the jobs, whatever they are."""
+    return Outcome(why, tuple(Choice(job, False, why) for job in jobs))
+
+
 def branch_allows(job: Presubmit | Postsubmit, branch: str) -> bool:
     """True when the job may run on the branch: not skipped, and named if it names any. Lists match unanchored."""
     if job.skip_branches and _matches("|".join(job.skip_branches), branch):

@@ -125,6 +125,15 @@ def request() -> filters.Request:
     return filters.Request(test_all=True)
 
 
+def outcome(facts: PullFacts) -> filters.Outcome[Presubmit]:
+    """Say of each presubmit whether the event starts it, and why or why not."""
+    why_not = refusal(facts)
+    if why_not is not None:
+        return filters.nothing(facts.presubmits, why_not)
+    base = facts.event.pull_request.base.ref
+    return filters.Outcome("", filters.choose(request(), facts.presubmits, base, facts.files))
+
+
 def decide(facts: PullFacts) -> Decision:
     """Return the aborts, labels and comments, and ProwJobs to create, in this order."""
     event, build = facts.event, facts.plan.build
@@ -134,15 +143,14 @@ def decide(facts: PullFacts) -> Decision:
         words.append(facts.note)
     if aborts:
         words.append(f"aborts: {', '.join(sorted({job.job for job in facts.unfinished}))}")
-    why_not = refusal(facts)
-    if why_not is not None:
-        words.append(f"starts nothing: {why_not}")
+    found = outcome(facts)
+    if found.why_not:
+        words.append(f"starts nothing: {found.why_not}")
         replies = _welcome(facts) if build == "author" else ()
         return Decision((*aborts, *replies, *_cleared(facts)), "\n".join(words))
-    choices = filters.choose(request(), facts.presubmits, event.pull_request.base.ref, facts.files)
     refs = newjob.pull_refs(facts.origin.repo, event.pull_request, facts.base_sha)
-    creates = trigger_jobs.create_presubmits(facts.origin, refs, choices, {})
-    words.append(filters.explain(choices))
+    creates = trigger_jobs.create_presubmits(facts.origin, refs, found.choices, {})
+    words.append(filters.explain(found.choices))
     return Decision((*aborts, *_cleared(facts), *creates), "\n".join(words))
 
 

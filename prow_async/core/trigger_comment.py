@@ -83,42 +83,68 @@ def wants_comments(facts: CommentFacts) -> bool:
     return commands.says(commands.ANY_TEST, facts.comment.body)
 
 
+def outcome(facts: CommentFacts) -> filters.Outcome[Presubmit]:
+    """Say of each presubmit whether the comment starts it, and why or why not."""
+    match course(facts):
+        case "refuse":
+            return filters.nothing(facts.presubmits, f"{facts.commenter.why}; {facts.pull.why}")
+        case "cancel" if facts.commenter.trusted:
+            return filters.nothing(facts.presubmits, f"{facts.comment.user.login} revoked it; running jobs go on")
+        case "cancel":
+            return filters.nothing(facts.presubmits, f"revokes nothing: {facts.commenter.why}")
+        case "run":
+            return _judged(facts)
+
+
+def _judged(facts: CommentFacts) -> filters.Outcome[Presubmit]:
+    choices = filters.choose(request(facts), facts.presubmits, _branch(facts), facts.files)
+    note = _help_note(facts, choices)
+    if note is not None:
+        return filters.nothing(facts.presubmits, note or "help asked for")
+    if facts.pr is None or facts.pr.mergeable is False:
+        return filters.nothing(facts.presubmits, "the pull request cannot be merged (GitHub says mergeable: false)")
+    return filters.Outcome("", choices)
+
+
+def _help_note(facts: CommentFacts, choices: tuple[filters.Choice[Presubmit], ...]) -> str | None:
+    return commands.help_note(facts.comment.body, sum(choice.runs for choice in choices))
+
+
 def decide(facts: CommentFacts) -> Decision:
     """Return labels, then a reply, or the clean-up and the ProwJobs to create."""
     where = f"comment by {facts.comment.user.login} on {facts.origin.full_repo}#{facts.comment.number}"
     if facts.note:
         where = f"{where}\n{facts.note}"
+    found = outcome(facts)
     match course(facts):
         case "refuse":
             reply = _reply(facts, trigger_texts.untrusted(facts.origin), facts.pull.why)
-            return Decision((reply,), f"{where}\nstarts nothing: {facts.commenter.why}; {facts.pull.why}")
+            return Decision((reply,), f"{where}\nstarts nothing: {found.why_not}")
         case "cancel":
-            return _cancel(facts, where)
+            return Decision(_cancel(facts), f"{where}\n{found.why_not}")
         case "run":
-            return _run(facts, where)
+            return _run(facts, where, found)
 
 
-def _cancel(facts: CommentFacts, where: str) -> Decision:
+def _cancel(facts: CommentFacts) -> tuple[Action, ...]:
     if not facts.commenter.trusted:
-        reply = _reply(facts, trigger_texts.untrusted_cancel(), facts.commenter.why)
-        return Decision((reply,), f"{where}\nrevokes nothing: {facts.commenter.why}")
+        return (_reply(facts, trigger_texts.untrusted_cancel(), facts.commenter.why),)
     origin, number, why = facts.origin, facts.comment.number, f"{facts.comment.user.login} revoked it"
     actions: list[Action] = []
     if trust.has_label(facts.labels, trust.OK_TO_TEST):
         actions.append(trigger_jobs.remove_label(origin, number, trust.OK_TO_TEST, why))
     if not trust.has_label(facts.labels, trust.NEEDS_OK_TO_TEST):
         actions.append(trigger_jobs.add_label(origin, number, trust.NEEDS_OK_TO_TEST, why))
-    return Decision(tuple(actions), f"{where}\n{why}; running jobs go on")
+    return tuple(actions)
 
 
-def _run(facts: CommentFacts, where: str) -> Decision:
+def _run(facts: CommentFacts, where: str, found: filters.Outcome[Presubmit]) -> Decision:
     body, branch, labels = facts.comment.body, _branch(facts), _labels(facts)
-    choices = filters.choose(request(facts), facts.presubmits, branch, facts.files)
-    note = commands.help_note(body, sum(choice.runs for choice in choices))
+    note = _help_note(facts, filters.choose(request(facts), facts.presubmits, branch, facts.files))
     if note is not None:
         offered = commands.offer(facts.presubmits, branch, facts.files)
         text = commands.help_text(note, offered, facts.origin.full_repo, branch)
-        return Decision((*labels, _reply(facts, text, "help")), f"{where}\nstarts nothing: {note or 'help asked for'}")
+        return Decision((*labels, _reply(facts, text, "help")), f"{where}\nstarts nothing: {found.why_not}")
     old_help = tuple(
         DeleteComment(
             org=facts.origin.org,
@@ -129,13 +155,12 @@ def _run(facts: CommentFacts, where: str) -> Decision:
         for old in facts.comments
         if commands.HELP_MARKER in (old.body or "") and replies.wrote(old.user.login, facts.bot_login)
     )
-    if facts.pr is None or facts.pr.mergeable is False:
-        why = "the pull request cannot be merged (GitHub says mergeable: false)"
-        return Decision((*labels, *old_help), f"{where}\nstarts nothing: {why}")
+    if found.why_not or facts.pr is None:
+        return Decision((*labels, *old_help), f"{where}\nstarts nothing: {found.why_not}")
     refs = newjob.pull_refs(facts.origin.repo, facts.pr, facts.base_sha)
     extra = {names.RETEST_LABEL: "true"} if commands.wants_statuses(body) else {}
-    creates = trigger_jobs.create_presubmits(facts.origin, refs, choices, extra)
-    return Decision((*labels, *old_help, *creates), f"{where}\n{filters.explain(choices)}")
+    creates = trigger_jobs.create_presubmits(facts.origin, refs, found.choices, extra)
+    return Decision((*labels, *old_help, *creates), f"{where}\n{filters.explain(found.choices)}")
 
 
 def _labels(facts: CommentFacts) -> tuple[Action, ...]:

@@ -34,10 +34,16 @@ def changed_files(event: PushEvent) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for names in lists for name in names))
 
 
+def outcome(facts: PushFacts) -> filters.Outcome[Postsubmit]:
+    """Say of each postsubmit whether the push starts it, and why or why not."""
+    files = changed_files(facts.event)
+    return filters.Outcome("", filters.choose_postsubmits(facts.postsubmits, facts.event.branch, files))
+
+
 def decide(facts: PushFacts) -> Decision:
     """Return the postsubmits to create."""
     event = facts.event
-    choices = filters.choose_postsubmits(facts.postsubmits, event.branch, changed_files(event))
+    choices = outcome(facts).choices
     creates = trigger_jobs.create_postsubmits(facts.origin, newjob.push_refs(event), choices)
     words = (f"push of {event.after} to {event.ref}", facts.note, filters.explain(choices))
     return Decision(creates, "\n".join(filter(None, words)))

@@ -31,13 +31,14 @@ from prow_async.core import (
     replies,
     trigger,
     trigger_comment,
+    trigger_explain,
     trigger_jobs,
     trigger_push,
     trust,
 )
-from prow_async.ports.plugin import Command, Event, Help, Plugin, Reads
+from prow_async.ports.plugin import Command, Event, Explains, Help, Plugin, Reads
 
-Facts = trigger.PullFacts | trigger_comment.CommentFacts | trigger_push.PushFacts
+Facts = trigger_explain.Facts
 NOTE_CHARS = 2000
 T = TypeVar("T")
 U = TypeVar("U")
@@ -329,4 +330,5 @@ PLUGIN = Plugin(
     events=frozenset({"pull_request", "generic_comment", "push"}),
     gather=gather,
     decide=decide,
+    explains=Explains(trigger_explain.keep, trigger_explain.answer),
 )

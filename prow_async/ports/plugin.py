@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from prow_async.api.actions import Decision
+from prow_async.api.explained import Answer
 from prow_async.api.github import GenericComment, IssueCommentEvent, PullRequestEvent, PushEvent
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import Snapshot
@@ -61,6 +62,32 @@ class Reads(msgspec.Struct, frozen=True):
     """Makes reads that begin afresh: for a plugin that has waited for GitHub to change its mind."""
 
 
+class Kept(Protocol):
+    """Facts of a decision, ready to be stored. `number` is the pull request's, 0 for a push."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def org(self) -> str: ...
+    @property
+    def repo(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def occasion(self) -> str: ...
+    @property
+    def facts(self) -> bytes: ...
+
+
+class Explains(msgspec.Struct, frozen=True):
+    """How a plugin's decisions are kept for people who ask why."""
+
+    keep: Callable[[Any], Kept]
+    """Of the facts, what a decision rests upon; JSON."""
+    answer: Callable[[str, bytes], Answer]
+    """Decide again from (kind, facts). Raises msgspec.DecodeError for facts of another version."""
+
+
 class Plugin(msgspec.Struct, frozen=True):
     """One plugin.
 
@@ -74,3 +101,4 @@ class Plugin(msgspec.Struct, frozen=True):
     """Of `pull_request`, `issue_comment`, `push`, `generic_comment`."""
     gather: Callable[[Reads, Event, str], Awaitable[Any]]
     decide: Callable[[Any], Decision]
+    explains: Explains | None = None

@@ -128,7 +128,20 @@ async def settle(
     if facts is None:
         return [], "(not for trigger)"
     decision = plugin.decide(facts)
+    check_explained(facts, decision)
     return [brief(action) for action in decision.actions], decision.why
+
+
+def check_explained(facts: Any, decision: actions.Decision) -> None:
+    """What is kept of the facts, decided again, must say of every job what was done about it."""
+    explains = plugin.PLUGIN.explains
+    assert explains is not None
+    kept = explains.keep(facts)
+    answer = explains.answer(kept.kind, kept.facts)
+    created = [a.job.spec.job for a in decision.actions if isinstance(a, actions.CreateProwJob)]
+    assert [one.job for one in answer.jobs if one.runs] == created
+    assert all(one.why for one in answer.jobs)
+    assert not answer.why_not or answer.why_not in decision.why
 
 
 def brief(action: actions.Action) -> str:
