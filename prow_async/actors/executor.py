@@ -230,6 +230,12 @@ class Executor:
                 await github.add_label(action.org, action.repo, action.number, action.label)
             case actions.RemoveLabel():
                 await github.remove_label(action.org, action.repo, action.number, action.label)
+            case actions.Assign():
+                left_out = await github.assign(action.org, action.repo, action.number, action.logins)
+                if left_out:
+                    log.info("GitHub does not assign them here", logins=left_out, repo=f"{action.org}/{action.repo}")
+            case actions.Unassign():
+                await github.unassign(action.org, action.repo, action.number, action.logins)
             case _:
                 raise AssertionError(f"{type(action).__name__} is not a GitHub action")
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import anyio
 
 from prow_async.actors.trust_cache import TrustCache
-from prow_async.api.github import Comment, PullRequest, Status, User
+from prow_async.api.github import ChangedFile, Comment, Issue, PullRequest, Status, Team, User
 from prow_async.core.payload import Known
 from prow_async.ports.github import GitHubReads
 
@@ -84,6 +84,16 @@ class SharedReads:
 
         return await self._once(("is_collaborator", org, repo, login), read)
 
+    async def teams(self, org: str) -> tuple[Team, ...]:
+        return await self._once(("teams", org), lambda: self._github.teams(org))
+
+    async def is_team_member(self, org: str, slug: str, login: str) -> bool:
+        async def read() -> bool:
+            question = ("team", slug, login)
+            return await self._trust.ask(org, question, lambda: self._github.is_team_member(org, slug, login))
+
+        return await self._once(("is_team_member", org, slug, login), read)
+
     async def pull(self, org: str, repo: str, number: int) -> PullRequest:
         """Read it; a payload does not do, for it does not say whether the pull request can be merged."""
         return await self._once(("pull", org, repo, number), lambda: self._github.pull(org, repo, number))
@@ -93,8 +103,24 @@ class SharedReads:
             return self._known.labels
         return await self._once(("labels", org, repo, number), lambda: self._github.labels(org, repo, number))
 
+    async def issue(self, org: str, repo: str, number: int) -> Issue:
+        return await self._once(("issue", org, repo, number), lambda: self._github.issue(org, repo, number))
+
+    async def file_changes(self, org: str, repo: str, number: int) -> tuple[ChangedFile, ...]:
+        return await self._once(("files", org, repo, number), lambda: self._github.file_changes(org, repo, number))
+
     async def changed_files(self, org: str, repo: str, number: int) -> tuple[str, ...]:
-        return await self._once(("files", org, repo, number), lambda: self._github.changed_files(org, repo, number))
+        return tuple(changed.filename for changed in await self.file_changes(org, repo, number))
+
+    async def repo_labels(self, org: str, repo: str) -> tuple[str, ...]:
+        return await self._once(("repo labels", org, repo), lambda: self._github.repo_labels(org, repo))
+
+    async def file_content(self, org: str, repo: str, path: str, ref: str) -> bytes:
+        key = ("content", org, repo, path, ref)
+        return await self._once(key, lambda: self._github.file_content(org, repo, path, ref))
+
+    async def tree_sha(self, org: str, repo: str, commit: str) -> str:
+        return await self._once(("tree", org, repo, commit), lambda: self._github.tree_sha(org, repo, commit))
 
     async def branch_sha(self, org: str, repo: str, branch: str) -> str:
         return await self._once(("branch", org, repo, branch), lambda: self._github.branch_sha(org, repo, branch))

@@ -120,6 +120,22 @@ class RemoveLabel(_Action, frozen=True, kw_only=True):
     label: str
 
 
+class Assign(_Action, frozen=True, kw_only=True):
+    """Assign people; GitHub leaves out whom it does not know here."""
+
+    org: str
+    repo: str
+    number: int
+    logins: tuple[str, ...]
+
+
+class Unassign(_Action, frozen=True, kw_only=True):
+    org: str
+    repo: str
+    number: int
+    logins: tuple[str, ...]
+
+
 Action = (
     CreateProwJob
     | PatchProwJob
@@ -135,6 +151,8 @@ Action = (
     | DeleteComment
     | AddLabel
     | RemoveLabel
+    | Assign
+    | Unassign
 )
 
 

@@ -55,6 +55,7 @@ class PullRequest(_Lenient, frozen=True):
     base: Branch = Branch()
     head: Branch = Branch()
     labels: tuple[Label, ...] = ()
+    assignees: tuple[User, ...] = ()
     updated_at: str = ""
 
 
@@ -72,6 +73,7 @@ class Issue(_Lenient, frozen=True):
     body: str | None = None
     state: str = ""
     labels: tuple[Label, ...] = ()
+    assignees: tuple[User, ...] = ()
     updated_at: str = ""
     pull_request: PullLink | None = None
     """Present exactly when the issue is a pull request."""
@@ -164,6 +166,39 @@ class ChangedFile(_Lenient, frozen=True):
     filename: str = ""
     status: str = ""
     previous_filename: str = ""
+    additions: int = 0
+    deletions: int = 0
+
+
+class Team(_Lenient, frozen=True):
+    name: str = ""
+    slug: str = ""
+
+
+class Membership(_Lenient, frozen=True):
+    state: str = ""
+    """`active`, or `pending` while an invitation waits."""
+
+
+class Tree(_Lenient, frozen=True):
+    sha: str = ""
+
+
+class TreeOf(_Lenient, frozen=True):
+    tree: Tree = Tree()
+
+
+class CommitOf(_Lenient, frozen=True):
+    """A commit as the repository's own API shows it, as far as its tree."""
+
+    sha: str = ""
+    commit: TreeOf = TreeOf()
+
+
+class FileContent(_Lenient, frozen=True):
+    type: str = ""
+    encoding: str = ""
+    content: str = ""
 
 
 class GitObject(_Lenient, frozen=True):

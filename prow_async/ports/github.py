@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from prow_async.api.github import Comment, PullRequest, Status, User
+from prow_async.api.github import ChangedFile, Comment, Issue, PullRequest, Status, Team, User
 
 
 class Trust(Protocol):
@@ -16,11 +16,22 @@ class Trust(Protocol):
 
     async def is_collaborator(self, org: str, repo: str, login: str) -> bool: ...
 
+    async def teams(self, org: str) -> tuple[Team, ...]: ...
+
+    async def is_team_member(self, org: str, slug: str, login: str) -> bool:
+        """True for an active member of the team, or of a team within it. False when there is no such team."""
+
 
 class Pulls(Protocol):
     async def pull(self, org: str, repo: str, number: int) -> PullRequest: ...
 
     async def labels(self, org: str, repo: str, number: int) -> tuple[str, ...]: ...
+
+    async def issue(self, org: str, repo: str, number: int) -> Issue:
+        """An issue, or a pull request seen as one."""
+
+    async def file_changes(self, org: str, repo: str, number: int) -> tuple[ChangedFile, ...]:
+        """All files the pull request touches, all pages."""
 
     async def changed_files(self, org: str, repo: str, number: int) -> tuple[str, ...]:
         """Names of all files the pull request touches, all pages."""
@@ -30,6 +41,19 @@ class Pulls(Protocol):
 
     async def comments(self, org: str, repo: str, number: int) -> tuple[Comment, ...]:
         """All comments of an issue or pull request, oldest first."""
+
+
+class Code(Protocol):
+    """What is in a repository."""
+
+    async def repo_labels(self, org: str, repo: str) -> tuple[str, ...]:
+        """Names of the labels that a repository has, all pages."""
+
+    async def file_content(self, org: str, repo: str, path: str, ref: str) -> bytes:
+        """A file at a commit or branch. Missing where there is none; Refused for a folder and for more than 1 MB."""
+
+    async def tree_sha(self, org: str, repo: str, commit: str) -> str:
+        """The tree of a commit."""
 
 
 class Statuses(Protocol):
@@ -51,11 +75,16 @@ class Writes(Protocol):
 
     async def add_label(self, org: str, repo: str, number: int, label: str) -> None: ...
 
+    async def assign(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> tuple[str, ...]:
+        """Assign people; return those GitHub left out without a word (who cannot be assigned here)."""
+
+    async def unassign(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> None: ...
+
     async def remove_label(self, org: str, repo: str, number: int, label: str) -> None:
         """A label that is not there counts as removed."""
 
 
-class GitHubReads(Trust, Pulls, Statuses, Protocol):
+class GitHubReads(Trust, Pulls, Code, Statuses, Protocol):
     """What may be asked, by plugins too."""
 
 

@@ -138,3 +138,36 @@ async def test_the_hourly_budget(world: World, door: Door) -> None:
         with pytest.raises(Retry) as caught:
             await github.labels(*APP, 1)
         assert caught.value.after_s == pytest.approx(3601)
+
+
+async def test_assignees(world: World, door: Door) -> None:
+    """Who cannot be assigned is named; the others are."""
+    async with client_of(world, door) as github:
+        assert await github.assign(*APP, 1, ("Alice", "mallory")) == ("mallory",)
+        assert [user.login for user in (await github.issue(*APP, 1)).assignees] == ["alice"]
+        await github.unassign(*APP, 1, ("alice",))
+        assert (await github.issue(*APP, 1)).assignees == ()
+
+
+async def test_teams(world: World, door: Door) -> None:
+    """Active members of a team are known; nobody is a member of a team that is not there."""
+    world.add_team("acme", "Release Leads", ["alice"])
+    async with client_of(world, door) as github:
+        assert [(team.name, team.slug) for team in await github.teams("acme")] == [("Release Leads", "release-leads")]
+        assert await github.is_team_member("acme", "release-leads", "alice")
+        assert not await github.is_team_member("acme", "release-leads", "bob")
+        assert not await github.is_team_member("acme", "nobody", "alice")
+
+
+async def test_labels_of_a_repository(world: World, door: Door) -> None:
+    async with client_of(world, door) as github:
+        await github.add_label(*APP, 1, "kind/bug")
+        assert "kind/bug" in await github.repo_labels(*APP)
+
+
+async def test_lines_of_changed_files(world: World, door: Door) -> None:
+    files = [ChangedFile("a.go", "modified", additions=3, deletions=4), ChangedFile("b.go", "removed", deletions=5)]
+    number = sample.open_pull(world, files=files)
+    async with client_of(world, door) as github:
+        found = [(c.filename, c.status, c.additions, c.deletions) for c in await github.file_changes(*APP, number)]
+    assert found == [("a.go", "modified", 3, 4), ("b.go", "removed", 0, 5)]

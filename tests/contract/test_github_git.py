@@ -15,11 +15,13 @@ import anyio.to_thread
 import msgspec
 import pytest
 
+from prow_async.api.errors import Missing, Refused
 from prow_async.sandbox.github import bodies, http, landing, steps
 from prow_async.sandbox.github.direct import DirectTransport
 from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.person import Person
 from prow_async.sandbox.github.world import World
+from tests.contract.github_doors import client_of
 from tests.gitrepo import ENV
 from tests.unit.sandbox_github import sample
 from tests.unit.sandbox_github.sample import BOT_TOKEN, NOW_S, OWNER_TOKEN, STRANGER_TOKEN
@@ -708,3 +710,19 @@ async def test_repositories_outlive_the_world(tmp_path: Path) -> None:
     async with opened(tmp_path) as place:
         assert await place.tip("heads/topic") == tip
         assert "refs/pull/" not in await place.git("ls-remote", place.url)
+
+
+async def test_files_and_trees_through_the_client(tmp_path: Path) -> None:
+    """A file at a commit comes as its bytes; what is not there is Missing, a folder is refused."""
+    async with opened(tmp_path) as place:
+        await place.clone()
+        sha = await place.commit({"docs/ü.md": b"\xffnot text"})
+        await place.push("main")
+        tree = await place.git("rev-parse", "HEAD^{tree}", cwd="work")
+        async with client_of(place.world, "http") as github:
+            assert await github.file_content("acme", "app", "docs/ü.md", sha) == b"\xffnot text"
+            with pytest.raises(Missing):
+                await github.file_content("acme", "app", "docs/none.md", sha)
+            with pytest.raises(Refused):
+                await github.file_content("acme", "app", "docs", sha)
+            assert await github.tree_sha("acme", "app", sha) == tree

@@ -3,18 +3,36 @@
 Source: upstream pkg/github/client.go for the calls and what their statuses mean.
 """
 
+import base64
+from typing import Any, cast
+from urllib.parse import urlencode
+
 import msgspec
 
 from prow_async.adapters.github import paths
 from prow_async.adapters.github.credentials import Credentials
 from prow_async.adapters.github.requests import Options, Requests
 from prow_async.api.errors import Missing, Refused
-from prow_async.api.github import ChangedFile, Comment, GitRef, Label, PullRequest, Status, User
+from prow_async.api.github import (
+    ChangedFile,
+    Comment,
+    CommitOf,
+    FileContent,
+    GitRef,
+    Issue,
+    Label,
+    Membership,
+    PullRequest,
+    Status,
+    Team,
+    User,
+)
 from prow_async.ports.clock import Clock
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.transport import Transport
 
 LABEL_GONE = "Label does not exist"
+_FILE_OR_FOLDER = cast("type[FileContent | list[Any]]", FileContent | list[Any])
 
 
 class Client:
@@ -60,9 +78,39 @@ class Client:
         found = await self._requests.items(paths.make("repos", org, repo, "issues", number, "labels"), Label)
         return tuple(label.name for label in found)
 
+    async def issue(self, org: str, repo: str, number: int) -> Issue:
+        return await self._requests.item(paths.make("repos", org, repo, "issues", number), Issue)
+
+    async def file_changes(self, org: str, repo: str, number: int) -> tuple[ChangedFile, ...]:
+        return tuple(await self._requests.items(paths.make("repos", org, repo, "pulls", number, "files"), ChangedFile))
+
     async def changed_files(self, org: str, repo: str, number: int) -> tuple[str, ...]:
-        found = await self._requests.items(paths.make("repos", org, repo, "pulls", number, "files"), ChangedFile)
-        return tuple(changed.filename for changed in found)
+        return tuple(changed.filename for changed in await self.file_changes(org, repo, number))
+
+    async def repo_labels(self, org: str, repo: str) -> tuple[str, ...]:
+        found = await self._requests.items(paths.make("repos", org, repo, "labels"), Label)
+        return tuple(label.name for label in found)
+
+    async def file_content(self, org: str, repo: str, path: str, ref: str) -> bytes:
+        where = paths.make("repos", org, repo, "contents", *path.split("/"))
+        found = await self._requests.item(f"{where}?{urlencode({'ref': ref})}", _FILE_OR_FOLDER)
+        if not isinstance(found, FileContent) or found.type != "file" or found.encoding != "base64":
+            raise Refused(f"{path} of {org}/{repo} at {ref} is no file that GitHub shows: a folder, a link, or too big")
+        return base64.b64decode(found.content)
+
+    async def tree_sha(self, org: str, repo: str, commit: str) -> str:
+        path = paths.make("repos", org, repo, "commits", commit)
+        return (await self._requests.item(path, CommitOf)).commit.tree.sha
+
+    async def teams(self, org: str) -> tuple[Team, ...]:
+        return tuple(await self._requests.items(paths.make("orgs", org, "teams"), Team))
+
+    async def is_team_member(self, org: str, slug: str, login: str) -> bool:
+        path = paths.make("orgs", org, "teams", slug, "memberships", login)
+        try:
+            return (await self._requests.item(path, Membership)).state == "active"
+        except Missing:
+            return False
 
     async def branch_sha(self, org: str, repo: str, branch: str) -> str:
         path = paths.make("repos", org, repo, "git", "ref", "heads", *branch.split("/"))
@@ -97,6 +145,16 @@ class Client:
     async def add_label(self, org: str, repo: str, number: int, label: str) -> None:
         path = paths.make("repos", org, repo, "issues", number, "labels")
         await self._requests.post(path, data={"labels": [label]})
+
+    async def assign(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> tuple[str, ...]:
+        path = paths.make("repos", org, repo, "issues", number, "assignees")
+        answer = await self._requests.post(path, data={"assignees": list(logins)})
+        assigned = {user.login.lower() for user in msgspec.convert(answer, Issue).assignees}
+        return tuple(login for login in logins if login.lower() not in assigned)
+
+    async def unassign(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> None:
+        path = paths.make("repos", org, repo, "issues", number, "assignees")
+        await self._requests.delete(path, data={"assignees": list(logins)})
 
     async def remove_label(self, org: str, repo: str, number: int, label: str) -> None:
         """Take a label off; one that is not there counts as removed. A missing issue is still Missing."""

@@ -71,6 +71,16 @@ class Branches(Triage):
 
 
 def changed(files: Files) -> tuple[FileChange, ...]:
-    """Fill in bare names, and a line added to each."""
+    """Fill in bare names, and a line added to each that does not say how many."""
     named = (ChangedFile(f, "modified") if isinstance(f, str) else f for f in files)
-    return tuple(FileChange(f.filename, f.status, f.previous_filename, NO_COMMIT, 1) for f in named)
+    return tuple(
+        FileChange(
+            f.filename,
+            f.status,
+            f.previous_filename,
+            f.additions or int(not f.deletions),
+            f.deletions,
+            NO_COMMIT,
+        )
+        for f in named
+    )

@@ -92,8 +92,6 @@ class FileChange(ChangedFile, frozen=True):
     """A changed file as git sees it; `sha` is the new blob."""
 
     sha: str = ""
-    additions: int = 0
-    deletions: int = 0
 
 
 class Commit(msgspec.Struct, frozen=True):
