@@ -119,6 +119,50 @@ class IssueCommentEvent(_Lenient, frozen=True):
     sender: User = User()
 
 
+class IssuesEvent(_Lenient, frozen=True):
+    action: str = ""
+    issue: Issue = Issue()
+    repository: Repo = Repo()
+    label: Label | None = None
+    sender: User = User()
+
+
+class Review(_Lenient, frozen=True):
+    id: int = 0
+    body: str | None = None
+    state: str = ""
+    """`approved`, `changes_requested`, `commented` or `dismissed`, in either case."""
+    user: User = User()
+    html_url: str = ""
+    submitted_at: str | None = None
+
+
+class ReviewEvent(_Lenient, frozen=True):
+    action: str = ""
+    pull_request: PullRequest = PullRequest()
+    repository: Repo = Repo()
+    review: Review = Review()
+    sender: User = User()
+
+
+class ReviewCommentEvent(_Lenient, frozen=True):
+    action: str = ""
+    pull_request: PullRequest = PullRequest()
+    repository: Repo = Repo()
+    comment: Comment = Comment()
+    sender: User = User()
+
+
+class StatusEvent(_Lenient, frozen=True):
+    sha: str = ""
+    state: str = ""
+    context: str = ""
+    description: str | None = None
+    target_url: str | None = None
+    repository: Repo = Repo()
+    sender: User = User()
+
+
 class Commit(_Lenient, frozen=True):
     id: str = ""
     message: str = ""
@@ -229,4 +273,5 @@ class GenericComment(_Lenient, frozen=True, kw_only=True):
     issue_title: str = ""
     issue_html_url: str = ""
     comment_id: int | None = None
+    assignees: tuple[User, ...] = ()
     guid: str = ""

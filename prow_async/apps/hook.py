@@ -12,9 +12,10 @@ from prow_async.api.errors import CannotStart
 from prow_async.apps import flag_groups, process
 from prow_async.apps.engine import Engine, Parts
 from prow_async.core import webhook
-from prow_async.plugins import trigger
+from prow_async.plugins import help as help_plugin
+from prow_async.plugins import hold, label, size, trigger
 
-PLUGINS = (trigger.PLUGIN,)
+PLUGINS = (help_plugin.PLUGIN, hold.PLUGIN, label.PLUGIN, size.PLUGIN, trigger.PLUGIN)
 """Every plugin there is, named one by one."""
 
 

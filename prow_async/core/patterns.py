@@ -46,6 +46,10 @@ class Pattern:
         found = self._compiled.search(_encodable(text))
         return None if found is None else found.groups()
 
+    def find_all(self, text: str) -> list[tuple[str, tuple[str | None, ...]]]:
+        """Return every match that does not overlap another: what it covers, and its groups."""
+        return [(found.group(0), found.groups()) for found in self._compiled.finditer(_encodable(text))]
+
 
 @functools.lru_cache(maxsize=65_536)
 def compile(pattern: str) -> Pattern:  # the field's word; used as patterns.compile

@@ -6,7 +6,14 @@ is known of the same object: a delivery that waited, was sent again or was repla
 
 import msgspec
 
-from prow_async.api.github import IssueCommentEvent, PullRequestEvent, Repo
+from prow_async.api.github import (
+    IssueCommentEvent,
+    IssuesEvent,
+    PullRequestEvent,
+    Repo,
+    ReviewCommentEvent,
+    ReviewEvent,
+)
 from prow_async.core import instants
 from prow_async.core.webhook_decode import Event
 
@@ -39,15 +46,20 @@ def known(events: tuple[tuple[str, Event], ...], received_s: float, now_s: float
     """
     for _, event in events:
         match event:
-            case PullRequestEvent():
+            case PullRequestEvent() | ReviewEvent() | ReviewCommentEvent():
                 pull = event.pull_request
                 if _old(pull.updated_at, received_s, now_s):
                     return NOTHING
                 labels = tuple(label.name for label in pull.labels)
-                return _known(event.repository, event.number or pull.number, labels)
+                return _known(event.repository, pull.number, labels)
             case IssueCommentEvent():
                 spoken = max(event.issue.updated_at, event.comment.updated_at)
                 if _old(spoken, received_s, now_s):
+                    return NOTHING
+                labels = tuple(label.name for label in event.issue.labels)
+                return _known(event.repository, event.issue.number, labels)
+            case IssuesEvent():
+                if _old(event.issue.updated_at, received_s, now_s):
                     return NOTHING
                 labels = tuple(label.name for label in event.issue.labels)
                 return _known(event.repository, event.issue.number, labels)

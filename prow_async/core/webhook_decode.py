@@ -12,7 +12,16 @@ import msgspec
 from prow_async.api import github
 from prow_async.api.errors import UserMistake
 
-Event = github.PullRequestEvent | github.IssueCommentEvent | github.PushEvent | github.GenericComment
+Event = (
+    github.PullRequestEvent
+    | github.IssuesEvent
+    | github.IssueCommentEvent
+    | github.ReviewEvent
+    | github.ReviewCommentEvent
+    | github.PushEvent
+    | github.StatusEvent
+    | github.GenericComment
+)
 GenericAction = Literal["created", "edited", "deleted"]
 T = TypeVar("T")
 
@@ -41,35 +50,15 @@ class Parsed(msgspec.Struct, frozen=True):
     """(kind, event), native events before the generic comment; empty for kinds no plugin handles."""
 
 
-class _IssuesEvent(msgspec.Struct, frozen=True):
-    action: str = ""
-    issue: github.Issue = github.Issue()
-    repository: github.Repo = github.Repo()
-
-
-class _Review(msgspec.Struct, frozen=True):
-    body: str | None = None
-    user: github.User = github.User()
-    html_url: str = ""
-
-
-class _ReviewEvent(msgspec.Struct, frozen=True):
-    action: str = ""
-    pull_request: github.PullRequest = github.PullRequest()
-    repository: github.Repo = github.Repo()
-    review: _Review = _Review()
-
-
-class _ReviewCommentEvent(msgspec.Struct, frozen=True):
-    action: str = ""
-    pull_request: github.PullRequest = github.PullRequest()
-    repository: github.Repo = github.Repo()
-    comment: github.Comment = github.Comment()
-
-
-_Talk = github.PullRequestEvent | github.IssueCommentEvent | _IssuesEvent | _ReviewEvent | _ReviewCommentEvent
+_Talk = (
+    github.PullRequestEvent
+    | github.IssueCommentEvent
+    | github.IssuesEvent
+    | github.ReviewEvent
+    | github.ReviewCommentEvent
+)
 _Thing = github.Issue | github.PullRequest
-_Text = github.Issue | github.PullRequest | github.Comment | _Review
+_Text = github.Issue | github.PullRequest | github.Comment | github.Review
 
 
 class _AnyEvent(msgspec.Struct, frozen=True):
@@ -170,8 +159,9 @@ def _read_pull_request(body: bytes, guid: str) -> Parsed:
 
 
 def _read_issues(body: bytes, guid: str) -> Parsed:
-    event = _read(body, _IssuesEvent)
-    return _parsed(event.repository, event.repository, _said(event, event.issue, event.issue, guid))
+    event = _read(body, github.IssuesEvent)
+    said = _said(event, event.issue, event.issue, guid)
+    return _parsed(event.repository, event.repository, ("issues", event), said)
 
 
 def _read_issue_comment(body: bytes, guid: str) -> Parsed:
@@ -181,15 +171,20 @@ def _read_issue_comment(body: bytes, guid: str) -> Parsed:
 
 
 def _read_review(body: bytes, guid: str) -> Parsed:
-    event = _read(body, _ReviewEvent)
+    event = _read(body, github.ReviewEvent)
     said = _said(event, event.pull_request, event.review, guid)
-    return _parsed(event.repository, _base(event.pull_request), said)
+    return _parsed(event.repository, _base(event.pull_request), ("pull_request_review", event), said)
 
 
 def _read_review_comment(body: bytes, guid: str) -> Parsed:
-    event = _read(body, _ReviewCommentEvent)
+    event = _read(body, github.ReviewCommentEvent)
     said = _said(event, event.pull_request, event.comment, guid)
-    return _parsed(event.repository, _base(event.pull_request), said)
+    return _parsed(event.repository, _base(event.pull_request), ("pull_request_review_comment", event), said)
+
+
+def _read_status(body: bytes, guid: str) -> Parsed:
+    event = _read(body, github.StatusEvent)
+    return _parsed(event.repository, event.repository, ("status", event))
 
 
 def _read_push(body: bytes, guid: str) -> Parsed:
@@ -223,6 +218,7 @@ def _said(event: _Talk, thing: _Thing, text: _Text, guid: str) -> tuple[str, Eve
         issue_title=thing.title,
         issue_html_url=thing.html_url,
         comment_id=text.id if isinstance(text, github.Comment) else None,
+        assignees=thing.assignees,
         guid=guid,
     )
 
@@ -234,4 +230,5 @@ _READERS: dict[str, Callable[[bytes, str], Parsed]] = {
     "pull_request_review": _read_review,
     "pull_request_review_comment": _read_review_comment,
     "push": _read_push,
+    "status": _read_status,
 }

@@ -16,7 +16,6 @@ from prow_async.api.errors import ConfigErrors, Refused
 from prow_async.api.github import (
     Comment,
     GenericComment,
-    IssueCommentEvent,
     PullRequest,
     PullRequestEvent,
     PushEvent,
@@ -56,7 +55,7 @@ async def gather(reads: Reads, event: Event, guid: str) -> Facts | None:
             return await _gather_comment(reads, event, guid)
         case PushEvent():
             return await _gather_push(reads, event, guid)
-        case IssueCommentEvent():
+        case _:
             return None
 
 

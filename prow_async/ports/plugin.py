@@ -10,13 +10,13 @@ import msgspec
 
 from prow_async.api.actions import Decision
 from prow_async.api.explained import Answer
-from prow_async.api.github import GenericComment, IssueCommentEvent, PullRequestEvent, PushEvent
+from prow_async.core.webhook_decode import Event
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import Snapshot
 from prow_async.ports.github import GitHubReads
 from prow_async.ports.inrepo import InRepo
 
-Event = PullRequestEvent | IssueCommentEvent | PushEvent | GenericComment
+__all__ = ["Command", "Event", "Explains", "Help", "JobsOf", "Kept", "Plugin", "Reads"]
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -98,7 +98,8 @@ class Plugin(msgspec.Struct, frozen=True):
     name: str
     help: Help
     events: frozenset[str]
-    """Of `pull_request`, `issue_comment`, `push`, `generic_comment`."""
+    """Of `pull_request`, `issues`, `issue_comment`, `pull_request_review`, `pull_request_review_comment`, `push`,
+    `status`, and `generic_comment`: what was said, wherever it was."""
     gather: Callable[[Reads, Event, str], Awaitable[Any]]
     decide: Callable[[Any], Decision]
     explains: Explains | None = None
