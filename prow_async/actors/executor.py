@@ -230,12 +230,8 @@ class Executor:
                 await github.add_label(action.org, action.repo, action.number, action.label)
             case actions.RemoveLabel():
                 await github.remove_label(action.org, action.repo, action.number, action.label)
-            case actions.Assign():
-                left_out = await github.assign(action.org, action.repo, action.number, action.logins)
-                if left_out:
-                    log.info("GitHub does not assign them here", logins=left_out, repo=f"{action.org}/{action.repo}")
-            case actions.Unassign():
-                await github.unassign(action.org, action.repo, action.number, action.logins)
+            case actions.Assign() | actions.Unassign() | actions.RequestReviews():
+                await _people(github, action)
             case _:
                 raise AssertionError(f"{type(action).__name__} is not a GitHub action")
 
@@ -248,6 +244,20 @@ class Executor:
             if mine and instants.seconds(comment.created_at) >= int(since_s):
                 return True
         return False
+
+
+async def _people(github: GitHub, action: actions.Assign | actions.Unassign | actions.RequestReviews) -> None:
+    place = (action.org, action.repo, action.number)
+    match action:
+        case actions.Assign():
+            left_out = await github.assign(*place, action.logins)
+        case actions.Unassign():
+            await github.unassign(*place, action.logins)
+            left_out = ()
+        case actions.RequestReviews():
+            left_out = await github.request_reviews(*place, action.logins)
+    if left_out:
+        log.info("GitHub leaves people out", action=type(action).__name__, logins=left_out, place=place)
 
 
 def _readable(read: Callable[[bytes], T], raw: bytes, name: str) -> T:

@@ -136,6 +136,15 @@ class Unassign(_Action, frozen=True, kw_only=True):
     logins: tuple[str, ...]
 
 
+class RequestReviews(_Action, frozen=True, kw_only=True):
+    """Ask people to review a pull request; those GitHub does not take are left out."""
+
+    org: str
+    repo: str
+    number: int
+    logins: tuple[str, ...]
+
+
 Action = (
     CreateProwJob
     | PatchProwJob
@@ -153,6 +162,7 @@ Action = (
     | RemoveLabel
     | Assign
     | Unassign
+    | RequestReviews
 )
 
 

@@ -126,6 +126,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             plugins=hook_app.PLUGINS,
             decisions=explained,
             inrepo=process.in_repo(shell, _remote(shell, github), folder),
+            code=process.repo_code(shell, _remote(shell, github), folder),
             config=config,
             clock=shell.clock,
             ids=shell.ids,

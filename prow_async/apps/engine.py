@@ -18,6 +18,7 @@ from prow_async.actors.job import Cluster, Env, JobActors
 from prow_async.actors.job_counts import JobCounts
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.reflector import Reflector
+from prow_async.actors.repo_owners import RepoOwners
 from prow_async.actors.router import Router
 from prow_async.actors.shared_reads import SharedReads
 from prow_async.actors.store import Store
@@ -29,6 +30,7 @@ from prow_async.core import instants, jobview, payload, podview
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
 from prow_async.ports.clock import Clock, Ids
+from prow_async.ports.code import RepoCode
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.explained import Decisions
 from prow_async.ports.github import GitHub
@@ -59,6 +61,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     decisions: Decisions | None = None
     """Where hook keeps its decisions for `explain`."""
     inrepo: InRepo | None = None
+    code: RepoCode | None = None
     config: ConfigSource
     clock: Clock
     ids: Ids
@@ -85,6 +88,7 @@ class Engine:
         self.executor = Executor(targets, parts.metrics, parts.clock, parts.ids, parts.dry_run)
         self.pulls = PullIndex(self.jobs)
         self._trust = TrustCache(parts.clock)
+        self._owners = RepoOwners(parts.code) if parts.code is not None else None
         self._supervisor = Supervisor(self._restarted)
         self._aside: list[actions.RecordEvent] = []
         self._aside_bell = anyio.Event()
@@ -142,14 +146,15 @@ class Engine:
     def _reads(self, known: Known) -> Reads:
         p = self.parts
         assert p.github is not None
-        github, trust = p.github, self._trust
+        github, trust, snapshot, owners = p.github, self._trust, p.config.current(), self._owners
         return Reads(
             SharedReads(github, trust, known),
-            p.config.current(),
+            snapshot,
             p.clock,
             self._unfinished_presubmits,
             p.inrepo,
             p.installation,
+            None if owners is None else lambda org, repo, sha: owners.at(snapshot, org, repo, sha),
             lambda: SharedReads(github, trust, payload.NOTHING),
         )
 

@@ -13,9 +13,9 @@ from prow_async.apps import flag_groups, process
 from prow_async.apps.engine import Engine, Parts
 from prow_async.core import webhook
 from prow_async.plugins import help as help_plugin
-from prow_async.plugins import hold, label, size, trigger
+from prow_async.plugins import hold, label, lgtm, size, trigger
 
-PLUGINS = (help_plugin.PLUGIN, hold.PLUGIN, label.PLUGIN, size.PLUGIN, trigger.PLUGIN)
+PLUGINS = (help_plugin.PLUGIN, hold.PLUGIN, label.PLUGIN, lgtm.PLUGIN, size.PLUGIN, trigger.PLUGIN)
 """Every plugin there is, named one by one."""
 
 
@@ -88,6 +88,7 @@ async def run(shell: process.Shell) -> None:
             plugins=PLUGINS,
             decisions=explained,
             inrepo=process.in_repo(shell, process.github_remote(shell)),
+            code=process.repo_code(shell, process.github_remote(shell)),
             config=config,
             clock=shell.clock,
             ids=shell.ids,

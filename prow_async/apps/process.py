@@ -14,6 +14,7 @@ import structlog
 from prow_async.adapters import clock as clocks
 from prow_async.adapters import config_files, logs
 from prow_async.adapters import metrics as metrics_adapter
+from prow_async.adapters.git.code import MirroredCode
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.adapters.github import client, credentials, requests
@@ -93,9 +94,17 @@ def load_config(shell: Shell) -> config_files.ConfigFiles:
 
 def in_repo(shell: Shell, remote: Remote, folder: Path | None = None) -> InRepoConfig:
     """Read jobs that repositories keep themselves, from mirrors below a folder; by default the one the flags name."""
-    values = shell.flags.values
-    base = folder or Path(values.get("cache-dir-base", "") or STATE_DIR)
-    return InRepoConfig(base / "mirrors", remote, shell.metrics, values.get("in-repo-config-cache-size", 200))
+    size = shell.flags.values.get("in-repo-config-cache-size", 200)
+    return InRepoConfig(_mirrors(shell, folder), remote, shell.metrics, size)
+
+
+def repo_code(shell: Shell, remote: Remote, folder: Path | None = None) -> MirroredCode:
+    """Read repositories' files from the same mirrors."""
+    return MirroredCode(_mirrors(shell, folder), remote)
+
+
+def _mirrors(shell: Shell, folder: Path | None) -> Path:
+    return (folder or Path(shell.flags.values.get("cache-dir-base", "") or STATE_DIR)) / "mirrors"
 
 
 def github_remote(shell: Shell) -> Remote:

@@ -31,6 +31,9 @@ class Place(msgspec.Struct, frozen=True):
     def assign(self, logins: tuple[str, ...], why: str) -> actions.Assign:
         return actions.Assign(org=self.org, repo=self.repo, number=self.number, logins=logins, why=why)
 
+    def request_reviews(self, logins: tuple[str, ...], why: str) -> actions.RequestReviews:
+        return actions.RequestReviews(org=self.org, repo=self.repo, number=self.number, logins=logins, why=why)
+
 
 def of(repo: Repo, number: int) -> Place:
     """Return the place of an event about a repository's issue or pull request."""

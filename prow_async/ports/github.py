@@ -78,6 +78,9 @@ class Writes(Protocol):
     async def assign(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> tuple[str, ...]:
         """Assign people; return those GitHub left out without a word (who cannot be assigned here)."""
 
+    async def request_reviews(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> tuple[str, ...]:
+        """Ask people for reviews; return those GitHub does not take (the author, and who may not read it)."""
+
     async def unassign(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> None: ...
 
     async def remove_label(self, org: str, repo: str, number: int, label: str) -> None:

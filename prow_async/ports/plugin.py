@@ -10,6 +10,7 @@ import msgspec
 
 from prow_async.api.actions import Decision
 from prow_async.api.explained import Answer
+from prow_async.core.owners import Owners
 from prow_async.core.webhook_decode import Event
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import Snapshot
@@ -58,6 +59,8 @@ class Reads(msgspec.Struct, frozen=True):
     """Jobs that repositories keep themselves; None where this process has no way to them."""
     installation: str
     """First part of every derived name (core/identity)."""
+    owners: Callable[[str, str, str], Awaitable[Owners]] | None
+    """OWNERS of (org, repo, commit); None where this process has no way to repositories."""
     again: Callable[[], GitHubReads]
     """Makes reads that begin afresh: for a plugin that has waited for GitHub to change its mind."""
 

@@ -171,3 +171,10 @@ async def test_lines_of_changed_files(world: World, door: Door) -> None:
     async with client_of(world, door) as github:
         found = [(c.filename, c.status, c.additions, c.deletions) for c in await github.file_changes(*APP, number)]
     assert found == [("a.go", "modified", 3, 4), ("b.go", "removed", 0, 5)]
+
+
+async def test_requested_reviews(world: World, door: Door) -> None:
+    """People are asked all at once; where GitHub takes one of them not, the others are asked all the same."""
+    async with client_of(world, door) as github:
+        assert await github.request_reviews(*APP, 1, ("bob", "carol")) == ()
+        assert await github.request_reviews(*APP, 1, ("alice", "bob")) == ("alice",)  # the author

@@ -152,6 +152,26 @@ class Client:
         assigned = {user.login.lower() for user in msgspec.convert(answer, Issue).assignees}
         return tuple(login for login in logins if login.lower() not in assigned)
 
+    async def request_reviews(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> tuple[str, ...]:
+        """Ask all at once; where GitHub refuses that, one by one."""
+        path = paths.make("repos", org, repo, "pulls", number, "requested_reviewers")
+        try:
+            await self._requests.post(path, data={"reviewers": list(logins)})
+        except Refused as refused:
+            if refused.status != 422:
+                raise
+        else:
+            return ()
+        left_out = []
+        for login in logins:
+            try:
+                await self._requests.post(path, data={"reviewers": [login]})
+            except Refused as refused:
+                if refused.status != 422:
+                    raise
+                left_out.append(login)
+        return tuple(left_out)
+
     async def unassign(self, org: str, repo: str, number: int, logins: tuple[str, ...]) -> None:
         path = paths.make("repos", org, repo, "issues", number, "assignees")
         await self._requests.delete(path, data={"assignees": list(logins)})

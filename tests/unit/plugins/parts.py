@@ -11,11 +11,13 @@ from prow_async.api.github import (
     ChangedFile,
     Comment,
     GenericComment,
+    PullRequest,
     PullRequestEvent,
     Team,
     User,
 )
 from prow_async.api.plugin_config import PluginConfig
+from prow_async.core.owners import Owners
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import Snapshot
 from prow_async.ports.github import GitHubReads
@@ -39,6 +41,8 @@ class World(msgspec.Struct, kw_only=True):
     contents: dict[str, str] = {}
     """Text of files by path, at whatever commit."""
     trees: dict[str, str] = {}
+    owners: Owners = Owners()
+    pr: PullRequest = PullRequest()
     asked: list[str] = []
 
     async def bot_user(self) -> User:
@@ -47,6 +51,21 @@ class World(msgspec.Struct, kw_only=True):
     async def labels(self, org: str, repo: str, number: int) -> tuple[str, ...]:
         self.asked.append("labels")
         return self.labels_
+
+    async def pull(self, org: str, repo: str, number: int) -> PullRequest:
+        self.asked.append("pull")
+        return self.pr
+
+    async def branch_sha(self, org: str, repo: str, branch: str) -> str:
+        self.asked.append(f"branch {branch}")
+        return "b" * 40
+
+    async def changed_files(self, org: str, repo: str, number: int) -> tuple[str, ...]:
+        return tuple(changed.filename for changed in await self.file_changes(org, repo, number))
+
+    async def owners_of(self, org: str, repo: str, sha: str) -> Owners:
+        self.asked.append(f"owners {sha[:1]}")
+        return self.owners
 
     async def repo_labels(self, org: str, repo: str) -> tuple[str, ...]:
         self.asked.append("repo labels")
@@ -97,7 +116,9 @@ def reads(world: World, plugins: PluginConfig) -> Reads:
         return []
 
     github = cast(GitHubReads, world)
-    return Reads(github, Snapshot(Config(), plugins, 0.0, "d"), Noon(), unfinished, None, "inst", lambda: github)
+    return Reads(
+        github, Snapshot(Config(), plugins, 0.0, "d"), Noon(), unfinished, None, "inst", world.owners_of, lambda: github
+    )
 
 
 def said(body: str, **changes: Any) -> GenericComment:
@@ -148,5 +169,7 @@ def brief(action: actions.Action) -> str:
             return f"assigns {','.join(logins)}"
         case actions.Unassign(logins=logins):
             return f"unassigns {','.join(logins)}"
+        case actions.RequestReviews(logins=logins):
+            return f"asks {','.join(logins)}"
         case _:
             return type(action).__name__

@@ -111,7 +111,7 @@ def reads(world: World, settings: Trigger, jobs: tuple[Presubmit, ...], posts: t
     config = Config(prowjob_namespace="ci", presubmits={"o/r": jobs}, postsubmits={"o/r": posts})
     rules = msgspec.structs.replace(settings, repos=("o/r",))
     snapshot = Snapshot(config, PluginConfig(triggers=(rules,)), 0.0, "digest")
-    return Reads(cast(GitHub, world), snapshot, Noon(), unfinished, None, "inst", lambda: cast(GitHub, world))
+    return Reads(cast(GitHub, world), snapshot, Noon(), unfinished, None, "inst", None, lambda: cast(GitHub, world))
 
 
 def event(action: str, **changes: Any) -> PullRequestEvent:

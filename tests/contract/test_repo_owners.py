@@ -1,0 +1,62 @@
+"""OWNERS read from a real repository with git, and again only when they change."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from prow_async.actors.repo_owners import RepoOwners
+from prow_async.adapters.git.code import MirroredCode
+from prow_async.adapters.git.command import Remote
+from prow_async.api.config import Config
+from prow_async.api.errors import Refused
+from prow_async.api.plugin_config import PluginConfig
+from prow_async.ports.code import FileAt
+from prow_async.ports.config import Snapshot
+from tests.gitrepo import Origin
+
+pytestmark = pytest.mark.anyio
+SNAPSHOT = Snapshot(Config(), PluginConfig(), 0.0, "d")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Counted(MirroredCode):
+    """Counts what is read, beside what is listed."""
+
+    reads = 0
+
+    async def read(self, org: str, repo: str, sha: str, files: Sequence[FileAt], limit_bytes: int) -> list[bytes]:
+        self.reads += 1
+        return await super().read(org, repo, sha, files, limit_bytes)
+
+
+def served(tmp_path: Path) -> tuple[Origin, Counted]:
+    base = tmp_path / "server"
+    return Origin(base), Counted(tmp_path / "mirrors", Remote(f"file://{base}"))
+
+
+async def test_owners_follow_the_commit(tmp_path: Path) -> None:
+    origin, code = served(tmp_path)
+    first = origin.commit({"OWNERS": "approvers: [ann]\n", "a/_output/OWNERS": "approvers: [mallory]\n"})
+    second = origin.commit({"main.go": "package main\n"}, first)
+    third = origin.commit({"a/OWNERS": "reviewers: [ben]\n"}, second)
+    owners = RepoOwners(code)
+    assert (await owners.at(SNAPSHOT, "o", "r", first)).approvers("a/x") == {"ann"}
+    assert (await owners.at(SNAPSHOT, "o", "r", second)).approvers("a/_output/x") == {"ann"}
+    assert code.reads == 1, "a commit that leaves OWNERS alone costs no reading"
+    found = await owners.at(SNAPSHOT, "o", "r", third)
+    assert (found.approvers("a/x"), found.reviewers("a/x")) == ({"ann"}, {"ben"})
+
+
+async def test_no_owners_and_no_commit(tmp_path: Path) -> None:
+    origin, code = served(tmp_path)
+    sha = origin.commit({"README": "hello\n"})
+    owners = RepoOwners(code)
+    assert (await owners.at(SNAPSHOT, "o", "r", sha)).approvers("README") == frozenset()
+    for wrong in ("0" * 40, "--upload-pack=x"):
+        with pytest.raises(Refused):
+            await owners.at(SNAPSHOT, "o", "r", wrong)
