@@ -37,6 +37,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     base_sha: str
     head_sha: str
     dirty: bool
+    origin: str = ""
+    """The URL of the working copy's origin; "" without one."""
     shallow: bool = False
 
 
@@ -83,7 +85,7 @@ def take(folder: Path, into: Path, base_ref: str = "", pull_number: int = 0) -> 
     refs = {f"{_BRANCHES}{base_ref}": base_sha, f"refs/pull/{pull_number}/head": head}
     created = "".join(f"create {name}\0{sha}\0" for name, sha in refs.items())
     _output(into, "update-ref", "-z", "--stdin", text=created)
-    return Snapshot(into.as_uri(), base_ref, base_sha, head, dirty, (into / "shallow").is_file())
+    return Snapshot(into.as_uri(), base_ref, base_sha, head, dirty, origin(folder), (into / "shallow").is_file())
 
 
 def _look_at(folder: Path) -> _Copy:

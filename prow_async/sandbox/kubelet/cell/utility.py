@@ -4,6 +4,7 @@ A decorated job waits for all of them, one after the other, and for the entrypoi
 """
 
 import _signal as signal  # type: ignore[import-not-found]  # as in main
+import gc
 import os
 import sys
 from typing import Never
@@ -18,11 +19,15 @@ LOADED: dict[str, object] = {}
 
 
 def load_next(paths: list[str]) -> bool:
-    """Import one more; say whether there are further ones. `paths`: where what they stand on is found."""
+    """Import one more; say whether there are further ones. `paths`: where what they stand on is found.
+
+    What is loaded stays: a collector that looked through it would have a fork copy the memory it shares.
+    """
     name = f"{_PACKAGE}.{_NAMES[len(LOADED)]}"
     sys.path.extend(path for path in paths if path not in sys.path)
     __import__(name)
     LOADED[name] = sys.modules[name]
+    gc.freeze()
     return len(LOADED) < len(_NAMES)
 
 
@@ -61,6 +66,7 @@ def become(utility: object, words: list[str], env: dict[str, str]) -> Never:
     os.closerange(3, _MOST_FILES)  # what execve would close; among them the pipe that says that the command runs
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    gc.enable()
     os.environ.clear()
     os.environ.update(env)
     sys.argv = words
