@@ -49,8 +49,8 @@ def main() -> None:
     from prow_async.apps import run, run_display
 
     stamps.end("first imports")
-    run._config = stamps.after("configuration, with the imports that read it", run._config)
-    run._plan = stamps.after("plan, with the snapshot of --local", run._plan)
+    run._config = stamps.after("configuration, with the imports that read it and run pods", run._config)
+    run._plan = stamps.after("plan, with the rest of the snapshot of --local", run._plan)
 
     def logged(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if event.get("event") in {"container started", "container ended", "pod ended"}:
@@ -65,7 +65,7 @@ def main() -> None:
             wrapper_class=structlog.make_filtering_bound_logger(0),
         )
 
-    run._here = stamps.after("the imports that run pods", run._here)
+    run._here = stamps.after("the pod", run._here)
     shown, run_display.set_up_logs = run_display.set_up_logs, set_up_logs
     code = run.main(sys.argv[2:])
     stamps.end("clearing up")

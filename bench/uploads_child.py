@@ -1,7 +1,7 @@
 """One measured process: `python -m bench.uploads_child MODE SOURCE TARGET` prints what it found as one JSON object.
 
 Modes: `bare` (shutil.copyfile for each file, one after the other), `ours` (podutils/upload to `file://TARGET`, the log
-given as sidecar gives it). Both leave the same files, which are then taken away.
+given as sidecar gives it). Both leave the same files.
 """
 
 import os
@@ -15,7 +15,7 @@ import msgspec
 from bench import processes
 from prow_async.api.jobspec import JobSpec
 from prow_async.api.podoptions import GCSUploadOptions
-from prow_async.podutils import upload
+from prow_async.podutils import artifacts, upload
 
 LOG = "build-log.txt"
 
@@ -41,18 +41,17 @@ def ours(source: Path, target: Path) -> None:
     options = GCSUploadOptions(
         items=(str(source / "artifacts"),), bucket=f"file://{target}", path_strategy="explicit", dry_run=False
     )
-    log = upload.Item(LOG, lambda: (source / LOG).open("rb"))
+    log_file = artifacts.Found(LOG, str(source / LOG), os.path.realpath(source))
+    log = upload.Item(LOG, lambda: artifacts.open_file(log_file))
     upload.run(JobSpec("periodic", "job", "1"), options, [log])
 
 
 def main() -> None:
     mode, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    shutil.rmtree(target, ignore_errors=True)
     started_s = time.perf_counter()
     (bare if mode == "bare" else ours)(source, target)
     took_s = time.perf_counter() - started_s
     _check(source, target / "logs" / "job" / "1")
-    shutil.rmtree(target)
     print(msgspec.json.encode(Found(took_s=took_s, peak_bytes=processes.peak_bytes(os.getpid()))).decode())
 
 

@@ -13,7 +13,9 @@ import string
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 import anyio.abc
@@ -49,8 +51,13 @@ FLAGS = (
     Flag("kubeconfig", "str", "", "with --on-cluster: where the context is (default: KUBECONFIG, ~/.kube/config)"),
 )
 _SIGNALLED = 128
+_TURN_S = 0.001
+"""How long a thread that loads modules may keep another from starting the next git."""
 _CODE = "code.git"
 _OF_BUILD_IDS = frozenset(string.ascii_letters + string.digits + "-_")
+
+
+Taken: TypeAlias = Future[snapshot.Snapshot]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -72,10 +79,10 @@ def main(argv: Sequence[str]) -> int:
     for warning in parsed.warnings:
         print(f"{PROGRAM}: {warning}", file=sys.stderr)
     run_display.set_up_logs()
-    with _scratch() as scratch, _early(parsed, scratch) as early:
+    with _scratch() as scratch, _early(parsed, scratch) as early, _meanwhile(parsed, scratch) as taken:
         config = _config(parsed)
         try:
-            plan = _plan(config, name, parsed, scratch)
+            plan = _plan(config, name, parsed, scratch, taken)
             if parsed["print-pod"]:
                 sys.stdout.write(mkpod.as_yaml(mkpod.pod_of(plan.job, plan.build_id)))
                 return 0
@@ -115,17 +122,34 @@ def _early(parsed: flags.Flags, scratch: Path) -> Iterator[Early | None]:
         yield early
 
 
+@contextlib.contextmanager
+def _meanwhile(parsed: flags.Flags, scratch: Path) -> Iterator[Taken | None]:
+    """Take the working copy that was named, while other things are done: git does most of it."""
+    if not parsed["local"]:
+        yield None
+        return
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        taken = thread.submit(snapshot.take, _folder(parsed), scratch / _CODE, parsed["base-ref"])
+        taken.add_done_callback(lambda _: sys.setswitchinterval(before_s))
+        yield taken
+
+
 def _config(parsed: flags.Flags) -> Config:
     from prow_async.apps import config_flags
 
-    return config_flags.load(config_flags.paths(parsed.values), parsed.values, PROGRAM)
+    config = config_flags.load(config_flags.paths(parsed.values), parsed.values, PROGRAM)
+    if not parsed["print-pod"]:
+        from prow_async.apps import run_pod  # noqa: F401 - what follows needs it; git may still be at work
+    return config
 
 
-def _plan(config: Config, name: str, parsed: flags.Flags, scratch: Path) -> Plan:
+def _plan(config: Config, name: str, parsed: flags.Flags, scratch: Path, taken: Taken | None) -> Plan:
     """Decide what to run on which code. Raises UserMistake and CannotStart."""
     found = mkpj.find(config, name)
     ids, now_s = clocks.SystemIds(), clocks.SystemClock().now()
-    working_copy = _working_copy(found, parsed, scratch)
+    working_copy = _working_copy(found, parsed, scratch, taken)
     spec = mkpj.spec_for(found, _code(found, parsed))
     if working_copy is not None:
         spec = local_run.on_working_copy(spec, working_copy)
@@ -139,24 +163,25 @@ def _plan(config: Config, name: str, parsed: flags.Flags, scratch: Path) -> Plan
     return Plan(job, build_id, config.pod_namespace, scratch, output, own)
 
 
-def _working_copy(found: mkpj.Found, parsed: flags.Flags, scratch: Path) -> local_run.Code | None:
-    """Take the working copy that was named, or the one we are in when the job needs code and none was named."""
-    folder = parsed["local"]
-    if not folder:
-        if parsed["pull"] or parsed["base-sha"] or not found.needs_base:
-            return None
+def _working_copy(found: mkpj.Found, parsed: flags.Flags, scratch: Path, taken: Taken | None) -> local_run.Code | None:
+    """Return the working copy that was named, or the one we are in when the job needs code and none was named."""
+    if taken is not None:
+        copy = taken.result()
+    elif parsed["pull"] or parsed["base-sha"] or not found.needs_base:
+        return None
+    else:
         org, _, repo = found.repo.partition("/")
-        origin = _origin_here()
-        if not local_run.names_repo(origin, org, repo):
+        if not local_run.names_repo(_origin_here(), org, repo):
             text = f"say which code of {found.repo} to run on: --local FOLDER, --pull NUMBER or --base-sha SHA"
             raise UserMistake(text)
-    else:
-        origin = snapshot.origin(Path(folder))
-    path = Path(folder or os.curdir).absolute()
-    taken = snapshot.take(path, scratch / _CODE, parsed["base-ref"])
-    if taken.dirty:
-        print(f"{PROGRAM}: with changes of {path} that are not committed", file=sys.stderr)
-    return local_run.Code(taken.url, taken.base_ref, taken.base_sha, taken.head_sha, origin, shallow=taken.shallow)
+        copy = snapshot.take(_folder(parsed), scratch / _CODE, parsed["base-ref"])
+    if copy.dirty:
+        print(f"{PROGRAM}: with changes of {_folder(parsed)} that are not committed", file=sys.stderr)
+    return local_run.Code(copy.url, copy.base_ref, copy.base_sha, copy.head_sha, copy.origin, shallow=copy.shallow)
+
+
+def _folder(parsed: flags.Flags) -> Path:
+    return Path(parsed["local"] or os.curdir).absolute()
 
 
 def _origin_here() -> str:

@@ -6,6 +6,7 @@ outside the folder is read, whatever links say, and nothing that could hold us u
 Source: upstream pkg/gcsupload/run.go (gatherArtifacts).
 """
 
+import errno
 import io
 import os
 import stat
@@ -15,6 +16,12 @@ import msgspec
 
 from prow_async.api.errors import Refused
 from prow_async.podutils.logs import Log
+from prow_async.ports.blobs import PlainFile
+
+_AT_ONCE_BYTES = 1 << 30
+_PIECE_BYTES = 1 << 20
+_CANNOT_SEND = {errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.EOPNOTSUPP}
+"""What sendfile says where a system or a file system cannot copy so: macOS sends to sockets only."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -65,7 +72,7 @@ def open_file(found: Found, most_bytes: int | None = None) -> "Bounded":
     raise Refused(f"{shown} is no file, or leads out of {_printable(found.root)}: it is not read")
 
 
-class Bounded:
+class Bounded(PlainFile):
     """A file up to a size: one that grows while we read would never end."""
 
     def __init__(self, opened: io.FileIO, size_bytes: int, shown: str) -> None:
@@ -81,6 +88,25 @@ class Bounded:
             raise Refused(f"cannot read {self._shown}: {error.strerror}") from error
         self._left_bytes -= len(piece)
         return piece
+
+    def copy_to(self, descriptor: int) -> None:
+        while self._left_bytes:
+            try:
+                moved = os.sendfile(descriptor, self._opened.fileno(), None, min(self._left_bytes, _AT_ONCE_BYTES))
+            except OSError as error:
+                if error.errno not in _CANNOT_SEND:
+                    raise
+                self._write_to(descriptor)
+                return
+            if not moved:  # it has become shorter
+                return
+            self._left_bytes -= moved
+
+    def _write_to(self, descriptor: int) -> None:
+        while piece := self.read(_PIECE_BYTES):
+            left = memoryview(piece)
+            while left:
+                left = left[os.write(descriptor, left) :]
 
     def close(self) -> None:
         self._opened.close()

@@ -1,5 +1,6 @@
 """Clones one repository, and records how it went."""
 
+import os
 import time
 
 from prow_async.api import clonerecords
@@ -8,6 +9,9 @@ from prow_async.api.podoptions import CloneRefsOptions
 from prow_async.api.prowjob import Refs
 from prow_async.core import clone, clone_check, clone_told
 from prow_async.podutils import clone_run, clone_setup, clone_token, logs
+
+_SUBMODULE = (0o160000).to_bytes(4, "big")
+"""The mode of a submodule in an index (gitformat-index(5))."""
 
 
 class Repo:
@@ -63,6 +67,8 @@ class Repo:
         """Run commands until one fails; return whether none did."""
         censor = self._log.censor
         for command in commands:
+            if command.step == "submodules" and not _may_have_submodules(plan.folder):
+                continue
             begun = time.monotonic_ns()
             # A pull request chooses its submodules; what it chooses must not get our token.
             variables = self._public if command.step == "submodules" else self._variables
@@ -108,6 +114,20 @@ class Repo:
     def _record(self, failed: bool = False, final_sha: str = "") -> Record:
         duration = time.monotonic_ns() - self._begun
         return Record(self._refs, tuple(self._commands), failed, final_sha, duration)
+
+
+def _may_have_submodules(folder: str) -> bool:
+    """Say whether git might find a submodule in a clone: one is configured, or stands in the index.
+
+    Each entry of an index has its mode in four bytes. The same bytes may stand there by chance: git looks then.
+    """
+    if os.path.lexists(f"{folder}/.gitmodules"):
+        return True
+    try:
+        with open(f"{folder}/.git/index", "rb") as file:
+            return _SUBMODULE in file.read()
+    except OSError:  # git says what is wrong
+        return True
 
 
 def _last_word(output: str) -> str:

@@ -217,20 +217,24 @@ def _write(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _copy(destination: str) -> None:
-    """Put a script at the destination that runs this module with this interpreter, wherever it is run from.
+def script() -> bytes:
+    """Return the script that stands for this program in a test's container: it runs it with this interpreter.
 
-    It listens to nothing of the test's Python: neither its folder nor its PYTHON* variables. Raises CannotStart.
+    It listens to nothing of the test's Python: neither its folder nor its PYTHON* variables.
     """
     roots = sorted({os.path.dirname(os.path.dirname(str(one.__file__))) for one in (prow_async, msgspec)})
     start = f"import sys; sys.path += {roots!r}; from prow_async.podutils import entrypoint, options; "
     words = [sys.executable, "-I", "-c", start + "options.exit_with(entrypoint.main)"]
-    script = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
+    return os.fsencode(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+
+
+def _copy(destination: str) -> None:
+    """Put the script at the destination. Raises CannotStart."""
     partial = f"{destination}.{os.getpid()}.partial"
     try:
         os.makedirs(os.path.dirname(destination) or ".", exist_ok=True)
-        with open(partial, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(script)
+        with open(partial, "wb") as file:
+            file.write(script())
         os.chmod(partial, 0o755)  # noqa: S103 - any user may run it, as the test may be any
         os.replace(partial, destination)
     except OSError as error:

@@ -5,7 +5,7 @@ Refused for what will never work (credentials, a bad name), Retry for what may w
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -43,6 +43,14 @@ class Reader(Protocol):
     """What can be read to its end: an open file, say. A ProwError raised by it goes through a put unchanged."""
 
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+@runtime_checkable
+class PlainFile(Reader, Protocol):
+    """A reader whose bytes need not pass through us on their way to another file."""
+
+    def copy_to(self, descriptor: int) -> None:
+        """Write all that is left into an open file. Raises OSError, and ProwError as `read` does."""
 
 
 class Blobs(Protocol):

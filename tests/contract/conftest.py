@@ -1,9 +1,12 @@
-"""The Kubernetes contract's targets: the embedded world through both doors, and the real kube-apiserver."""
+"""What contracts are tried on: Kubernetes as the embedded world through both doors and as the real kube-apiserver,
+storage as servers and as a disk without much room.
+"""
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -16,6 +19,9 @@ from tests import realkube
 from tests.contract.kube_targets import FinishedLogs, RandomIds, Target
 from tests.realkube import pytest_collection_modifyitems, pytest_terminal_summary, real_kube
 
+if TYPE_CHECKING:
+    from tests.contract import storage_servers
+
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary", "real_kube"]
 
 DIRECT, HTTP, REAL = "embedded-direct", "embedded-http", "real"
@@ -26,6 +32,24 @@ NAMESPACE = "default"
 class WallClock:
     def now(self) -> float:
         return time.time()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    from tests.contract import storage_servers  # boto3 and a server of S3 take a second
+
+    with storage_servers.small_disk(tmp_path / "disk"):
+        yield tmp_path / "disk"
+
+
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["storage_servers.Server"]:
+    from tests.contract import storage_servers
+
+    with storage_servers.serving(request.param, tmp_path_factory.mktemp("storage")) as server:
+        yield server
 
 
 @pytest.fixture(params=[DIRECT, HTTP, pytest.param(REAL, marks=realkube.REAL)])

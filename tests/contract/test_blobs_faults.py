@@ -22,18 +22,6 @@ BIG = 17 * 1024 * 1024
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    with storage_servers.small_disk(tmp_path / "disk"):
-        yield tmp_path / "disk"
-
-
-@pytest.fixture(scope="module", params=["s3", "gs"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with storage_servers.serving(request.param, tmp_path_factory.mktemp("storage")) as server:
-        yield server
-
-
-@pytest.fixture
 def bucket(server: Server) -> Iterator[Blobs]:
     blobs = server.open(server.fresh())
     blobs.put("there", b"0123456789")

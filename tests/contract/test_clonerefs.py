@@ -62,13 +62,28 @@ def test_the_records_name_each_command_as_upstream_does(place: Place) -> None:
         f"PWD={folder}  git checkout main",
         f"PWD={folder}  git fetch {uri} refs/pull/5/head",
         f"PWD={folder} {dates} git merge --no-ff {pull.sha}",
-        f"PWD={folder}  git submodule update --init --recursive",
     ]
     assert all(command.duration > 0 and not command.error for command in ran.clone.commands)
     assert ran.clone.duration >= sum(command.duration for command in ran.clone.commands)
     raw = json.loads(place.log.read_bytes())
     assert raw[0] == {"refs": {"org": "", "repo": ""}}
     assert list(raw[1]) == ["refs", "commands", "final_sha", "duration"]
+
+
+@pytest.mark.parametrize("listed", [None, ""])
+def test_git_looks_for_submodules_where_there_may_be_some(place: Place, listed: str | None) -> None:
+    """One that nothing tells the address of fails the clone, as upstream."""
+    origin = place.origin()
+    tree = gitrepo.git(origin.folder, "rev-parse", f"{origin.commit({'.gitmodules': listed, 'a': ''})}^{{tree}}")
+    main_at(origin, gitrepo.git(origin.folder, "commit-tree", tree, "-m", "none"))
+    asked = "git submodule update --init --recursive"
+    assert place.clone(refs(origin)).clone.commands[-1].command.endswith(asked) is (listed is not None)
+    entries = f"{gitrepo.git(origin.folder, 'ls-tree', tree)}\n160000 commit {'1' * 40}\tsub\n"
+    stray = gitrepo.git(origin.folder, "mktree", "--missing", text=entries)
+    main_at(origin, gitrepo.git(origin.folder, "commit-tree", stray, "-m", "one"))
+    ran = place.clone(refs(origin), src_root=f"{place.root}/again")
+    assert ran.clone.commands[-1].command.endswith(asked)
+    assert "sub" in ran.error
 
 
 def test_a_pull_without_a_sha_is_taken_from_its_head(place: Place) -> None:

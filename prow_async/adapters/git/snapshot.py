@@ -15,6 +15,8 @@ import msgspec
 from prow_async.api.errors import CannotStart
 
 _TIMEOUT_S = 600.0
+_BRANCHES, _ORIGIN = "refs/heads/", "refs/remotes/origin/"
+_HEX = frozenset("0123456789abcdef")
 _WHO = {
     name: value
     for who in ("AUTHOR", "COMMITTER")
@@ -35,17 +37,36 @@ class Snapshot(msgspec.Struct, frozen=True):
     base_sha: str
     head_sha: str
     dirty: bool
+    origin: str = ""
+    """The URL of the working copy's origin; "" without one."""
     shallow: bool = False
 
 
+class _Copy(msgspec.Struct, frozen=True):
+    """What git tells of a working copy."""
+
+    top: Path
+    common: Path
+    """Its repository, which other working copies may share."""
+    index: Path
+    head: str
+    tree: str
+    """The one of the commit that is checked out."""
+    branch: str
+    """`refs/heads/NAME`; "" when none is checked out."""
+    default: str
+    """The branch that origin has as its own; "" when that is not known."""
+
+
 def origin(folder: Path) -> str:
-    """Return the URL of the working copy's origin; "" without one. Raises CannotStart when there is no repository."""
-    _output(folder, "rev-parse", "--git-dir")
+    """Return the URL of the working copy's origin; "" without one, or where there is no repository."""
     return _output(folder, "config", "--get", "remote.origin.url", may_fail=True)
 
 
 def take(folder: Path, into: Path, base_ref: str = "", pull_number: int = 0) -> Snapshot:
     """Make a bare repository at `into` that shows the working copy as a pull request.
+
+    Each git costs a run some milliseconds: as few as possible are started.
 
     Args:
         into: must not be there yet.
@@ -53,52 +74,59 @@ def take(folder: Path, into: Path, base_ref: str = "", pull_number: int = 0) -> 
 
     Raises CannotStart with one line for a person.
     """
-    head = _output(folder, "rev-parse", "--verify", "HEAD^{commit}", may_fail=True)
-    if not head:
-        _output(folder, "rev-parse", "--git-dir")
-        raise CannotStart(f"{folder} has no commit yet: a job needs one to start from")
-    if _output(folder, "rev-parse", "--is-bare-repository") == "true":
-        raise CannotStart(f"{folder} is a bare repository, without a working copy: name a folder with one")
-    top = Path(_output(folder, "rev-parse", "--show-toplevel"))
-    base_ref = base_ref or _base_ref(folder)
-    base_sha = _base_sha(folder, base_ref, head)
-    _make(folder, into, base_ref)
-    tree = _working_tree(folder, top, into)
-    dirty = tree != _output(folder, "rev-parse", f"{head}^{{tree}}")
+    copy = _look_at(folder)
+    base_ref = base_ref or copy.default or copy.branch.removeprefix(_BRANCHES) or "main"
+    base_sha = _base_sha(folder, copy, base_ref)
+    _make(copy, into, base_ref)
+    tree, head = _working_tree(copy, into), copy.head
+    dirty = tree != copy.tree
     if dirty:
         head = _output(into, "commit-tree", tree, "-p", head, "-m", "What is not committed yet", env=_WHO)
-    _output(into, "update-ref", f"refs/heads/{base_ref}", base_sha)
-    _output(into, "update-ref", f"refs/pull/{pull_number}/head", head)
-    return Snapshot(into.as_uri(), base_ref, base_sha, head, dirty, (into / "shallow").is_file())
+    refs = {f"{_BRANCHES}{base_ref}": base_sha, f"refs/pull/{pull_number}/head": head}
+    created = "".join(f"create {name}\0{sha}\0" for name, sha in refs.items())
+    _output(into, "update-ref", "-z", "--stdin", text=created)
+    return Snapshot(into.as_uri(), base_ref, base_sha, head, dirty, origin(folder), (into / "shallow").is_file())
 
 
-def _base_ref(folder: Path) -> str:
-    known = _output(folder, "symbolic-ref", "--short", "refs/remotes/origin/HEAD", may_fail=True)
-    current = _output(folder, "symbolic-ref", "--short", "HEAD", may_fail=True)
-    return known.removeprefix("origin/") or current or "main"
+def _look_at(folder: Path) -> _Copy:
+    paths = ("--path-format=absolute", "--show-toplevel", "--git-common-dir", "--git-path", "index")
+    commits = ("HEAD^{commit}", "HEAD^{tree}", "--symbolic-full-name", "HEAD", f"{_ORIGIN}HEAD")
+    done = _run(folder, "rev-parse", "--revs-only", "--is-bare-repository", *paths, *commits)
+    bare, *found = done.stdout.decode(errors="surrogateescape").splitlines() or [""]
+    if bare == "true":
+        raise CannotStart(f"{folder} is a bare repository, without a working copy: name a folder with one")
+    _check(folder, "rev-parse", done)
+    if len(found) < 5:
+        raise CannotStart(f"{folder} has no commit yet: a job needs one to start from")
+    top, common, index, head, tree, *names = found
+    if not {*head, *tree} <= _HEX:
+        raise CannotStart(f"{folder}: its path has a line break, which is not supported: move it")
+    branch = next((name for name in names if name.startswith(_BRANCHES)), "")
+    default = next((name.removeprefix(_ORIGIN) for name in names if name.startswith(_ORIGIN)), "")
+    return _Copy(Path(top), Path(common), Path(index), head, tree, branch, default)
 
 
-def _base_sha(folder: Path, base_ref: str, head: str) -> str:
-    for ref in (f"refs/remotes/origin/{base_ref}", f"refs/heads/{base_ref}"):
-        found = _output(folder, "merge-base", head, ref, may_fail=True)
+def _base_sha(folder: Path, copy: _Copy, base_ref: str) -> str:
+    for ref in (f"{_ORIGIN}{base_ref}", f"{_BRANCHES}{base_ref}"):
+        found = copy.head if ref == copy.branch else _output(folder, "merge-base", copy.head, ref, may_fail=True)
         if found:
             return found
-    return head
+    return copy.head
 
 
-def _make(folder: Path, into: Path, base_ref: str) -> None:
+def _make(copy: _Copy, into: Path, base_ref: str) -> None:
     """Make a repository with the objects of the working copy's."""
     into.parent.mkdir(parents=True, exist_ok=True)
-    common = Path(_output(folder, "rev-parse", "--path-format=absolute", "--git-common-dir"))
-    _output(into.parent, "init", "--quiet", "--bare", f"--initial-branch={base_ref}", str(into))
+    _output(into.parent, "init", "--quiet", "--bare", "--template=", f"--initial-branch={base_ref}", str(into))
+    with (into / "config").open("a") as config:
+        config.write("[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n")
+    common = copy.common
     try:
         shutil.copytree(common / "objects", into / "objects", copy_function=_link, dirs_exist_ok=True)
     except (OSError, shutil.Error) as error:
         raise CannotStart(f"{common}: its objects cannot be read: {error}") from error
     if (common / "shallow").is_file():
         shutil.copyfile(common / "shallow", into / "shallow")
-    for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
-        _output(into, "config", key, "true")
 
 
 def _link(source: str, target: str) -> None:
@@ -110,31 +138,43 @@ def _link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _working_tree(folder: Path, top: Path, into: Path) -> str:
+def _working_tree(copy: _Copy, into: Path) -> str:
     """Write the working copy as a tree: all that is tracked or could be, without what is ignored."""
     index = into / "index.working"
-    own = Path(_output(folder, "rev-parse", "--path-format=absolute", "--git-path", "index"))
-    if own.is_file():
-        shutil.copyfile(own, index)  # knows what has not changed, which spares reading it
+    if copy.index.is_file():
+        shutil.copyfile(copy.index, index)  # knows what has not changed, which spares reading it
     env = {"GIT_INDEX_FILE": str(index), "GIT_OBJECT_DIRECTORY": str(into / "objects")}
-    _output(top, "add", "--all", "--", ".", env=env)
-    return _output(top, "write-tree", env=env)
+    _output(copy.top, "add", "--all", "--", ".", env=env)
+    return _output(copy.top, "write-tree", env=env)
 
 
-def _output(folder: Path, *arguments: str, env: Mapping[str, str] = {}, may_fail: bool = False) -> str:
-    """Run git as the person's own, with their configuration but without hooks; return what it printed.
+def _output(folder: Path, *arguments: str, env: Mapping[str, str] = {}, text: str = "", may_fail: bool = False) -> str:
+    """Run git on a text; return what it printed. Raises CannotStart, unless it may fail: "" then."""
+    done = _run(folder, *arguments, env=env, text=text)
+    if not may_fail:
+        _check(folder, arguments[0], done)
+    return done.stdout.decode(errors="surrogateescape").strip() if done.returncode == 0 else ""
 
-    Raises CannotStart, unless it may fail: "" then.
-    """
+
+def _check(folder: Path, verb: str, done: "subprocess.CompletedProcess[bytes]") -> None:
+    if done.returncode:
+        said = " ".join(done.stderr.decode(errors="replace").split()) or f"exit code {done.returncode}"
+        raise CannotStart(f"{folder}: git {verb}: {said[:500]}")
+
+
+def _run(
+    folder: Path, *arguments: str, env: Mapping[str, str] = {}, text: str = ""
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run git as the person's own, with their configuration but without hooks. Raises CannotStart if that cannot be."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     command = ["git", "-c", f"safe.directory={folder}", "-c", f"core.hooksPath={os.devnull}", *arguments]
     try:
-        done = subprocess.run(  # noqa: S603 - no shell
+        return subprocess.run(  # noqa: S603 - no shell
             command,
             cwd=folder,
             env={**clean, **fixed, **env},
-            stdin=subprocess.DEVNULL,
+            input=os.fsencode(text),
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,
@@ -146,7 +186,3 @@ def _output(folder: Path, *arguments: str, env: Mapping[str, str] = {}, may_fail
         raise CannotStart(f"{folder} is no folder") from error
     except subprocess.TimeoutExpired as error:
         raise CannotStart(f"git {arguments[0]} in {folder} did not end within {_TIMEOUT_S:.0f} s") from error
-    if done.returncode and not may_fail:
-        said = " ".join(done.stderr.decode(errors="replace").split()) or f"exit code {done.returncode}"
-        raise CannotStart(f"{folder}: git {arguments[0]}: {said[:500]}")
-    return done.stdout.decode(errors="surrogateescape").strip() if done.returncode == 0 else ""

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from prow_async.adapters.storage import names
 from prow_async.api.errors import Missing, Refused, Retry
-from prow_async.ports.blobs import PLAIN, Attributes, Blob, Folder, Reader
+from prow_async.ports.blobs import PLAIN, Attributes, Blob, Folder, PlainFile, Reader
 
 CHUNK_BYTES = 1 << 20
 _UNFINISHED = ".prow-async-unfinished-"
@@ -183,6 +183,9 @@ def _real_path(descriptor: int, path: str) -> str:
 
 
 def _write(target: io.FileIO, source: bytes | Reader) -> None:
+    if isinstance(source, PlainFile):
+        source.copy_to(target.fileno())
+        return
     piece = source if isinstance(source, bytes) else source.read(CHUNK_BYTES)
     while piece:
         written = target.write(piece)

@@ -190,7 +190,7 @@ def _execute(order: Order) -> None:
     os.chdir(order.cwd)
     ready = utility.loaded(order)
     if ready is not None:
-        utility.become(ready, order)
+        utility.become(*ready, order.env)
     _replace(order)
 
 

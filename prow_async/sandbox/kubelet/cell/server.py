@@ -7,6 +7,7 @@ kubelet does.
 
 import _signal as signal  # type: ignore[import-not-found]  # as in main
 import _socket  # `socket` itself imports enum and selectors
+import gc
 import os
 import select
 import sys
@@ -28,6 +29,7 @@ def serve(paths: list[str]) -> None:
     os.dup2(null, 0)
     os.close(null)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for cells: they report their end by a pipe
+    gc.disable()  # nothing here needs it, nor in cells, which end; utilities turn it on again
     asked = select.poll()
     asked.register(door, select.POLLIN)
     more = True
