@@ -5,6 +5,7 @@ when its first try may or may not have had its effect is decided here too: names
 protect patches and deletes, a comment is looked for before it is written again.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ ABORT_TRIES = 5
 
 
 class Targets(msgspec.Struct, frozen=True):
-    """Where writes go. `pods` is keyed by cluster alias; an alias that is not there is no build cluster of ours."""
+    """Where writes go. `pods` is keyed by cluster alias and changes; an alias it lacks is no build cluster of ours."""
 
     jobs: Collection
     events: Collection
@@ -54,7 +55,7 @@ class Executor:
         self.dry_run = dry_run
         self._tries = tries
         self._backoff = Backoff(0.25, 10.0)
-        self._lanes = {alias: anyio.CapacityLimiter(64) for alias in ("", *targets.pods)}
+        self._lanes: dict[str, anyio.CapacityLimiter] = defaultdict(lambda: anyio.CapacityLimiter(64))
         self._github_lane = anyio.CapacityLimiter(16)
 
     async def perform(self, action: actions.Action, cause: str) -> bytes | None:

@@ -4,13 +4,14 @@ It holds nothing that the cluster does not hold, beside our own writes that the 
 timers only wake it; a lost wake-up is made good by the next.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
 import anyio
 import msgspec
 import structlog
 
+from prow_async.actors.clusters import Cluster, Clusters
 from prow_async.actors.executor import Executor
 from prow_async.actors.overlay import Overlay
 from prow_async.actors.store import Change, Store
@@ -27,18 +28,11 @@ from prow_async.runtime.keyed import KeyedActors, Limits
 from prow_async.runtime.story import Stories
 
 log = structlog.get_logger()
-Wake = Literal["job", "pod", "again", "synced"]
+Wake = Literal["job", "pod", "again", "cluster"]
 GONE_CHECK_S = 1.0
 PATCH_TRIES = 5
 LOOKS = 3
 UNSEEN_S = 30.0
-
-
-class Cluster(msgspec.Struct, frozen=True):
-    """One build cluster: its pods as watched, and the way to read one afresh."""
-
-    pods: Collection
-    store: Store[PodView]
 
 
 class JobActors:
@@ -53,7 +47,7 @@ class JobActors:
         self,
         jobs: Store[JobView],
         source: Collection,
-        clusters: Mapping[str, Cluster],
+        clusters: Clusters,
         executor: Executor,
         env: "Env",
     ) -> None:
@@ -62,25 +56,30 @@ class JobActors:
         self._executor = executor
         self._env = env
         self._jobs = Overlay(jobs)
-        self._pods = {alias: Overlay(cluster.store) for alias, cluster in clusters.items()}
         self._uids: dict[str, str] = {}
         self.actors: KeyedActors[str, Wake] = KeyedActors(
-            "job", self._turn, self._failed, "again", Limits(waited=_waited(env.metrics))
+            "job",
+            self._turn,
+            self._failed,
+            "again",
+            Limits(concurrency=1024, lane=self._alias_of, waited=_waited(env.metrics)),
         )
         jobs.subscribe(self._job_changed)
-        for alias, cluster in clusters.items():
-            cluster.store.on_synced(self._waker(jobs, alias))
-        for store in {id(cluster.store): cluster.store for cluster in clusters.values()}.values():
-            store.subscribe(self._pod_changed)
+        clusters.subscribe(self._waker(jobs))
+        clusters.subscribe_pods(self._pod_changed)
 
     async def run(self) -> None:
         await self.actors.run()
 
-    def _waker(self, jobs: Store[JobView], alias: str) -> Callable[[], None]:
-        def wake() -> None:
+    def _alias_of(self, name: str) -> str:
+        job = self._jobs.get(name)
+        return "" if job is None else job.cluster
+
+    def _waker(self, jobs: Store[JobView]) -> Callable[[str], None]:
+        def wake(alias: str) -> None:
             for job in jobs:
                 if job.cluster == alias and not job.complete:
-                    self.actors.post(job.name, "synced")
+                    self.actors.post(job.name, "cluster")
 
         return wake
 
@@ -98,8 +97,8 @@ class JobActors:
     def _forget(self, name: str) -> None:
         self.actors.forget(name)
         self._jobs.forget(name)
-        for overlay in self._pods.values():
-            overlay.forget(name)
+        for cluster in self._clusters.once():
+            cluster.own.forget(name)
 
     def _failed(self, name: str, error: Exception, failures: int) -> None:
         """A turn raised. An error that names its next move is the world's trouble; anything else is a bug of ours."""
@@ -126,16 +125,17 @@ class JobActors:
         name = job.name
         cluster = self._clusters.get(job.cluster)
         if cluster is None:
-            why = f"cluster {job.cluster!r} is none of the build clusters ({', '.join(sorted(self._clusters))})"
+            why = f"cluster {job.cluster!r} is none of the build clusters ({', '.join(self._clusters.aliases)})"
             end = plank.terminal_error(why, self._env.clock.now())
             if job.state == "aborted":
                 end = plank.Patch({"completionTime": end.status["completionTime"]}, f"aborted: {why}")
             return await self._take(job, None, end)
         if not cluster.store.synced:
-            self._env.stories.add(name, f"waits for cluster {job.cluster} to be listed")
-            return await self._deadline_without_cluster(job)
-        pod = self._pods[job.cluster].get(name)
+            return await self._without_cluster(job, None, cluster)
+        pod = cluster.own.get(name)
         step = plank.decide(job, pod, self._settings(), self._env.clock.now())
+        if cluster.away_for_s >= plank.AWAY_GRACE_S:
+            return await self._without_cluster(job, step, cluster)
         unseen = job.state == "pending" and pod is not None and cluster.store.get(name) is None
         if unseen and (isinstance(step, plank.Patch) or "again" in mails):
             # Only our own write speaks of this pod; it may be long gone. No job ends on that word alone.
@@ -145,22 +145,17 @@ class JobActors:
             return UNSEEN_S if again_s is None else min(again_s, UNSEEN_S)
         return again_s
 
-    async def _deadline_without_cluster(self, job: JobView) -> float | None:
-        """A silent cluster stops its own jobs only until their deadline, by our own clock."""
+    async def _without_cluster(self, job: JobView, step: plank.Step | None, cluster: Cluster) -> float | None:
+        """A cluster that is away stops its own jobs only until their deadline, by our own clock."""
+        self._env.stories.add(job.name, f"waits for cluster {job.cluster}: {cluster.trouble or 'not listed yet'}")
         settings, now_s = self._settings(), self._env.clock.now()
-        since_s = job.pending_s or job.start_s or job.created_s
-        limit_s = job.pod_pending_timeout_s or settings.pod_pending_timeout_s
-        if job.state == "pending" and job.pod_name:
-            limit_s = job.pod_running_timeout_s or settings.pod_running_timeout_s
-        if job.deleting or job.state not in {"triggered", "pending", "aborted"}:
-            return None
-        if now_s >= since_s + limit_s:
-            text = f"Build cluster {job.cluster} could not be reached."
-            status = plank.completed("error", text, now_s)
-            if job.state == "aborted":
-                status = {"completionTime": status["completionTime"]}
-            return await self._take(job, None, plank.Patch(status, text))
-        return since_s + limit_s - now_s
+        return await self._take(job, None, plank.without_cluster(job, step, settings, cluster.away_for_s, now_s))
+
+    def _pods_of(self, job: JobView) -> Collection:
+        cluster = self._clusters.get(job.cluster)
+        if cluster is None:
+            raise Retry(f"cluster {job.cluster!r} went away in the middle of a turn")
+        return cluster.pods
 
     def _settings(self) -> plank.Settings:
         p = self._env.config.current().config.plank
@@ -190,7 +185,7 @@ class JobActors:
     async def _confirm(self, job: JobView, step: plank.Confirm) -> float | None:
         """Nothing is concluded from a pod's absence in the store: read it."""
         try:
-            pod = podview.read(await self._clusters[job.cluster].pods.get(job.pod_name or job.name))
+            pod = podview.read(await self._pods_of(job).get(job.pod_name or job.name))
         except Missing:
             return await self._take(job, None, step.lost)
         again = plank.decide(job, pod, self._settings(), self._env.clock.now())
@@ -202,7 +197,7 @@ class JobActors:
         """No pod is given up on hearsay: it may have ended while the watch was silent. Read it first, if it can be."""
         for _ in range(LOOKS):
             try:
-                pod = podview.read(await self._clusters[job.cluster].pods.get(job.name))
+                pod = podview.read(await self._pods_of(job).get(job.name))
             except Missing:
                 pod = None
             except Retry:
@@ -301,7 +296,8 @@ class JobActors:
         if raw is None:
             return GONE_CHECK_S
         view = podview.read(raw)
-        self._pods[job.cluster].wrote(view.name, "", view)
+        if (cluster := self._clusters.get(job.cluster)) is not None:
+            cluster.own.wrote(view.name, "", view)
         now = instants.rfc3339(self._env.clock.now())
         build_id = view.build_id or pod["metadata"]["labels"].get(names.BUILD_ID_LABEL, "")
         status: dict[str, object] = {
@@ -341,7 +337,7 @@ class JobActors:
         except Exists:
             pass
         try:
-            raw = await self._clusters[job.cluster].pods.get(job.name)
+            raw = await self._pods_of(job).get(job.name)
         except Missing:
             return pod, None
         found = podview.read(raw)

@@ -65,6 +65,12 @@ class Reflector(Generic[V]):
         self._last_version = ""
         self.healthy = False
         """True while a watch is open."""
+        self.away = False
+        """True while the last try to list or to open a watch met no server that answers."""
+        self.trouble = ""
+        """What the last such try met; empty while all is well."""
+        self.on_flip: Callable[[], None] = lambda: None
+        """Called whenever `away` has changed. Must not raise."""
 
     async def run(self) -> None:
         """Reflect until cancelled. Failures are waited out here: nothing but a bug ends it."""
@@ -82,6 +88,7 @@ class Reflector(Generic[V]):
                 at, why = watch.relist(at), error.why
             except (Retry, Refused, watch.Broken) as error:
                 why = str(error)
+                self._answers(why, isinstance(error, Retry) and error.status != 429)
                 if isinstance(error, Refused) and at.move == "watchlist" and not isinstance(error, Missing):
                     at = watch.without_watchlist(at)
             self.healthy = False
@@ -101,9 +108,19 @@ class Reflector(Generic[V]):
 
     async def _step(self, at: watch.Position) -> watch.Position:
         if at.move == "list":
-            return watch.synced(at, await self._list())
+            version = await self._list()
+            self._answers("", away=False)
+            return watch.synced(at, version)
         async with self._source.watch(at.resource_version, at.move == "watchlist") as chunks:
+            self._answers("", away=False)
             return await self._follow(at, chunks.__aiter__().__anext__)
+
+    def _answers(self, trouble: str, away: bool) -> None:
+        """Note how the server met us last."""
+        self.trouble = trouble
+        if self.away is not away:
+            self.away = away
+            self.on_flip()
 
     async def _list(self) -> str:
         """Read all pages; return the resource version to watch from."""

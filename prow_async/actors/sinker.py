@@ -7,6 +7,7 @@ import anyio
 import msgspec
 import structlog
 
+from prow_async.actors.clusters import Clusters
 from prow_async.actors.executor import Executor
 from prow_async.actors.store import Store
 from prow_async.api import actions
@@ -32,20 +33,20 @@ class Sinker:
     """The sweeper.
 
     Args:
-        pods: pods as watched, by cluster alias. A cluster that is not listed yet is left out of the sweep.
+        clusters: build clusters. One that is not listed yet, or is away, is left out of the sweep.
         source: ProwJobs, for the fresh read before a pod is called ownerless.
     """
 
     def __init__(
         self,
         jobs: Store[JobView],
-        pods: Mapping[str, Store[PodView]],
+        clusters: Clusters,
         source: Collection,
         executor: Executor,
         env: Env,
     ) -> None:
         self._jobs = jobs
-        self._pods = pods
+        self._clusters = clusters
         self._source = source
         self._executor = executor
         self._env = env
@@ -53,6 +54,7 @@ class Sinker:
     async def run(self) -> None:
         """Sweep at once and then every sinker.resync_period, until cancelled."""
         await self._jobs.wait_synced()
+        await self._clusters.wait_looked_at()
         while True:
             await self.sweep()
             await anyio.sleep(self._env.config.current().config.sinker.resync_period_s)
@@ -61,8 +63,12 @@ class Sinker:
         """Sweep once; return how many objects were deleted."""
         started = anyio.current_time()
         config = self._env.config.current().config
-        pods = {alias: list(store) for alias, store in self._pods.items() if store.synced}
-        marked = {alias: [pod for pod in found if pod.created_by_prow] for alias, found in pods.items()}
+        marked = {
+            alias: [pod for pod in cluster.store if pod.created_by_prow]
+            for cluster, aliases in self._clusters.once().items()
+            for alias in aliases[:1]
+            if not cluster.away
+        }
         configured = frozenset(periodic.name for periodic in config.periodics)
         jobs = list(self._jobs)
         steps = sinker.plan(jobs, marked, configured, config.sinker, self._env.clock.now())
@@ -131,5 +137,6 @@ class Sinker:
             job = None
         except objects.Unreadable:
             return False  # it is there, and was told of when it was set aside
-        pod = self._pods[action.cluster].get(action.name)
+        cluster = self._clusters.get(action.cluster)
+        pod = None if cluster is None else cluster.store.get(action.name)
         return pod is not None and sinker.is_ownerless(pod, job)

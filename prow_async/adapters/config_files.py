@@ -4,19 +4,15 @@ A change makes a whole new snapshot or, when anything is wrong with it, leaves t
 a log line and a metric for each problem, and the page at `/config`. adapters/config_reader reads, this module watches.
 """
 
-import contextlib
-import math
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import anyio
 import anyio.to_thread
 import structlog
-import watchfiles
-from anyio.streams.memory import MemoryObjectSendStream
 
+from prow_async.adapters import file_watch
 from prow_async.adapters.config_reader import Paths, Read, Reader
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem
 from prow_async.core import config_changes
@@ -34,7 +30,6 @@ _AGE = "prow_async_config_age_seconds"
 _PROBLEMS = "prow_async_config_problems"
 _QUARANTINED = "prow_async_config_quarantined_files"
 _LOAD_S = "prow_async_config_load_duration_seconds"
-_SETTLE_MS = 150
 _SHOWN_PROBLEMS = 50
 _SHOWN_CHARS = 300
 
@@ -56,7 +51,7 @@ class ConfigFiles:
         metrics: Metrics,
         quarantine: bool = False,
         cache: Path | None = None,
-        rescan_s: float = 10.0,
+        rescan_s: float = file_watch.RESCAN_S,
     ) -> None:
         self._paths = paths
         self._reader = Reader(paths, quarantine, cache)
@@ -145,14 +140,7 @@ class ConfigFiles:
     async def watch(self) -> None:
         """Reload whenever a file changes, until cancelled."""
         await anyio.to_thread.run_sync(self._save_cache)
-        wake, woken = anyio.create_memory_object_stream[None](1)
-        stop = anyio.Event()
-        async with anyio.create_task_group() as group, wake, woken:
-            group.start_soon(_set_when_cancelled, stop)
-            for folders, recursive in self._folders():
-                group.start_soon(_notify, folders, recursive, stop, wake)
-            group.start_soon(_tick, self._rescan_s, wake)
-            _nudge(wake)  # what changed between load and now
+        async with file_watch.changes(tuple(self._folders()), self._rescan_s) as woken:
             async for _ in woken:
                 if await self.reload():
                     await anyio.to_thread.run_sync(self._save_cache)
@@ -234,32 +222,3 @@ def _changes(before: Snapshot, read: Read) -> Changes:
         return tuple(JobKey(*name) for name in sorted(names))
 
     return Changes(keys(found.added), keys(found.removed), keys(found.changed))
-
-
-async def _set_when_cancelled(stop: anyio.Event) -> None:
-    """Tell watchfiles' threads to end: they do not see a cancellation themselves."""
-    try:
-        await anyio.sleep(math.inf)
-    finally:
-        stop.set()
-
-
-async def _notify(folders: list[str], recursive: bool, stop: anyio.Event, wake: MemoryObjectSendStream[None]) -> None:
-    try:
-        async for _ in watchfiles.awatch(
-            *folders, watch_filter=None, debounce=_SETTLE_MS, stop_event=stop, recursive=recursive
-        ):
-            _nudge(wake)
-    except (OSError, RuntimeError) as error:
-        log.warning("configuration folders cannot be watched; looking at intervals", folders=folders, error=str(error))
-
-
-async def _tick(every_s: float, wake: MemoryObjectSendStream[None]) -> None:
-    while True:
-        await anyio.sleep(every_s)
-        _nudge(wake)
-
-
-def _nudge(wake: MemoryObjectSendStream[None]) -> None:
-    with contextlib.suppress(anyio.WouldBlock):
-        wake.send_nowait(None)

@@ -102,6 +102,8 @@ OURS = (
     Metric(
         "prow_async_watch_restarts_total", "counter", ("cluster", "kind", "reason"), "Watches that were opened anew."
     ),
+    Metric("prow_async_cluster_up", "gauge", ("cluster",), "1 while a build cluster is listed and answers, else 0."),
+    Metric("prow_async_kubeconfig_errors_total", "counter", (), "Changed kubeconfigs that do not read."),
     Metric("prow_async_malformed_objects_total", "counter", ("kind",), "Cluster objects that could not be read."),
     Metric("prow_async_executor_actions_total", "counter", ("action", "outcome"), "Actions, by what came of them."),
     Metric("prow_async_executor_retries_total", "counter", ("action",), "Actions that were tried again."),

@@ -121,6 +121,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             jobs=cluster.jobs,
             events=cluster.events,
             pods=cluster.pods,
+            cluster_files=cluster.files,
             github=forge,
             inbox=inbox,
             plugins=hook_app.PLUGINS,

@@ -27,6 +27,7 @@ async def run(shell: process.Shell) -> None:
             jobs=kube.jobs,
             events=kube.events,
             pods=kube.pods,
+            cluster_files=kube.files,
             config=config,
             clock=shell.clock,
             ids=shell.ids,

@@ -53,7 +53,7 @@ async def _observed(up: all_in_one.Running, teller: Teller, group: anyio.abc.Tas
     """Start everything, tell the story, print the table; False when a job has not ended as it should."""
     teller.begin("A periodic that has never run is due at once:")
     up.engine.jobs.subscribe(teller.job)
-    up.engine.pods["default"].subscribe(teller.pod)
+    up.engine.clusters.subscribe_pods(teller.pod)
     up.engine.jobs.subscribe(_log_teller(up, group, teller))
     group.start_soon(up.engine.run)
     for service in up.services:

@@ -12,9 +12,10 @@ import msgspec
 import structlog
 
 from prow_async.actors import crier, horologium, router, sinker
+from prow_async.actors.clusters import Clusters
 from prow_async.actors.executor import Executor, Targets
 from prow_async.actors.explainer import Explainer
-from prow_async.actors.job import Cluster, Env, JobActors
+from prow_async.actors.job import Env, JobActors
 from prow_async.actors.job_counts import JobCounts
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.reflector import Reflector
@@ -25,8 +26,8 @@ from prow_async.actors.store import Store
 from prow_async.actors.trust_cache import TrustCache
 from prow_async.api import actions, names
 from prow_async.api.errors import ProwError
-from prow_async.api.views import JobView, Malformed, PodView
-from prow_async.core import instants, jobview, payload, podview
+from prow_async.api.views import JobView, Malformed
+from prow_async.core import instants, jobview, payload
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
 from prow_async.ports.clock import Clock, Ids
@@ -36,7 +37,7 @@ from prow_async.ports.explained import Decisions
 from prow_async.ports.github import GitHub
 from prow_async.ports.inbox import Inbox
 from prow_async.ports.inrepo import InRepo
-from prow_async.ports.kube import Collection
+from prow_async.ports.kube import ClusterFiles, Collection
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import JobsOf, Plugin, Reads
 from prow_async.runtime import lag
@@ -49,12 +50,14 @@ GAUGES_EVERY_S = 15.0
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the engine stands on. `pods` is keyed by cluster alias."""
+    """Everything the engine stands on. `pods` is keyed by cluster alias, as found at the start."""
 
     components: frozenset[Component]
     jobs: Collection
     events: Collection
     pods: Mapping[str, Collection] = {}
+    cluster_files: ClusterFiles | None = None
+    """Tells of changes of `pods`; None: there are none."""
     github: GitHub | None = None
     inbox: Inbox | None = None
     plugins: Sequence[Plugin] = ()
@@ -83,8 +86,9 @@ class Engine:
         self.parts = parts
         self.stories = Stories(parts.clock.now)
         self.jobs: Store[JobView] = Store(keep_raw=_needs_pod)
-        self.pods, self._pod_sources = _pod_stores(parts.pods)
-        targets = Targets(parts.jobs, parts.events, parts.pods, parts.github)
+        found = parts.cluster_files
+        self.clusters = Clusters(parts.pods, parts.metrics, self._set_pod_aside, found.release if found else _nothing)
+        targets = Targets(parts.jobs, parts.events, self.clusters.pods, parts.github)
         self.executor = Executor(targets, parts.metrics, parts.clock, parts.ids, parts.dry_run)
         self.pulls = PullIndex(self.jobs)
         self._trust = TrustCache(parts.clock)
@@ -92,16 +96,8 @@ class Engine:
         self._supervisor = Supervisor(self._restarted)
         self._aside: list[actions.RecordEvent] = []
         self._aside_bell = anyio.Event()
-        self._reflectors: dict[str, Reflector[JobView] | Reflector[PodView]] = {
-            "watch prowjobs": Reflector(
-                "prowjobs", parts.jobs, jobview.read, self.jobs, parts.metrics, self._set_job_aside
-            )
-        }
-        if parts.components & {"plank", "sinker"}:
-            for alias, source in self._pod_sources.items():
-                self._reflectors[f"watch pods of {alias}"] = Reflector(
-                    "pods", source, podview.read, self.pods[alias], parts.metrics, self._set_pod_aside
-                )
+        self._reflector = Reflector("prowjobs", parts.jobs, jobview.read, self.jobs, parts.metrics, self._set_job_aside)
+        self._needs_pods = bool(parts.components & {"plank", "sinker"})
         self._counts = JobCounts(self.jobs, parts.metrics) if "plank" in parts.components else None
         self.job_actors = self._plank() if "plank" in parts.components else None
         self.router = self._hook() if "hook" in parts.components else None
@@ -111,9 +107,8 @@ class Engine:
 
     def _plank(self) -> JobActors:
         p = self.parts
-        clusters = {alias: Cluster(p.pods[alias], self.pods[alias]) for alias in p.pods}
         env = Env(p.config, p.clock, p.ids, p.metrics, self.stories, self.jobs.raw, p.job_pages)
-        return JobActors(self.jobs, p.jobs, clusters, self.executor, env)
+        return JobActors(self.jobs, p.jobs, self.clusters, self.executor, env)
 
     def _hook(self) -> Router:
         p = self.parts
@@ -140,8 +135,7 @@ class Engine:
 
     def _sinker(self) -> sinker.Sinker:
         p = self.parts
-        stores = {alias: self.pods[alias] for alias in self._pod_sources}
-        return sinker.Sinker(self.jobs, stores, p.jobs, self.executor, sinker.Env(p.config, p.clock, p.metrics))
+        return sinker.Sinker(self.jobs, self.clusters, p.jobs, self.executor, sinker.Env(p.config, p.clock, p.metrics))
 
     def _reads(self, known: Known) -> Reads:
         p = self.parts
@@ -173,19 +167,26 @@ class Engine:
             if job.type == "presubmit" and not job.complete
         ]
 
-    @property
-    def reflectors(self) -> tuple[Reflector[JobView] | Reflector[PodView], ...]:
-        return tuple(self._reflectors.values())
+    def watches(self) -> dict[str, Service]:
+        """Return what keeps the stores equal to the clusters: needed by all, also by those that never act."""
+        services: dict[str, Service] = {"watch prowjobs": self._reflector.run}
+        if self._needs_pods:
+            services["build clusters"] = lambda: self.clusters.run(self._supervisor.keep)
+            if (files := self.parts.cluster_files) is not None:
+                services["kubeconfigs"] = lambda: files.watch(self.clusters.set)
+        return services
 
-    async def wait_synced(self) -> None:
-        """Return once everything this process watches has been listed. Somebody must be running the reflectors."""
-        for reflector in self.reflectors:
-            await reflector.store.wait_synced()
+    async def wait_listed(self) -> None:
+        """Return once ProwJobs are listed, and every cluster's pods or not to be had. Somebody must run `watches`."""
+        await self.jobs.wait_synced()
+        if self._needs_pods:
+            await self.clusters.wait_looked_at()
 
     @property
     def ready(self) -> bool:
-        """True once everything this process watches has been listed."""
-        return all(reflector.store.synced for reflector in self.reflectors)
+        """True once everything this process watches has been listed, but for build clusters that do not answer."""
+        pods = not self._needs_pods or all(cluster.looked_at for cluster in self.clusters.once())
+        return self.jobs.synced and pods
 
     @property
     def idle(self) -> bool:
@@ -195,7 +196,7 @@ class Engine:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        services: dict[str, Service] = {name: r.run for name, r in self._reflectors.items()}
+        services = self.watches()
         for name, actor in (
             ("plank", self.job_actors),
             ("hook", self.router),
@@ -290,19 +291,8 @@ class Engine:
         return "\n".join(lines) + "\n"
 
 
-def _pod_stores(
-    pods: Mapping[str, Collection],
-) -> tuple[dict[str, Store[PodView]], dict[str, Collection]]:
-    """Make one store per cluster. Aliases of one cluster share it; the second result names each cluster once."""
-    by_source: dict[int, Store[PodView]] = {}
-    stores: dict[str, Store[PodView]] = {}
-    once: dict[str, Collection] = {}
-    for alias, source in pods.items():
-        if id(source) not in by_source:
-            by_source[id(source)] = Store()
-            once[alias] = source
-        stores[alias] = by_source[id(source)]
-    return stores, once
+def _nothing(_: Collection) -> None:
+    """Nobody holds what a cluster was reached by."""
 
 
 def _at(seconds: float | None) -> str:

@@ -19,12 +19,13 @@ from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.adapters.github import client, credentials, requests
 from prow_async.adapters.github import session as github_session
-from prow_async.adapters.kube import clusters, collection, podlogs
+from prow_async.adapters.kube import clusters, collection, live, podlogs
 from prow_async.adapters.web import config_page, explain_page, health, metrics_page, server
 from prow_async.apps import config_flags
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
 from prow_async.core import enablement
+from prow_async.ports import kube as kube_port
 from prow_async.ports.config import Changes, Snapshot
 from prow_async.ports.transport import Transport
 
@@ -116,12 +117,13 @@ def github_remote(shell: Shell) -> Remote:
 
 
 class Clusters(msgspec.Struct, frozen=True):
-    """The collections the engine works on."""
+    """The collections the engine works on. `pods` and `logs` follow what `files` sees."""
 
     jobs: collection.KubeCollection
     events: collection.KubeCollection
-    pods: Mapping[str, collection.KubeCollection]
-    logs: Mapping[str, podlogs.KubePodLogs]
+    pods: Mapping[str, kube_port.Collection]
+    logs: Mapping[str, kube_port.PodLogs]
+    files: live.LiveClusters | None = None
 
 
 @asynccontextmanager
@@ -135,12 +137,15 @@ async def connect_clusters(shell: Shell, config: config_files.ConfigFiles) -> As
         in_cluster=not values.get("no-in-cluster-config", False),
         projected_token_file=values.get("projected-token-file", ""),
     )
-    sources = clusters.find(wanted, now.disabled_clusters)
-    alone = {alias: msgspec.structs.replace(source, alias="") for alias, source in sources.items()}
-    once = {source: alias for alias, source in reversed(alone.items())}
-    async with clusters.connect_all({once[s]: sources[once[s]] for s in once}, shell.name) as transports:
-        by_alias = {alias: transports[once[source]] for alias, source in alone.items()}
-        yield collections(by_alias, now.prowjob_namespace, now.pod_namespace)
+
+    def disabled() -> Sequence[str]:
+        return config.current().config.disabled_clusters
+
+    pods_of = (now.pod_namespace, CREATED_BY_PROW)
+    async with live.LiveClusters(wanted, shell.name, disabled, pods_of, shell.metrics) as files:
+        jobs = collection.KubeCollection(files.infra, "", collection.PROWJOBS, now.prowjob_namespace)
+        events = collection.KubeCollection(files.infra, "", collection.EVENTS, now.prowjob_namespace)
+        yield Clusters(jobs, events, files.pods, files.logs, files)
 
 
 def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod_namespace: str) -> Clusters:

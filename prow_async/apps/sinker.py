@@ -24,6 +24,7 @@ async def run(shell: process.Shell) -> None:
             jobs=kube.jobs,
             events=kube.events,
             pods=kube.pods,
+            cluster_files=kube.files,
             config=config,
             clock=shell.clock,
             ids=shell.ids,
@@ -42,9 +43,9 @@ async def _once(engine: Engine) -> None:
     """List everything, sweep once, end."""
     assert engine.sinker is not None
     async with anyio.create_task_group() as group:
-        for reflector in engine.reflectors:
-            group.start_soon(reflector.run)
-        await engine.wait_synced()
+        for service in engine.watches().values():
+            group.start_soon(service)
+        await engine.wait_listed()
         swept = await engine.sinker.sweep()
         log.info("swept once", objects=swept)
         group.cancel_scope.cancel()

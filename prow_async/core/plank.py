@@ -66,6 +66,8 @@ class Settled(msgspec.Struct, frozen=True, tag=True):
 
 
 Step = Start | Confirm | Patch | Wait | Settled
+AWAY_GRACE_S = 60.0
+"""No job is ended for a cluster that has been away for less, and work there is tried."""
 
 
 def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float) -> Step:
@@ -92,6 +94,34 @@ def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float) 
             return Settled("waits for the scheduler")
         case _:
             return Settled(f"state {job.state or '(none)'} is not ours to move")
+
+
+def without_cluster(job: JobView, step: Step | None, settings: Settings, away_s: float, now_s: float) -> Step:
+    """Return the step of a job whose cluster is away: wait, and end at the deadline; a result that was seen stands.
+
+    A job that needs its pod waits as long as a pod may be pending, since its cluster went away: before that it may have
+    waited for other things. One that has its pod waits as long as this may run. A pod that is given up is left to the
+    sweeper.
+
+    Args:
+        step: what would be done otherwise, None when the cluster was never listed.
+        away_s: how long the cluster has been away.
+    """
+    if isinstance(step, Wait | Settled) or (isinstance(step, Patch) and not step.delete_first and not step.delete_pod):
+        return step
+    if job.complete or job.deleting or job.state not in {"triggered", "pending", "aborted"}:
+        return Settled("nothing to wait for")
+    left_s = _pick(job.pod_pending_timeout_s, settings.pod_pending_timeout_s) - away_s
+    if job.state == "pending" and job.pod_name and job.pending_s is not None:
+        limit_s = _pick(job.pod_running_timeout_s, settings.pod_running_timeout_s)
+        over = isinstance(step, Patch) and "completionTime" in step.status
+        left_s = max(0.0 if over else job.pending_s + limit_s - now_s, AWAY_GRACE_S - away_s)
+    if left_s > 0.001:  # less is lost in wall-clock seconds
+        return Wait(f"cluster {job.cluster} is away", now_s + left_s)
+    text = f"Build cluster {job.cluster} could not be reached."
+    if job.state == "aborted":
+        return Patch({"completionTime": instants.rfc3339(now_s)}, text)
+    return Patch(completed("error", text, now_s), text)
 
 
 def completed(state: str, description: str, now_s: float) -> dict[str, Any]:
@@ -206,22 +236,22 @@ def _unfinished(job: JobView, pod: PodView, settings: Settings, now_s: float) ->
 
 def _deadline(job: JobView, pod: PodView, settings: Settings) -> tuple[float | None, str, str]:
     """Return when the pod's present phase times out, the description then, and the state then."""
-
-    def pick(own: float | None, default: float) -> float:
-        return default if own is None else own
-
     if pod.phase == "Running":
         if pod.start_s is None or pod.deleting:
             return None, "", ""
-        timeout_s = pick(job.pod_running_timeout_s, settings.pod_running_timeout_s)
+        timeout_s = _pick(job.pod_running_timeout_s, settings.pod_running_timeout_s)
         return pod.start_s + timeout_s, "Pod running timeout.", "aborted"
     if pod.phase not in {"Pending", ""}:
         return None, "", ""
     if pod.start_s is None:
-        timeout_s = pick(job.pod_unscheduled_timeout_s, settings.pod_unscheduled_timeout_s)
+        timeout_s = _pick(job.pod_unscheduled_timeout_s, settings.pod_unscheduled_timeout_s)
         return pod.created_s + timeout_s, "Pod scheduling timeout.", "error"
-    timeout_s = pick(job.pod_pending_timeout_s, settings.pod_pending_timeout_s)
+    timeout_s = _pick(job.pod_pending_timeout_s, settings.pod_pending_timeout_s)
     return pod.start_s + timeout_s, "Pod pending timeout.", "error"
+
+
+def _pick(own: float | None, default: float) -> float:
+    return default if own is None else own
 
 
 def _waiting(containers: tuple[ContainerView, ...]) -> str:

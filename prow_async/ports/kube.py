@@ -1,6 +1,6 @@
 """One collection of one Kubernetes API server: a kind, in a namespace or in all of them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -58,6 +58,19 @@ class Collection(Protocol):
 
     async def delete(self, name: str, uid: str, grace_s: int | None = None) -> None:
         """Delete, on condition that the UID still matches (Stale otherwise). `grace_s` None is the object's own."""
+
+
+class ClusterFiles(Protocol):
+    """Where the build clusters are written down."""
+
+    async def watch(self, changed: Callable[[Mapping[str, Collection]], None]) -> None:
+        """Tell of the pods of all build clusters, by alias, whenever one came, went or changed; until cancelled.
+
+        A cluster that is as it was has the very collection that was told of before.
+        """
+
+    def release(self, pods: Collection) -> None:
+        """Be told that nobody uses a collection any more; its connections may be closed."""
 
 
 class PodLogs(Protocol):

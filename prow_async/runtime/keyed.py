@@ -7,7 +7,7 @@ that raises is a failure: it is reported with its story, and the key is woken ag
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.abc
@@ -31,12 +31,22 @@ class Limits:
 
     `concurrency`: the most turns at once, over all keys. `mailbox`: distinct kinds of mail one key may hold.
     `waited`: told, at the begin of a turn, how many seconds its oldest mail has waited.
+    `lane`: names what a key's turns may get stuck on; at most `in_lane` turns of one lane go on at once, so that one
+    that is stuck takes no room from the others.
     """
 
     concurrency: int = 256
+    lane: Callable[[Any], Hashable] | None = None
+    in_lane: int = 64
     mailbox: int = 16
     backoff: Backoff = field(default_factory=Backoff)
     waited: Callable[[float], None] = field(default=lambda _: None)
+
+
+@dataclass
+class _Lane(Generic[K]):
+    running: int = 0
+    waiting: deque[K] = field(default_factory=deque)
 
 
 class KeyedActors(Generic[K, M]):
@@ -66,6 +76,9 @@ class KeyedActors(Generic[K, M]):
         self._mailbox_limit = limits.mailbox
         self._backoff = limits.backoff
         self._waited = limits.waited
+        self._lane_of = limits.lane
+        self._in_lane = limits.in_lane
+        self._lanes: dict[Hashable, _Lane[K]] = {}
         self._boxes: dict[K, Mailbox[M]] = {}
         self._running: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -124,7 +137,10 @@ class KeyedActors(Generic[K, M]):
                 self._workers = 0
                 self._idle.clear()
                 self._ready.extend(self._running)
+                for lane in self._lanes.values():
+                    self._ready.extend(lane.waiting)
                 self._running.clear()
+                self._lanes.clear()
 
     def _rouse(self) -> None:
         if self._idle:
@@ -143,7 +159,24 @@ class KeyedActors(Generic[K, M]):
                 self._idle.append(bell)
                 await bell.wait()
                 continue
-            await self._one_turn(self._ready.popleft())
+            key = self._ready.popleft()
+            if self._lane_of is None:
+                await self._one_turn(key)
+            else:
+                await self._turn_in_lane(key, self._lane_of(key))
+
+    async def _turn_in_lane(self, key: K, name: Hashable) -> None:
+        lane = self._lanes.setdefault(name, _Lane())
+        if lane.running >= self._in_lane:
+            lane.waiting.append(key)
+            return
+        lane.running += 1
+        await self._one_turn(key)
+        lane.running -= 1
+        if lane.waiting:
+            self._ready.append(lane.waiting.popleft())
+        elif not lane.running:
+            self._lanes.pop(name, None)
 
     async def _one_turn(self, key: K) -> None:
         box = self._boxes.pop(key, None)

@@ -1,12 +1,13 @@
 """Keeps long-lived services running: one that fails is started again after a growing wait."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import anyio
 
 from prow_async.runtime.backoff import Backoff
 
-Service = Callable[[], Awaitable[None]]
+Service = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Supervisor:
@@ -32,9 +33,10 @@ class Supervisor:
     async def run(self, services: dict[str, Service]) -> None:
         async with anyio.create_task_group() as group:
             for name, service in services.items():
-                group.start_soon(self._keep, name, service)
+                group.start_soon(self.keep, name, service)
 
-    async def _keep(self, name: str, service: Service) -> None:
+    async def keep(self, name: str, service: Service) -> None:
+        """Run one service, starting it again whenever it fails; return when it has ended by itself."""
         failures = 0
         while True:
             started = anyio.current_time()

@@ -12,7 +12,8 @@ class Fault(msgspec.Struct, frozen=True):
     """One thing that goes wrong with one request.
 
     `answer` before the work: the caller gets `status` (with Retry-After when `retry_after_s` is set), nothing is done.
-    `drop`: the caller sees a connection error; before the work nothing was done, after it everything was.
+    `drop`: the caller sees a connection error, after `delay_s` (packets lost on the way, and a client that gave up);
+    before the work nothing was done, after it everything was.
     `delay`: the request (or its answer) waits `delay_s`, then goes on.
     `answer` after the work: it is done, but the caller gets `status` (a gateway's 502 or 504).
     """

@@ -4,6 +4,7 @@ Source: upstream pkg/kube/config.go, pkg/flagutil/kubernetes_cluster_clients.go.
 """
 
 import contextlib
+import hashlib
 import os
 from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import structlog
 
 from prow_async.adapters.kube import kubeconfig, session
 from prow_async.adapters.kube.credentials import ACCOUNT, Source
+from prow_async.adapters.kube.kubeconfig import Kubeconfig
 from prow_async.api.errors import CannotStart
 from prow_async.ports.transport import Transport
 
@@ -34,20 +36,48 @@ class Flags(msgspec.Struct, frozen=True):
     projected_token_file: str = ""
 
 
+class Found(msgspec.Struct, frozen=True):
+    """What a look at the kubeconfigs brought."""
+
+    sources: dict[str, Source]
+    """By alias; that of the ProwJobs under the empty one."""
+    marks: dict[str, str]
+    """By alias: a digest that changes when the cluster is reached in another way."""
+    configs: dict[tuple[str, ...], Kubeconfig]
+    """What was read of each group of files."""
+    problems: tuple[str, ...]
+    """Files that do not read and were taken as they were at the last look, or passed over."""
+
+
 def find(flags: Flags, disabled: Collection[str] = (), environ: Mapping[str, str] = os.environ) -> dict[str, Source]:
-    """Return the clusters by alias; that of the ProwJobs under the empty one.
+    """Return the clusters by alias; see `look`. Raises CannotStart also for a file that does not read."""
+    found = look(flags, disabled, environ)
+    if found.problems:
+        raise CannotStart(found.problems[0])
+    return found.sources
+
+
+def look(
+    flags: Flags,
+    disabled: Collection[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    last: Mapping[tuple[str, ...], Kubeconfig] = {},
+) -> Found:
+    """Read which clusters there are. Blocks; nothing is contacted.
 
     Every context is an alias. The infrastructure cluster is the one we run in, else the current-context; `default` is
-    that too unless a context has the name. Nothing is contacted.
+    that too unless a context has the name.
+
+    Args:
+        last: what the last look read, for files that do not read now.
 
     Raises:
-        CannotStart: a file does not read, a context is in two files, or there is no infrastructure cluster.
+        CannotStart: a context is in two files, a folder does not read, or there is no infrastructure cluster.
     """
-    groups = _groups(flags, environ)
+    configs, problems = _read_groups(groups(flags, environ), last)
     found: dict[str, Source] = {}
     current: Source | None = None
-    for files in groups:
-        config = kubeconfig.read(files)
+    for files, config in configs.items():
         for name in config.contexts:
             if name in found:
                 first, second = ", ".join(found[name].files), ", ".join(files)
@@ -57,16 +87,42 @@ def find(flags: Flags, disabled: Collection[str] = (), environ: Mapping[str, str
             current = Source(INFRA, files, config.current)
     infra = _own_cluster(flags, environ) or current
     if infra is None:
+        told = f" ({'; '.join(problems)})" if problems else ""
         raise CannotStart(
             "there is no cluster to work in: this is no pod of one, and no kubeconfig names a current-context. "
-            "Give --kubeconfig, or set KUBECONFIG"
+            f"Give --kubeconfig, or set KUBECONFIG{told}"
         )
     found[INFRA] = infra
     found.setdefault(DEFAULT, msgspec.structs.replace(infra, alias=DEFAULT))
     for alias in disabled:
-        if found.pop(alias, None):
-            log.info("build cluster left out: it is in disabled_clusters", cluster=alias)
-    return found
+        found.pop(alias, None)
+    marks = {alias: _mark(source, configs) for alias, source in found.items()}
+    return Found(found, marks, configs, tuple(problems))
+
+
+def _read_groups(
+    wanted: list[tuple[str, ...]], last: Mapping[tuple[str, ...], Kubeconfig]
+) -> tuple[dict[tuple[str, ...], Kubeconfig], list[str]]:
+    configs: dict[tuple[str, ...], Kubeconfig] = {}
+    problems = []
+    for files in wanted:
+        try:
+            configs[files] = kubeconfig.read(files)
+        except CannotStart as error:
+            problems.append(str(error))
+            if files in last:
+                configs[files] = last[files]
+    return configs, problems
+
+
+def _mark(source: Source, configs: Mapping[tuple[str, ...], Kubeconfig]) -> str:
+    if source.in_cluster:
+        return ""
+    try:
+        context = kubeconfig.context(configs[source.files], source.context)
+    except kubeconfig.Unusable as error:
+        return str(error)
+    return hashlib.sha256(repr((context.cluster, context.user)).encode()).hexdigest()
 
 
 @contextlib.asynccontextmanager
@@ -79,8 +135,8 @@ async def connect_all(sources: Mapping[str, Source], component: str) -> AsyncIte
         yield transports
 
 
-def _groups(flags: Flags, environ: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Return the kubeconfig files; those that are to be read as one stand together."""
+def groups(flags: Flags, environ: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Return the kubeconfig files there are; those that are to be read as one stand together. Raises CannotStart."""
     alone = [flags.kubeconfig] if flags.kubeconfig else []
     if flags.kubeconfig_dir:
         alone += _in_folder(flags.kubeconfig_dir, flags.kubeconfig_suffix)

@@ -78,6 +78,7 @@ class Credentials:
         self._forced_s = float("-inf")
         self._failed_s = float("-inf")
         self._failure = ""
+        self._told = ""
         self._context: kubeconfig.Context | None = None
         self._stamp: tuple[Any, ...] = ()
         self._loader: Any = None
@@ -97,7 +98,9 @@ class Credentials:
                     self._access = await self._load(renew=False)
                 except Retry as error:
                     # What we hold may still be good; if not, the server says so with a 401.
-                    log.warning("credentials not renewed", cluster=self._source.alias, why=error.why)
+                    if error.why != self._told:
+                        self._told = error.why
+                        log.warning("credentials not renewed", cluster=self._source.alias, why=error.why)
                     self._checked_s = self._now_s()
             return self._access
 
@@ -135,10 +138,10 @@ class Credentials:
         return _access(configuration, {})
 
     async def _from_files(self, renew: bool) -> Access:
-        stamp = await anyio.to_thread.run_sync(_stamp, self._source.files)
-        if self._context is None or stamp != self._stamp:
+        now = await anyio.to_thread.run_sync(stamp, self._source.files)
+        if self._context is None or now != self._stamp:
             self._context = await anyio.to_thread.run_sync(_read, self._source)
-            self._stamp, self._loader, self._id_token = stamp, None, None
+            self._stamp, self._loader, self._id_token = now, None, None
             provider = self._context.user.get("auth-provider")
             if isinstance(provider, dict) and provider.get("name") == "oidc":
                 self._id_token = oidc.IdToken(provider.get("config") or {})
@@ -161,7 +164,7 @@ def _read(source: Source) -> kubeconfig.Context:
     return kubeconfig.context(kubeconfig.read(source.files), source.context)
 
 
-def _stamp(files: tuple[str, ...]) -> tuple[Any, ...]:
+def stamp(files: tuple[str, ...]) -> tuple[Any, ...]:
     """Return what changes when one of the files does."""
     found: list[Any] = []
     for file in files:
@@ -187,7 +190,7 @@ def _access(configuration: Any, user: Json) -> Access:
         identity=(
             configuration.host,
             tls,
-            _stamp(tuple(file for file in tls if file)),
+            stamp(tuple(file for file in tls if file)),
             configuration.verify_ssl,
             configuration.tls_server_name,
             configuration.proxy,

@@ -28,16 +28,21 @@ CONNECTIONS = 256
 BUFFER_BYTES = 2**18
 
 
-@contextlib.asynccontextmanager
-async def connect(source: Source, component: str) -> AsyncIterator["Session"]:
-    """Open a session; leaving the context closes its connections.
+def opened(source: Source, component: str) -> "Session":
+    """Return a session; close it in the end.
 
     Never raises at once: a source that does not load raises Retry on use.
 
     Args:
         component: goes into the user agent, which API servers log and count by.
     """
-    session = Session(Credentials(source), f"prow-async/{component}/{prow_async.__version__}")
+    return Session(Credentials(source), f"prow-async/{component}/{prow_async.__version__}")
+
+
+@contextlib.asynccontextmanager
+async def connect(source: Source, component: str) -> AsyncIterator["Session"]:
+    """Open a session; leaving the context closes its connections. See `opened`."""
+    session = opened(source, component)
     try:
         yield session
     finally:

@@ -146,6 +146,8 @@ async def _play(fault: faults_.Fault | None, dropped: str) -> _Whole | None:
     if fault is None:
         return None
     if fault.kind == "drop":
+        if fault.delay_s:
+            await anyio.sleep(fault.delay_s)
         raise errors.Retry(dropped)
     if fault.kind == "delay":
         await anyio.sleep(fault.delay_s)

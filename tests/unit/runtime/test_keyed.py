@@ -186,3 +186,53 @@ async def test_on_the_shipped_loop() -> None:
                 await anyio.sleep(0)
         group.cancel_scope.cancel()
     assert len(r.turns) == 1000
+
+
+def test_a_stuck_lane_takes_no_room_from_others() -> None:
+    """1. More keys of one lane hang than may. 2. Keys of another lane run at once. 3. All get their turn in the end."""
+    r = Recorder(takes_s=100.0)
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        for i in range(20):
+            family.post(f"stuck-{i}", "m")
+        await anyio.sleep(1)
+        for i in range(3):
+            family.post(f"free-{i}", "m")
+        await anyio.sleep(1)
+        assert [key for key, _, at in r.turns if at >= 1] == ["free-0", "free-1", "free-2"]
+        family.post("stuck-19", "m")  # waits for room: one turn all the same
+        await anyio.sleep(600)
+        assert not family.busy
+
+    run_family(r, drive, Limits(concurrency=64, in_lane=4, lane=lambda key: key.partition("-")[0]))
+    assert sorted(key for key, _, _ in r.turns) == sorted(
+        [f"stuck-{i}" for i in range(20)] + ["free-0", "free-1", "free-2"]
+    )
+    assert r.most == 7
+
+
+def test_cancelled_with_keys_waiting_for_room() -> None:
+    """A family that is run again gives their turns to those that waited, and to those it cut off."""
+    r = Recorder(takes_s=100.0)
+
+    async def drive(family: KeyedActors[str, str]) -> None:
+        for i in range(5):
+            family.post(f"k{i}", "m")
+        await anyio.sleep(1)
+
+    async def body() -> None:
+        family: KeyedActors[str, str] = KeyedActors(
+            "t", r.turn, r.failed, "wake", Limits(in_lane=2, lane=lambda _: "one")
+        )
+        for wait_s in (1, 1000):
+            async with anyio.create_task_group() as group:
+                group.start_soon(family.run)
+                if wait_s == 1:
+                    await drive(family)
+                else:
+                    await anyio.sleep(wait_s)
+                group.cancel_scope.cancel()
+        assert not family.busy
+
+    virtual.run(body)
+    assert {key for key, _, at in r.turns if at >= 1} == {f"k{i}" for i in range(5)}
