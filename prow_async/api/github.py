@@ -3,7 +3,7 @@
 Source: docs.github.com webhook events and REST; upstream pkg/github/types.go.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -204,6 +204,62 @@ class CombinedStatus(_Lenient, frozen=True):
     sha: str = ""
     state: str = ""
     statuses: tuple[Status, ...] = ()
+
+
+class HookOf(msgspec.Struct, frozen=True):
+    """Names a webhook: of a repository; with an empty `repo` of an organization; all empty: the App's own."""
+
+    org: str = ""
+    repo: str = ""
+    id: int = 0
+
+
+class HookConfig(_Lenient, frozen=True):
+    url: str = ""
+    content_type: str = ""
+
+
+class Hook(_Lenient, frozen=True):
+    """A webhook of a repository or an organization. Its secret is never shown."""
+
+    id: int = 0
+    active: bool = False
+    events: tuple[str, ...] = ()
+    config: HookConfig = HookConfig()
+
+
+class HookDelivery(_Lenient, frozen=True):
+    """One try to deliver a webhook. A redelivery has the GUID of what it repeats and an `id` of its own."""
+
+    id: int = 0
+    guid: str = ""
+    delivered_at: str = ""
+    redelivery: bool = False
+    event: str = ""
+    action: str = ""
+    status_code: int = 0
+    """What the receiver answered; 0 or 5xx where no answer came."""
+    status: str = ""
+    """`OK`, or in words what went wrong."""
+    installation_id: int = 0
+    repository_id: int = 0
+
+
+class HookRequest(_Lenient, frozen=True):
+    headers: dict[str, str] = {}
+    payload: dict[str, Any] = {}
+    """The decoded JSON that was sent, fields that are null left out."""
+
+
+class HookDeliveryWhole(HookDelivery, frozen=True):
+    request: HookRequest = HookRequest()
+
+
+class HookDeliveries(msgspec.Struct, frozen=True):
+    """A page of a delivery log, newest first. `cursor` asks for the next, older one; empty: there is none."""
+
+    deliveries: tuple[HookDelivery, ...]
+    cursor: str
 
 
 class ChangedFile(_Lenient, frozen=True):

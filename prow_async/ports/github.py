@@ -2,7 +2,19 @@
 
 from typing import Protocol
 
-from prow_async.api.github import ChangedFile, Comment, Issue, PullRequest, Status, Team, User
+from prow_async.api.github import (
+    ChangedFile,
+    Comment,
+    Hook,
+    HookDeliveries,
+    HookDeliveryWhole,
+    HookOf,
+    Issue,
+    PullRequest,
+    Status,
+    Team,
+    User,
+)
 
 
 class Trust(Protocol):
@@ -61,6 +73,22 @@ class Statuses(Protocol):
         """The newest status of each context, all pages."""
 
 
+class DeliveryLog(Protocol):
+    """What GitHub has sent to a webhook and what came of it. It reaches back three days.
+
+    Reading it takes administration of the repository or organization, or being the App: else Refused (403) or Missing.
+    """
+
+    async def hooks(self, org: str, repo: str = "") -> tuple[Hook, ...]:
+        """All webhooks of a repository, or without `repo` of an organization."""
+
+    async def hook_deliveries(self, hook: HookOf, cursor: str = "") -> HookDeliveries:
+        """One page of a hook's log, newest first; `cursor` is that of the page before."""
+
+    async def hook_delivery(self, hook: HookOf, delivery_id: int) -> HookDeliveryWhole:
+        """One delivery with what was sent."""
+
+
 class Writes(Protocol):
     """Used by the executor alone."""
 
@@ -86,10 +114,13 @@ class Writes(Protocol):
     async def remove_label(self, org: str, repo: str, number: int, label: str) -> None:
         """A label that is not there counts as removed."""
 
+    async def redeliver(self, hook: HookOf, delivery_id: int) -> None:
+        """Ask GitHub to send a delivery of the log again, under its old GUID."""
+
 
 class GitHubReads(Trust, Pulls, Code, Statuses, Protocol):
     """What may be asked, by plugins too."""
 
 
-class GitHub(GitHubReads, Writes, Protocol):
+class GitHub(GitHubReads, DeliveryLog, Writes, Protocol):
     """All of it, as one adapter provides it."""

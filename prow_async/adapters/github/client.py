@@ -19,6 +19,11 @@ from prow_async.api.github import (
     CommitOf,
     FileContent,
     GitRef,
+    Hook,
+    HookDeliveries,
+    HookDelivery,
+    HookDeliveryWhole,
+    HookOf,
     Issue,
     Label,
     Membership,
@@ -124,6 +129,20 @@ class Client:
         path = paths.make("repos", org, repo, "commits", sha, "status")
         return tuple(await self._requests.items(path, Status, key="statuses"))
 
+    async def hooks(self, org: str, repo: str = "") -> tuple[Hook, ...]:
+        return tuple(await self._requests.items(paths.make(*_owner(org, repo), "hooks"), Hook))
+
+    async def hook_deliveries(self, hook: HookOf, cursor: str = "") -> HookDeliveries:
+        path, query = _log(hook), {"per_page": "100"} | ({"cursor": cursor} if cursor else {})
+        found, following = await self._requests.page(path, query, HookDelivery)
+        return HookDeliveries(tuple(found), following.get("cursor", ""))
+
+    async def hook_delivery(self, hook: HookOf, delivery_id: int) -> HookDeliveryWhole:
+        return await self._requests.item(f"{_log(hook)}/{delivery_id}", HookDeliveryWhole)
+
+    async def redeliver(self, hook: HookOf, delivery_id: int) -> None:
+        await self._requests.post(f"{_log(hook)}/{delivery_id}/attempts", data=b"")
+
     async def post_status(self, org: str, repo: str, sha: str, status: Status) -> None:
         path = paths.make("repos", org, repo, "statuses", sha)
         await self._requests.post(path, data=msgspec.to_builtins(status))
@@ -183,3 +202,14 @@ class Client:
         except Refused as refused:
             if not (isinstance(refused, Missing) and LABEL_GONE in refused.why):
                 raise
+
+
+def _owner(org: str, repo: str) -> tuple[str, ...]:
+    return ("repos", org, repo) if repo else ("orgs", org)
+
+
+def _log(hook: HookOf) -> str:
+    """Return where a webhook's deliveries are listed."""
+    if not hook.org:
+        return paths.make("app", "hook", "deliveries")
+    return paths.make(*_owner(hook.org, hook.repo), "hooks", hook.id, "deliveries")

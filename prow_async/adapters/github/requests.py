@@ -4,12 +4,14 @@ import contextlib
 import copy
 import logging
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import anyio
 import gidgethub
 import gidgethub.abc
 import msgspec
+from gidgethub.sansio import accept_format
 
 import prow_async
 from prow_async.adapters.github import answers, paths
@@ -94,6 +96,15 @@ class Requests(gidgethub.abc.GitHubAPI):
         except (ValueError, LookupError, TypeError, msgspec.ValidationError) as error:
             raise self._unreadable(path, error) from error
         return found
+
+    async def page(self, path: str, query: Mapping[str, str], type_: type[T]) -> tuple[list[T], dict[str, str]]:
+        """Read one page of a list; return it and the query of the next one (empty after the last)."""
+        try:
+            data, more, _ = await self._make_request("GET", f"{path}?{urlencode(query)}", {}, b"", accept_format())
+            found = [msgspec.convert(_without_nulls(entry), type_) for entry in cast(list[Any], data)]
+        except (ValueError, LookupError, TypeError, msgspec.ValidationError) as error:
+            raise self._unreadable(path, error) from error
+        return found, dict(parse_qsl(urlsplit(more).query)) if more else {}
 
     async def exists(self, path: str) -> bool:
         """Ask a question that is answered by 204 for yes and by 404, or by a redirect to another list, for no."""
