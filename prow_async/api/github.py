@@ -19,6 +19,8 @@ class User(_Lenient, frozen=True):
     name: str = ""
     """Only push events' repository owner has it beside `login`."""
     html_url: str = ""
+    email: str | None = None
+    """Only of an account that GitHub was asked for by itself, and that shows it."""
 
 
 class Repo(_Lenient, frozen=True):
@@ -265,6 +267,7 @@ class HookDeliveries(msgspec.Struct, frozen=True):
 class ChangedFile(_Lenient, frozen=True):
     filename: str = ""
     status: str = ""
+    """added, removed, modified, renamed, copied, changed or unchanged."""
     previous_filename: str = ""
     additions: int = 0
     deletions: int = 0
@@ -299,6 +302,18 @@ class FileContent(_Lenient, frozen=True):
     type: str = ""
     encoding: str = ""
     content: str = ""
+
+
+class WorkflowRun(_Lenient, frozen=True):
+    """A run of a GitHub Actions workflow."""
+
+    id: int = 0
+    name: str = ""
+    head_branch: str = ""
+    head_sha: str = ""
+    status: str = ""
+    conclusion: str = ""
+    html_url: str = ""
 
 
 class GitObject(_Lenient, frozen=True):
