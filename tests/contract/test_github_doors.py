@@ -141,6 +141,7 @@ def free_port() -> int:
 
 
 @pytest.mark.anyio
+@pytest.mark.odd_github_requests
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_the_next_endpoint_takes_over(method: str) -> None:
     """An address nobody listens on is passed over, for writes too, and not asked again."""
