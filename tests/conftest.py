@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.github_form import github_form
+
+__all__ = ["github_form"]
 SOAK = Path(__file__).parent / "soak"
 
 

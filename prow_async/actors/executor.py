@@ -233,6 +233,8 @@ class Executor:
                 await github.remove_label(action.org, action.repo, action.number, action.label)
             case actions.Assign() | actions.Unassign() | actions.RequestReviews():
                 await _people(github, action)
+            case actions.RedeliverHook():
+                await github.redeliver(action.hook, action.delivery_id)
             case _:
                 raise AssertionError(f"{type(action).__name__} is not a GitHub action")
 

@@ -8,6 +8,7 @@ import base64
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, MutableMapping
 from typing import Any, BinaryIO, Literal
 
@@ -29,6 +30,7 @@ _LEVELS: dict[str, int] = {
 _STAR = b"CENSORED"
 _SHORTEST_SECRET_BYTES = 4
 """Anything shorter would black out half the log."""
+_RENEWED = 3
 _Event = MutableMapping[str, Any]
 
 
@@ -36,19 +38,24 @@ class Censor:
     """Secrets that must not show in logs, in the forms they could show in: plain, JSON-escaped and in base64."""
 
     def __init__(self) -> None:
+        self._lasting: set[bytes] = set()
+        self._renewed: dict[str, deque[bytes]] = {}
         self._forms: tuple[bytes, ...] = ()
 
     def add(self, secrets: Iterable[bytes]) -> None:
         """Register secrets; those registered before stay, since older lines may still quote them."""
-        forms = set(self._forms)
         for secret in secrets:
-            plain = secret.strip()
-            if len(plain) < _SHORTEST_SECRET_BYTES:
-                continue
-            forms.add(plain)
-            forms.add(base64.b64encode(plain))
-            forms.add(base64.b64encode(secret))
-            forms.add(msgspec.json.encode(plain.decode(errors="replace"))[1:-1])
+            self._lasting |= _forms(secret)
+        self._order()
+
+    def renew(self, name: str, secret: bytes) -> None:
+        """Register a secret that takes the place of one that ends by itself; only the last few of a name are kept."""
+        self._renewed.setdefault(name, deque(maxlen=_RENEWED)).append(secret)
+        self._order()
+
+    def _order(self) -> None:
+        ending = (secret for secrets in self._renewed.values() for secret in secrets)
+        forms = self._lasting.union(*map(_forms, ending))
         self._forms = tuple(sorted(forms, key=len, reverse=True))
 
     def __call__(self, line: bytes) -> bytes:
@@ -56,6 +63,14 @@ class Censor:
             if form in line:
                 line = line.replace(form, _STAR)
         return line
+
+
+def _forms(secret: bytes) -> set[bytes]:
+    plain = secret.strip()
+    if len(plain) < _SHORTEST_SECRET_BYTES:
+        return set()
+    quoted = msgspec.json.encode(plain.decode(errors="replace"))[1:-1]
+    return {plain, base64.b64encode(plain), base64.b64encode(secret), quoted}
 
 
 def set_up(component: str, censor: Censor, level: str = "info", out: BinaryIO | None = None) -> None:

@@ -72,6 +72,26 @@ UPSTREAM = (
         _WAIT_S,
     ),
     Metric(
+        "github_request_timeouts",
+        "histogram",
+        ("token_hash", "path", "user_agent"),
+        "Requests that GitHub did not answer in time, in seconds.",
+        (45, 60, 90, 120, 300),
+    ),
+    Metric(
+        "ghcache_responses", "counter", ("mode", "path", "user_agent", "token_hash"), "Requests, by the cache's part."
+    ),
+    Metric(
+        "ghcache_cache_entry_age_seconds",
+        "histogram",
+        (),
+        "Age of kept answers that GitHub said still hold.",
+        (5, 900, 1800, 3600, 7200, 14400),
+    ),
+    Metric("ghcache_cache_partitions", "counter", ("token_hash",), "Tokens and installations answers are kept for."),
+    Metric("concurrent_outbound_requests", "gauge", (), "Requests that GitHub is working on."),
+    Metric("pending_outbound_requests", "gauge", (), "Requests that wait for their turn."),
+    Metric(
         "github_token_usage",
         "gauge",
         ("token_hash", "api_version", "ratelimit_resource"),
@@ -104,6 +124,18 @@ OURS = (
     ),
     Metric("prow_async_cluster_up", "gauge", ("cluster",), "1 while a build cluster is listed and answers, else 0."),
     Metric("prow_async_kubeconfig_errors_total", "counter", (), "Changed kubeconfigs that do not read."),
+    Metric(
+        "prow_async_github_requests_total",
+        "counter",
+        ("origin", "urgency", "method", "status"),
+        "Requests sent to GitHub, by what caused them.",
+    ),
+    Metric(
+        "prow_async_github_budget_gone_seconds",
+        "gauge",
+        ("token_hash", "ratelimit_resource"),
+        "When a token's budget will be used up, at the rate of the last ten minutes; +Inf: not before its reset.",
+    ),
     Metric("prow_async_malformed_objects_total", "counter", ("kind",), "Cluster objects that could not be read."),
     Metric("prow_async_executor_actions_total", "counter", ("action", "outcome"), "Actions, by what came of them."),
     Metric("prow_async_executor_retries_total", "counter", ("action",), "Actions that were tried again."),

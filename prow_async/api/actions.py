@@ -5,7 +5,7 @@ Each action carries `why` in words for logs and events. Order in a decision is o
 
 import msgspec
 
-from prow_async.api.github import Status
+from prow_async.api.github import HookOf, Status
 from prow_async.api.prowjob import Json, ProwJob
 
 
@@ -145,6 +145,13 @@ class RequestReviews(_Action, frozen=True, kw_only=True):
     logins: tuple[str, ...]
 
 
+class RedeliverHook(_Action, frozen=True, kw_only=True):
+    """Ask GitHub to send a delivery of a webhook's log again. Twice is harmless: the inbox takes a GUID once."""
+
+    hook: HookOf
+    delivery_id: int
+
+
 Action = (
     CreateProwJob
     | PatchProwJob
@@ -163,6 +170,7 @@ Action = (
     | Assign
     | Unassign
     | RequestReviews
+    | RedeliverHook
 )
 
 

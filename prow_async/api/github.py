@@ -3,7 +3,7 @@
 Source: docs.github.com webhook events and REST; upstream pkg/github/types.go.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,6 +19,8 @@ class User(_Lenient, frozen=True):
     name: str = ""
     """Only push events' repository owner has it beside `login`."""
     html_url: str = ""
+    email: str | None = None
+    """Only of an account that GitHub was asked for by itself, and that shows it."""
 
 
 class Repo(_Lenient, frozen=True):
@@ -206,9 +208,66 @@ class CombinedStatus(_Lenient, frozen=True):
     statuses: tuple[Status, ...] = ()
 
 
+class HookOf(msgspec.Struct, frozen=True):
+    """Names a webhook: of a repository; with an empty `repo` of an organization; all empty: the App's own."""
+
+    org: str = ""
+    repo: str = ""
+    id: int = 0
+
+
+class HookConfig(_Lenient, frozen=True):
+    url: str = ""
+    content_type: str = ""
+
+
+class Hook(_Lenient, frozen=True):
+    """A webhook of a repository or an organization. Its secret is never shown."""
+
+    id: int = 0
+    active: bool = False
+    events: tuple[str, ...] = ()
+    config: HookConfig = HookConfig()
+
+
+class HookDelivery(_Lenient, frozen=True):
+    """One try to deliver a webhook. A redelivery has the GUID of what it repeats and an `id` of its own."""
+
+    id: int = 0
+    guid: str = ""
+    delivered_at: str = ""
+    redelivery: bool = False
+    event: str = ""
+    action: str = ""
+    status_code: int = 0
+    """What the receiver answered; 0 or 5xx where no answer came."""
+    status: str = ""
+    """`OK`, or in words what went wrong."""
+    installation_id: int = 0
+    repository_id: int = 0
+
+
+class HookRequest(_Lenient, frozen=True):
+    headers: dict[str, str] = {}
+    payload: dict[str, Any] = {}
+    """The decoded JSON that was sent, fields that are null left out."""
+
+
+class HookDeliveryWhole(HookDelivery, frozen=True):
+    request: HookRequest = HookRequest()
+
+
+class HookDeliveries(msgspec.Struct, frozen=True):
+    """A page of a delivery log, newest first. `cursor` asks for the next, older one; empty: there is none."""
+
+    deliveries: tuple[HookDelivery, ...]
+    cursor: str
+
+
 class ChangedFile(_Lenient, frozen=True):
     filename: str = ""
     status: str = ""
+    """added, removed, modified, renamed, copied, changed or unchanged."""
     previous_filename: str = ""
     additions: int = 0
     deletions: int = 0
@@ -243,6 +302,18 @@ class FileContent(_Lenient, frozen=True):
     type: str = ""
     encoding: str = ""
     content: str = ""
+
+
+class WorkflowRun(_Lenient, frozen=True):
+    """A run of a GitHub Actions workflow."""
+
+    id: int = 0
+    name: str = ""
+    head_branch: str = ""
+    head_sha: str = ""
+    status: str = ""
+    conclusion: str = ""
+    html_url: str = ""
 
 
 class GitObject(_Lenient, frozen=True):

@@ -102,7 +102,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             tuple(values["host-path"]),
         )
         kube, cluster = await _kube(shell, config, place, stack)
-        github, forge = await _github(shell, place, stack)
+        github, forge, remote = await _github(shell, place, stack)
         if values["github-endpoint"] and not values["hmac-secret-file"]:
             raise CannotStart("--github-endpoint needs --hmac-secret-file: the secret that GitHub signs webhooks with")
         tokens, secret = _tokens(values["hmac-secret-file"], shell)
@@ -126,8 +126,8 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             inbox=inbox,
             plugins=hook_app.PLUGINS,
             decisions=explained,
-            inrepo=process.in_repo(shell, _remote(shell, github), folder),
-            code=process.repo_code(shell, _remote(shell, github), folder),
+            inrepo=process.in_repo(shell, remote, folder),
+            code=process.repo_code(shell, remote, folder),
             config=config,
             clock=shell.clock,
             ids=shell.ids,
@@ -208,20 +208,18 @@ async def _kube(
 
 async def _github(
     shell: process.Shell, place: embedded.Place, stack: AsyncExitStack
-) -> tuple[embedded.GitHub | None, GitHub]:
+) -> tuple[embedded.GitHub | None, GitHub, Remote]:
     if shell.flags["github-endpoint"]:
-        return None, await stack.enter_async_context(process.connect_github(shell))
+        real = await stack.enter_async_context(process.connect_github(shell))
+        return None, real, real.remote()
     small = await stack.enter_async_context(embedded.github(place))
     for name, token in (("github-token", small.token), ("octocat-token", small.person_token)):
         shell.censor.add([token.encode()])
         (place.folder / name).touch(mode=0o600)
         (place.folder / name).write_text(token)
     who = credentials.FixedToken(small.token)
-    return small, client.Client(small.transport, who, shell.metrics, shell.clock)
-
-
-def _remote(shell: process.Shell, github: embedded.GitHub | None) -> Remote:
-    return process.github_remote(shell) if github is None else Remote(github.url, lambda: github.token)
+    forge = client.on(small.transport, who, shell.metrics, shell.clock)
+    return small, forge, Remote(small.url, lambda _: small.token)
 
 
 def _tokens(path: str, shell: process.Shell) -> tuple[Callable[[], webhook.Tokens], bytes]:

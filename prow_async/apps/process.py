@@ -17,11 +17,9 @@ from prow_async.adapters import metrics as metrics_adapter
 from prow_async.adapters.git.code import MirroredCode
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
-from prow_async.adapters.github import client, credentials, requests
-from prow_async.adapters.github import session as github_session
 from prow_async.adapters.kube import clusters, collection, live, podlogs
 from prow_async.adapters.web import config_page, explain_page, health, metrics_page, server
-from prow_async.apps import config_flags
+from prow_async.apps import config_flags, github
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
 from prow_async.core import enablement
@@ -108,14 +106,6 @@ def _mirrors(shell: Shell, folder: Path | None) -> Path:
     return (folder or Path(shell.flags.values.get("cache-dir-base", "") or STATE_DIR)) / "mirrors"
 
 
-def github_remote(shell: Shell) -> Remote:
-    """Return where GitHub's repositories are cloned from, with the token that the flags name."""
-    values = shell.flags.values
-    path = values["github-token-path"]
-    who = credentials.TokenFile(Path(path)) if path else credentials.FixedToken()
-    return Remote(f"https://{values.get('github-host', 'github.com')}", who.token)
-
-
 class Clusters(msgspec.Struct, frozen=True):
     """The collections the engine works on. `pods` and `logs` follow what `files` sees."""
 
@@ -168,22 +158,7 @@ def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod
     )
 
 
-@asynccontextmanager
-async def connect_github(shell: Shell) -> AsyncIterator[client.Client]:
-    """Open GitHub as the flags say; without --github-token-path requests are anonymous."""
-    values = shell.flags.values
-    token_path = values["github-token-path"]
-    who = credentials.TokenFile(Path(token_path)) if token_path else credentials.FixedToken()
-    shell.censor.add([who.token().encode()])
-    options = requests.Options(
-        component=shell.name,
-        read_retries=values.get("github-client.max-retries", 8),
-        first_wait_s=values.get("github-client.initial-delay", 2.0),
-        longest_wait_s=values.get("github-client.backoff-timeout", 120.0),
-        timeout_s=values.get("github-client.request-timeout", 120.0),
-    )
-    async with github_session.connect(values["github-endpoint"], who, options.timeout_s) as transport:
-        yield client.Client(transport, who, shell.metrics, shell.clock, options)
+connect_github = github.connect
 
 
 async def serve(

@@ -1,15 +1,36 @@
-"""GitHub, cut by need. Errors as everywhere: Retry (also rate limits, with the wait), Missing, Refused, Stale."""
+"""GitHub, cut by need. Errors as everywhere: Retry (also rate limits, with the wait), Missing, Refused, Stale.
 
-from typing import Protocol
+What a request is for, and how urgent it is, travels beside it: see ports/cause.
+"""
 
-from prow_async.api.github import ChangedFile, Comment, Issue, PullRequest, Status, Team, User
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from prow_async.api.github import (
+    ChangedFile,
+    Comment,
+    Hook,
+    HookDeliveries,
+    HookDeliveryWhole,
+    HookOf,
+    Issue,
+    PullRequest,
+    Repo,
+    Status,
+    Team,
+    User,
+    WorkflowRun,
+)
 
 
 class Trust(Protocol):
     """Who may start jobs."""
 
     async def bot_user(self) -> User:
-        """The account we act as. Read once, then remembered."""
+        """The account we act as, as it stands in what we write. Read once, then remembered.
+
+        A GitHub App acts as `SLUG[bot]`.
+        """
 
     async def is_member(self, org: str, login: str) -> bool:
         """True for a member of the org, and for a user asking about the org of the same name; 302 means no."""
@@ -50,7 +71,10 @@ class Code(Protocol):
         """Names of the labels that a repository has, all pages."""
 
     async def file_content(self, org: str, repo: str, path: str, ref: str) -> bytes:
-        """A file at a commit or branch. Missing where there is none; Refused for a folder and for more than 1 MB."""
+        """A file at a commit or branch (an empty `ref`: the default branch). Missing where there is none.
+
+        Refused for a folder, and for more than 1 MB.
+        """
 
     async def tree_sha(self, org: str, repo: str, commit: str) -> str:
         """The tree of a commit."""
@@ -59,6 +83,46 @@ class Code(Protocol):
 class Statuses(Protocol):
     async def combined_status(self, org: str, repo: str, sha: str) -> tuple[Status, ...]:
         """The newest status of each context, all pages."""
+
+
+class Repositories(Protocol):
+    async def repo(self, org: str, repo: str) -> Repo: ...
+
+    async def repos(self, org: str) -> tuple[Repo, ...]:
+        """All repositories of an organization that we may see."""
+
+
+class Workflows(Protocol):
+    """GitHub's own Actions."""
+
+    async def workflow_runs(self, org: str, repo: str, sha: str, status: str = "") -> tuple[WorkflowRun, ...]:
+        """Runs for a commit, newest first; `status` is a status or conclusion, such as `failure`."""
+
+
+class Apps(Protocol):
+    async def app_installations(self) -> tuple[str, ...]:
+        """Logins of everybody who has the App that we are, suspended installations aside."""
+
+
+class Queries(Protocol):
+    async def graphql(self, query: str, variables: Mapping[str, Any], org: str) -> Any:
+        """The `data` of a GraphQL query. `org`: in whose name a GitHub App asks."""
+
+
+class DeliveryLog(Protocol):
+    """What GitHub has sent to a webhook and what came of it. It reaches back three days.
+
+    Reading it takes administration of the repository or organization, or being the App: else Refused (403) or Missing.
+    """
+
+    async def hooks(self, org: str, repo: str = "") -> tuple[Hook, ...]:
+        """All webhooks of a repository, or without `repo` of an organization."""
+
+    async def hook_deliveries(self, hook: HookOf, cursor: str = "") -> HookDeliveries:
+        """One page of a hook's log, newest first; `cursor` is that of the page before."""
+
+    async def hook_delivery(self, hook: HookOf, delivery_id: int) -> HookDeliveryWhole:
+        """One delivery with what was sent."""
 
 
 class Writes(Protocol):
@@ -86,10 +150,19 @@ class Writes(Protocol):
     async def remove_label(self, org: str, repo: str, number: int, label: str) -> None:
         """A label that is not there counts as removed."""
 
+    async def rerun_failed_jobs(self, org: str, repo: str, run_id: int) -> None:
+        """Run the failed jobs of a workflow run again."""
+
+    async def approve_run(self, org: str, repo: str, run_id: int) -> None:
+        """Let a workflow run of a first-time contributor begin."""
+
+    async def redeliver(self, hook: HookOf, delivery_id: int) -> None:
+        """Ask GitHub to send a delivery of the log again, under its old GUID."""
+
 
 class GitHubReads(Trust, Pulls, Code, Statuses, Protocol):
     """What may be asked, by plugins too."""
 
 
-class GitHub(GitHubReads, Writes, Protocol):
+class GitHub(GitHubReads, Repositories, Workflows, Apps, Queries, DeliveryLog, Writes, Protocol):
     """All of it, as one adapter provides it."""

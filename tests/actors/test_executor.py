@@ -7,7 +7,7 @@ import pytest
 from prow_async.actors.executor import Executor, Targets
 from prow_async.api import actions
 from prow_async.api.errors import Exists, Missing, Refused, Retry, Stale
-from prow_async.api.github import Status
+from prow_async.api.github import HookOf, Status
 from prow_async.core import instants
 from prow_async.sandbox.faults import Fault
 from tests.actors.script import DROP
@@ -59,6 +59,7 @@ def every_action(town: Town, number: int, sha: str) -> list[actions.Action]:
         actions.DeleteComment(org=ORG, repo=REPO, comment_id=1, why=WHY),
         actions.AddLabel(label="l", **pull),
         actions.RemoveLabel(label="l", **pull),
+        actions.RedeliverHook(hook=HookOf(ORG, REPO, 1), delivery_id=1, why=WHY),
     ]
 
 
@@ -70,7 +71,7 @@ async def test_dry_run_writes_nothing() -> None:
     number, sha = town.open_pull()
     dry = executor(town, dry_run=True)
     every = every_action(town, number, sha)
-    assert len(every) == 14
+    assert len(every) == 15
     for action in every:
         assert await dry.perform(action, "x") is None
         assert await dry.resume(action, "x", START_S) is None

@@ -20,7 +20,7 @@ import trio.testing
 import yaml
 
 from prow_async.adapters import metrics_table
-from prow_async.adapters.github.client import Client
+from prow_async.adapters.github import client as github_client
 from prow_async.adapters.github.credentials import FixedToken
 from prow_async.adapters.kube import collection
 from prow_async.adapters.kube.collection import KubeCollection
@@ -256,7 +256,7 @@ class Town:
         self.github.add_repo(ORG, REPO, now_s=START_S)
         self.github_faults = Script()
         door = github_direct.DirectTransport(self.github, self.clock, "bot-token", self.github_faults)
-        self.client = Client(door, FixedToken("bot-token"), self.metrics, self.clock)
+        self.client = github_client.on(door, FixedToken("bot-token"), self.metrics, self.clock)
 
     def parts(self, *components: Component, **more: Any) -> Parts:
         parts = Parts(

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
-from prow_async.adapters.github import session
+from prow_async.adapters.github import client, session
 from prow_async.adapters.github.client import Client
 from prow_async.adapters.github.credentials import FixedToken
-from prow_async.adapters.github.requests import Options
+from prow_async.adapters.github.wire import Options
 from prow_async.ports.transport import Transport
 from prow_async.sandbox.github import http
 from prow_async.sandbox.github.direct import DirectTransport
@@ -28,7 +28,7 @@ async def transport_to(world: World, door: Door, token: str = sample.BOT_TOKEN) 
         return
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(http.serve(world, clock))
-        yield await stack.enter_async_context(session.connect([address], FixedToken(token)))
+        yield await stack.enter_async_context(session.connect([address]))
 
 
 @asynccontextmanager
@@ -36,4 +36,4 @@ async def client_of(world: World, door: Door, token: str = sample.BOT_TOKEN) -> 
     """Open a door and put the client before it; reads are not repeated."""
     async with transport_to(world, door, token) as transport:
         options = Options(read_retries=0)
-        yield Client(transport, FixedToken(token), Seen(), sample.FixedClock(), options)
+        yield client.on(transport, FixedToken(token), Seen(), sample.FixedClock(), options)

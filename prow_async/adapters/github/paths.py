@@ -3,7 +3,7 @@
 Source: upstream pkg/github/ghmetrics/ghpath.go for the names of the parts.
 """
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from prow_async.api.errors import Refused
 
@@ -11,14 +11,32 @@ _REPO = "/repos/:owner/:repo"
 _SHAPES = (
     "/user",
     "/users/:username",
+    "/graphql",
+    "/search/issues",
     "/rate_limit",
+    "/app/installations/:installationId/access_tokens",
+    "/app/hook/deliveries/:deliveryId/attempts",
     "/orgs/:orgname/members/:login",
+    "/orgs/:orgname/memberships/:login",
+    "/orgs/:orgname/repos",
+    "/orgs/:orgname/installation",
+    "/orgs/:orgname/hooks/:hookId/deliveries/:deliveryId/attempts",
+    "/orgs/:orgname/teams/:team_slug/members",
+    "/orgs/:orgname/teams/:team_slug/memberships/:login",
     _REPO,
+    _REPO + "/installation",
+    _REPO + "/hooks/:hookId/deliveries/:deliveryId/attempts",
+    _REPO + "/labels/:label",
+    _REPO + "/contents/:path*",
     _REPO + "/collaborators/:collaboratorId/permission",
     _REPO + "/commits/:sha/status",
     _REPO + "/statuses/:statusId",
+    _REPO + "/actions/runs/:runId/rerun",
+    _REPO + "/actions/runs/:runId/rerun-failed-jobs",
+    _REPO + "/actions/runs/:runId/approve",
     _REPO + "/issues/comments/:commentId",
     _REPO + "/issues/:issueId/comments",
+    _REPO + "/issues/:issueId/assignees",
     _REPO + "/issues/:issueId/labels/:labelId",
     _REPO + "/pulls/:pullId/files",
     _REPO + "/pulls/:pullId/commits",
@@ -41,11 +59,28 @@ def make(*parts: str | int) -> str:
     return "/" + "/".join(quote(text, safe="") for text in texts)
 
 
+def owner(org: str, repo: str = "") -> tuple[str, ...]:
+    """Return the beginning of a path for a repository, or without `repo` for an organization."""
+    return ("repos", org, repo) if repo else ("orgs", org)
+
+
+def query(**wanted: str) -> str:
+    """Return the query of a path with its question mark; what is empty is left out, and nothing of nothing."""
+    given = urlencode({name: value for name, value in wanted.items() if value})
+    return f"?{given}" if given else ""
+
+
 def of_url(url: str) -> str:
     """Return a URL's path and query, safe to send: links in answers are absolute."""
     parts = urlsplit(url)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     return f"{path}?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else path
+
+
+def org_of(path: str) -> str:
+    """Return the organization (or user) a path of ours lies below; empty for none."""
+    parts = path.partition("?")[0].strip("/").split("/")
+    return unquote(parts[1]) if len(parts) > 1 and parts[0] in ("repos", "orgs", "users") else ""
 
 
 def simplify(path: str) -> str:

@@ -1,104 +1,94 @@
-"""GitHub requests on a transport: gidgethub's pagination and decoding, with retries, ETags and coalescing below it."""
+"""GitHub requests on a wire: what is asked is sent, followed, judged and read as typed values."""
 
-import contextlib
-import copy
-import logging
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import anyio
-import gidgethub
-import gidgethub.abc
 import msgspec
+import structlog
+from gidgethub import sansio
 
-import prow_async
 from prow_async.adapters.github import answers, paths
 from prow_async.adapters.github.credentials import Credentials
-from prow_async.adapters.github.etags import EtagCache
-from prow_async.api.errors import Missing, ProwError, Refused, Retry
-from prow_async.ports.clock import Clock
+from prow_async.adapters.github.etags import EtagCache, Shelf
+from prow_async.adapters.github.reads import Flights, Memory, patiently
+from prow_async.adapters.github.wire import Ask, Pass, Raw, Wire
+from prow_async.api.errors import Missing, Refused, Retry
 from prow_async.ports.metrics import Metrics
-from prow_async.ports.transport import Transport
 
-_LOG = logging.getLogger(__name__)
-
+log = structlog.get_logger()
 T = TypeVar("T")
-Raw = tuple[int, Mapping[str, str], bytes]
-
-API_VERSION = "2022-11-28"
 REDIRECTS = 3
+GRAPHQL_ACCEPT = "application/vnd.github.antiope-preview+json, application/vnd.github.merge-info-preview+json"
+RATE_LIMITED = "RATE_LIMITED"
 
 
-class Options(msgspec.Struct, frozen=True):
-    """How requests behave. Writes are never repeated here: whoever orders them decides about that."""
-
-    component: str = "prow-async"
-    """First part of the User-Agent."""
-    version: str = prow_async.__version__
-    read_retries: int = 2
-    """So often a read is sent again after network trouble, 5xx and rate limits."""
-    missing_retries: int = 0
-    """So often a read is sent again after 404, for the moments in which GitHub does not know its own news yet."""
-    first_wait_s: float = 2.0
-    """Doubles with each failure, unless GitHub names a time."""
-    longest_wait_s: float = 120.0
-    """A read that GitHub lets wait longer is given up: the caller sees Retry with the time."""
-    timeout_s: float = 120.0
-    """For one whole exchange."""
-    cache_bytes: int = 16 * 1024 * 1024
+class _GraphError(msgspec.Struct, frozen=True):
+    message: str = ""
+    type: str = ""
 
 
-class _Flight:
-    """A GET on its way, and everybody waiting for the same."""
-
-    def __init__(self) -> None:
-        self.landed = anyio.Event()
-        self.answer: Raw | None = None
-        self.error: ProwError | None = None
+class _GraphAnswer(msgspec.Struct, frozen=True):
+    data: Any = None
+    errors: tuple[_GraphError, ...] = ()
 
 
-class Requests(gidgethub.abc.GitHubAPI):
-    """Requests to one GitHub under one identity.
+class Requests:
+    """Requests to one GitHub. Errors as in ports/github.
 
-    Errors as in ports/github. Identical reads in flight at once are sent once; a read that begins after a write of
-    ours has ended never shares the answer of one that began before. Reads carry the ETag of the last answer.
+    Reads repeat themselves (`Options`), carry the ETag of their last answer and share answers; writes are sent once.
     """
 
-    def __init__(
-        self, transport: Transport, credentials: Credentials, metrics: Metrics, clock: Clock, options: Options
-    ) -> None:
-        super().__init__(f"{options.component}/{options.version}", base_url="https://github.invalid")
-        self._transport = transport
+    def __init__(self, wire: Wire, credentials: Credentials, metrics: Metrics, shelf: Shelf | None = None) -> None:
+        self._wire = wire
         self._credentials = credentials
-        self._metrics = metrics
-        self._clock = clock
-        self._options = options
-        self._etags = EtagCache(options.cache_bytes)
-        self._flights: dict[tuple[str, str, int], _Flight] = {}
-        self._writes_done = 0
-        self._limited: tuple[str, float] = ("", 0.0)
-        """The token that has used up its budget, and until when."""
+        cache = EtagCache(wire.options.cache_bytes, wire, shelf)
+        self._memory = Memory(cache, credentials, metrics, wire.options.component)
+        self._flights = Flights()
 
-    async def item(self, path: str, type_: type[T]) -> T:
-        """Read one thing. Raises Retry when the answer does not read as such a thing."""
+    @property
+    def is_app(self) -> bool:
+        return self._credentials.is_app
+
+    async def who(self, path: str) -> str:
+        """Name whose budget a request would use, as metrics have it."""
+        return (await self._credentials.travel(Ask("GET", path, paths.org_of(path)))).who
+
+    def report(self) -> None:
+        """Set the gauges that change with the time alone."""
+        self._wire.report()
+
+    async def item(self, path: str, type_: type[T], question: bool = False) -> T:
+        """Read one thing. Raises Retry when the answer does not read as such a thing.
+
+        Args:
+            question: 404 is an answer like others: it is not asked again.
+        """
+        ask = Ask("GET", path, paths.org_of(path), question=question)
+        _, headers, body = await self._read(ask)
         try:
-            return msgspec.convert(_without_nulls(await self.getitem(path)), type_)
+            return msgspec.convert(_without_nulls(sansio.decipher_response(200, headers, body)[0]), type_)
         except (ValueError, LookupError, msgspec.ValidationError) as error:
-            raise self._unreadable(path, error) from error
+            raise await self._unreadable(ask, error) from error
 
-    async def items(self, path: str, type_: type[T], key: str | None = None) -> list[T]:
+    async def items(self, path: str, type_: type[T], key: str = "", query: Mapping[str, str] = {}) -> list[T]:
         """Read a list, all pages; `key` names the list within each page where the page is an object."""
-        try:
-            async with contextlib.aclosing(self.getiter(f"{path}?per_page=100", iterable_key=key)) as entries:
-                found = [msgspec.convert(_without_nulls(entry), type_) async for entry in entries]
-        except (ValueError, LookupError, TypeError, msgspec.ValidationError) as error:
-            raise self._unreadable(path, error) from error
+        found: list[T] = []
+        more, org = f"{path}?{urlencode({'per_page': '100', **query})}", paths.org_of(path)
+        while more:
+            entries, more = await self._page(Ask("GET", more, org), type_, key)
+            found += entries
         return found
+
+    async def page(self, path: str, query: Mapping[str, str], type_: type[T]) -> tuple[list[T], dict[str, str]]:
+        """Read one page of a list; return it and the query of the next one (empty after the last)."""
+        entries, more = await self._page(Ask("GET", f"{path}?{urlencode(query)}", paths.org_of(path)), type_, "")
+        return entries, dict(parse_qsl(urlsplit(more).query))
 
     async def exists(self, path: str) -> bool:
         """Ask a question that is answered by 204 for yes and by 404, or by a redirect to another list, for no."""
         try:
-            await self.getitem(path)
+            await self._read(Ask("GET", path, paths.org_of(path), question=True))
         except Missing:
             return False
         except Refused as refused:
@@ -107,133 +97,118 @@ class Requests(gidgethub.abc.GitHubAPI):
             raise
         return True
 
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
-
-    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Raw:
-        """Send one request for gidgethub. Only answers of 200-299 come back: it shall not judge the others."""
-        path = paths.of_url(url)
-        sent = {name: value for name, value in headers.items() if name != "content-length"}
-        sent["x-github-api-version"] = API_VERSION
-        if method == "GET":
-            return await self._shared(path, sent)
+    async def write(self, method: str, path: str, content: Any = None) -> Any:
+        """Send a write, once; return the decoded answer (None for none). In a dry run nothing is sent."""
+        body = b"" if content is None else msgspec.json.encode(content)
+        ask = Ask(method, path, paths.org_of(path), body=body, reads=False)
+        if self._wire.options.dry_run:
+            log.info("dry run: not sent", request=ask.shown)
+            return None
         try:
-            return await self._follow(method, path, sent, body)
+            _, headers, answer = await self._follow(ask)
         finally:
-            self._writes_done += 1
-
-    async def _shared(self, path: str, headers: dict[str, str]) -> Raw:
-        key = (path, headers.get("accept", ""), self._writes_done)
-        while (flight := self._flights.get(key)) is not None:
-            await flight.landed.wait()
-            if flight.answer is not None:
-                return flight.answer
-            if flight.error is not None:
-                raise copy.copy(flight.error) from flight.error
-        flight = self._flights[key] = _Flight()
+            self._flights.wrote()
         try:
-            flight.answer = await self._read(path, headers)
-            return flight.answer
-        except ProwError as error:
-            flight.error = error
-            raise
-        finally:
-            del self._flights[key]
-            flight.landed.set()
+            return sansio.decipher_response(200, headers, answer)[0]
+        except (ValueError, LookupError) as error:
+            raise await self._unreadable(ask, error) from error
 
-    async def _read(self, path: str, headers: dict[str, str]) -> Raw:
-        failures = 0
-        while True:
-            try:
-                return await self._follow("GET", path, headers, b"")
-            except (Retry, Missing) as trouble:
-                failures += 1
-                budget = self._options.missing_retries if isinstance(trouble, Missing) else self._options.read_retries
-                after_s = trouble.after_s if isinstance(trouble, Retry) else None
-                wait_s = self._options.first_wait_s * 2.0 ** (failures - 1) if after_s is None else after_s
-                if failures > budget or wait_s > self._options.longest_wait_s:
-                    raise
-                _LOG.info("reading from GitHub again in %.0f s: %s", wait_s, trouble)
-            await self.sleep(wait_s)
-
-    async def _follow(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Raw:
-        """Exchange, following where a renamed repository went (301, 307, 308), on the same server always."""
-        for _ in range(REDIRECTS):
-            status, found, answer = await self._cached(method, path, headers, body)
-            moved = status in (307, 308) or (status == 301 and method == "GET")
-            if not moved or "location" not in found:
-                return status, found, self._judge(method, path, (status, found, answer))
-            path = paths.of_url(found["location"])
-        raise Refused(f"GitHub sends {method} {path} round in circles", status=301)
-
-    async def _cached(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Raw:
-        if method != "GET":
-            return await self._exchange(method, path, headers, body)
-        key = f"{headers.get('accept', '')} {path}"
-        kept = self._etags.get(key)
-        asked = headers | {"if-none-match": kept.etag} if kept else headers
-        status, found, answer = await self._exchange(method, path, asked, body)
-        if status == 304 and kept is not None:
-            return 200, {**found, **kept.headers}, kept.body
-        if status == 200:
-            self._etags.put(key, found, answer)
-        return status, found, answer
-
-    async def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Raw:
-        """Send once and count it. Raises Retry, at once while this token's budget is known to be used up."""
-        token_hash = self._credentials.token_hash()
-        now_s = self._clock.now()
-        if self._limited[0] == token_hash and now_s < self._limited[1]:
-            raise Retry("GitHub's rate limit is used up", self._limited[1] - now_s, 403)
-        began_s = anyio.current_time()
+    async def graphql(self, query: str, variables: Mapping[str, Any], org: str) -> Any:
+        """Ask over GraphQL; return `data`. `org`: in whose name an App asks. Mutations are not for this."""
+        body = msgspec.json.encode({"query": query, "variables": variables})
+        ask = Ask("POST", "/graphql", org, GRAPHQL_ACCEPT, body)
+        _, _, answer = await self._read(ask)
         try:
-            with anyio.fail_after(self._options.timeout_s):
-                async with self._transport.send(method, path, headers, body) as reply:
-                    answer: Raw = (reply.status, reply.headers, await reply.read())
-        except TimeoutError as error:
-            what = f"{method} {path.partition('?')[0]}"
-            raise Retry(f"GitHub did not answer {what} within {self._options.timeout_s:.0f} s") from error
-        self._count(path, answer, anyio.current_time() - began_s, now_s)
+            return msgspec.json.decode(answer, type=_GraphAnswer).data
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise await self._unreadable(ask, error) from error
+
+    async def _page(self, ask: Ask, type_: type[T], key: str) -> tuple[list[T], str]:
+        _, headers, body = await self._read(ask)
+        try:
+            data, _, more = sansio.decipher_response(200, headers, body)
+            entries = data[key] if key and isinstance(data, dict) else data
+            found = msgspec.convert(_without_nulls(entries), list[type_])  # type: ignore[valid-type]
+        except (ValueError, LookupError, TypeError, msgspec.ValidationError) as error:
+            raise await self._unreadable(ask, error) from error
+        return found, paths.of_url(more) if more else ""
+
+    async def _read(self, ask: Ask) -> Raw:
+        view = (await self._credentials.travel(ask)).view
+        answer, shared = await self._flights.share(
+            ask, view, lambda: patiently(ask, self._wire.options, lambda: self._follow(ask))
+        )
+        if shared:
+            self._memory.count("COALESCED", ask, await self._credentials.travel(ask))
         return answer
 
-    def _count(self, path: str, answer: Raw, took_s: float, began_s: float) -> None:
-        status, headers, _ = answer
-        token_hash = self._credentials.token_hash()
-        self._metrics.observe(
-            "github_request_duration",
-            took_s,
-            token_hash=token_hash,
-            path=paths.simplify(path.partition("?")[0]),
-            status=str(status),
-            user_agent=self._options.component,
-        )
-        remaining = answers.number(headers.get("x-ratelimit-remaining", ""))
-        reset_s = answers.number(headers.get("x-ratelimit-reset", ""))
-        if remaining is None or reset_s is None:
-            return
-        resource = headers.get("x-ratelimit-resource", "")
-        labels = {"token_hash": token_hash, "api_version": "v3", "ratelimit_resource": resource}
-        self._metrics.gauge("github_token_usage", remaining, **labels)
-        # Upstream's unit, which its dashboards rely on: nanoseconds until the reset.
-        self._metrics.gauge("github_token_reset", (reset_s - began_s) * 1e9, **labels)
+    async def _follow(self, ask: Ask) -> Raw:
+        """Send, following where a renamed repository went (301, 307, 308), on the same server always."""
+        began = ask
+        for _ in range(REDIRECTS):
+            status, headers, body = await self._recognised(ask)
+            moved = status in (307, 308) or (status == 301 and ask.method == "GET")
+            if not moved or "location" not in headers:
+                self._judge(began, (status, headers, body))
+                return status, headers, body
+            ask = msgspec.structs.replace(ask, path=paths.of_url(headers["location"]))
+        raise Refused(f"GitHub sends {began.shown} round in circles", status=301)
 
-    def _judge(self, method: str, path: str, answer: Raw) -> bytes:
-        """Return the body of a good answer, raise what a bad one means."""
+    async def _recognised(self, ask: Ask) -> Raw:
+        """Send; where GitHub does not know the token, once more with another one."""
+        travel = await self._credentials.travel(ask)
+        answer = await self._memory.send(ask, travel, self._send)
+        if answer[0] == 401 and await self._credentials.renewed(travel):
+            log.info("GitHub does not know the token any more; another one is used", request=ask.shown)
+            travel = await self._credentials.travel(ask)
+            answer = await self._memory.send(ask, travel, self._send)
+        return answer
+
+    async def _send(self, ask: Ask, travel: Pass, more: dict[str, str]) -> Raw:
+        return await self._wire.send(travel, ask, more)
+
+    def _judge(self, ask: Ask, answer: Raw) -> None:
+        """Raise what a bad answer means."""
         status, headers, body = answer
-        if 200 <= status < 300:
-            return body
-        now_s = self._clock.now()
-        text = self._credentials.censor(answers.text_of(body))
-        shown = self._credentials.censor(path.partition("?")[0])
-        over_s = answers.limit_ends_in_s(headers, now_s) if status in (403, 429) else None
-        if over_s is not None:
-            self._limited = (self._credentials.token_hash(), now_s + over_s)
-        raise answers.error_for(answers.Answered(method, shown, status, headers, text), now_s)
+        if not 200 <= status < 300:
+            text = self._credentials.censor(answers.text_of(body))
+            shown = self._credentials.censor(ask.path.partition("?")[0])
+            found = answers.Answered(ask.method, shown, status, headers, text)
+            raise answers.error_for(found, self._wire.now())
+        if body and "json" in ask.accept and "json" not in headers.get("content-type", ""):
+            kind = headers.get("content-type", "something without a type")
+            raise Retry(f"instead of GitHub's JSON, {ask.shown} was answered with {kind}", status=status)
+        if ask.path == "/graphql":
+            self._judge_graphql(ask, headers, body)
 
-    def _unreadable(self, path: str, error: Exception) -> Retry:
+    def _judge_graphql(self, ask: Ask, headers: Mapping[str, str], body: bytes) -> None:
+        try:
+            errors = msgspec.json.decode(body, type=_GraphAnswer).errors
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Retry(f"GitHub's answer to {ask.shown} does not read as expected: {error}") from error
+        if not errors:
+            return
+        kinds = {error.type for error in errors}
+        said = self._credentials.censor("; ".join(error.message for error in errors)[: answers.TEXT_LIMIT])
+        why = f"GitHub answered a GraphQL query with: {said}"
+        if RATE_LIMITED in kinds:
+            wait_s = answers.limit_ends_in_s(headers, self._wire.now())
+            raise Retry(why, wait_s or answers.SECONDARY_WAIT_S, 403)
+        if kinds == {"NOT_FOUND"}:
+            raise Missing(why)
+        if kinds == {""} and "omething went wrong" in said:
+            raise Retry(why)
+        raise Refused(why, 403 if "FORBIDDEN" in kinds else 422, said)
+
+    async def _unreadable(self, ask: Ask, error: Exception) -> Retry:
         """Forget what was kept, lest it be taken for unchanged, and say what came."""
-        self._etags.clear()
-        return Retry(self._credentials.censor(f"GitHub's answer to GET {path} does not read as expected: {error}"))
+        await self._memory.forget(ask)
+        return Retry(self._credentials.censor(f"GitHub's answer to {ask.shown} does not read as expected: {error}"))
+
+
+def answer_as(type_: type[T], content: Any) -> T:
+    """Read a decoded answer. Raises msgspec.ValidationError."""
+    return msgspec.convert(_without_nulls(content), type_)
 
 
 def _without_nulls(data: Any) -> Any:

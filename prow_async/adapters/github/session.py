@@ -1,4 +1,4 @@
-"""The real Transport: an aiohttp session to one GitHub, under one or several addresses."""
+"""The real Transport: an aiohttp session to one GitHub, under one or several addresses. Tokens come in as headers."""
 
 import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import yarl
 
-from prow_async.adapters.github.credentials import Credentials
 from prow_async.api.errors import CannotStart, Retry
 
 CONNECT_TIMEOUT_S = 10.0
+GRAPHQL = "/graphql"
 
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """Trouble that shows that the server has not seen the request."""
@@ -49,15 +49,16 @@ class SessionReply:
 class Endpoint:
     """One base address, such as https://api.github.com or https://ghe.example.com/api/v3.
 
-    Raises CannotStart for anything but a plain http or https address.
+    Raises CannotStart for anything but a plain http or https address; `flag` names where it comes from.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, flag: str = "--github-endpoint") -> None:
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise CannotStart(f"--github-endpoint={address}: expected an address like https://api.github.com")
+            raise CannotStart(f"{flag}={address}: expected an address like https://api.github.com")
         self.address = address.rstrip("/")
         self.path = parts.path.rstrip("/")
+        self.graphql = f"{self.address.removesuffix('/v3') if self.path == '/api/v3' else self.address}{GRAPHQL}"
         bypass = urllib.request.proxy_bypass(parts.hostname)
         self.proxy = None if bypass else urllib.request.getproxies().get(parts.scheme)
 
@@ -65,17 +66,19 @@ class Endpoint:
 class Session:
     """A Transport (ports/transport). Made by `connect`."""
 
-    def __init__(self, client: aiohttp.ClientSession, endpoints: Sequence[Endpoint], credentials: Credentials) -> None:
+    def __init__(
+        self, client: aiohttp.ClientSession, endpoints: Sequence[Endpoint], graphql: Endpoint | None = None
+    ) -> None:
         self._client = client
         self._endpoints = endpoints
-        self._credentials = credentials
+        self._graphql = graphql
         self._current = 0
 
     @asynccontextmanager
     async def send(
         self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
     ) -> AsyncIterator[SessionReply]:
-        """Send one request; see ports/transport.
+        """Send one request; see ports/transport. `/graphql` goes to the GraphQL address.
 
         Where several addresses are given, one that cannot be reached is passed over, and the next one that answers is
         stayed with. A write moves on only when it surely has not arrived.
@@ -84,6 +87,11 @@ class Session:
             yield SessionReply(response)
 
     async def _reach(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+        if path == GRAPHQL and self._graphql is not None:
+            try:
+                return await self._send_to(self._graphql, method, "", headers, body)
+            except (aiohttp.ClientError, OSError) as error:
+                raise Retry(f"GitHub cannot be reached: {self._graphql.address}: {error}") from error
         troubles: list[str] = []
         for _ in self._endpoints:
             endpoint = self._endpoints[self._current]
@@ -94,20 +102,17 @@ class Session:
                 if method != "GET" and not isinstance(error, _NEVER_SENT):
                     break
                 self._current = (self._current + 1) % len(self._endpoints)
-        raise Retry(self._credentials.censor(f"GitHub cannot be reached: {'; '.join(troubles)}"))
+        raise Retry(f"GitHub cannot be reached: {'; '.join(troubles)}")
 
     async def _send_to(
         self, endpoint: Endpoint, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> aiohttp.ClientResponse:
         # Links in answers carry the base path already.
         below = path[len(endpoint.path) :] if endpoint.path and path.startswith(endpoint.path + "/") else path
-        sent = dict(headers)
-        if token := self._credentials.token():
-            sent["Authorization"] = f"Bearer {token}"
         return await self._client.request(
             method,
-            yarl.URL(endpoint.address + below, encoded=True),
-            headers=sent,
+            yarl.URL(endpoint.graphql if path == GRAPHQL else endpoint.address + below, encoded=True),
+            headers=headers,
             data=body or None,
             allow_redirects=False,
             proxy=endpoint.proxy,
@@ -115,17 +120,19 @@ class Session:
 
 
 @asynccontextmanager
-async def connect(
-    endpoints: Sequence[str], credentials: Credentials, timeout_s: float = 120.0
-) -> AsyncIterator[Session]:
+async def connect(endpoints: Sequence[str], graphql: str = "", timeout_s: float = 120.0) -> AsyncIterator[Session]:
     """Open a session to the given base addresses, in order of preference; the proxy variables of the environment count.
 
     Raises CannotStart for an address that is none.
+
+    Args:
+        graphql: the whole address of GraphQL; without it GraphQL is asked below the base addresses.
     """
     if not endpoints:
         raise CannotStart("no GitHub endpoint is given; --github-endpoint=https://api.github.com is the usual one")
     known = [Endpoint(address) for address in endpoints]
+    graph = Endpoint(graphql, "--github-graphql-endpoint") if graphql else None
     timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
     # Not trust_env: an entry in ~/.netrc would then collide with the token.
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as client:
-        yield Session(client, known, credentials)
+        yield Session(client, known, graph)

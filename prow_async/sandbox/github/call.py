@@ -126,6 +126,18 @@ class Call:
         size = min(_positive(self.query.get("per_page", ""), 30), 100)
         return size, _positive(self.query.get("page", ""), 1)
 
+    def newest(self, records: Sequence[T], number: Callable[[T], int], render: Callable[[T], Any]) -> Content:
+        """Answer a page of a list that is asked for by `cursor`: newest first, older ones behind the link.
+
+        `number` grows from each record to the next, oldest first.
+        """
+        size, before = self.wanted_page()[0], _positive(self.query.get("cursor", "").removeprefix("v1_"), 0)
+        older = [record for record in reversed(records) if not before or number(record) < before]
+        shown = older[:size]
+        cursor = urlencode({**self.query, "cursor": f"v1_{number(shown[-1])}"}) if len(older) > size else ""
+        headers = {"link": f'<{self.world.address}{self.path}?{cursor}>; rel="next"'} if cursor else {}
+        return Content(200, [render(record) for record in shown], headers)
+
     def link_to_next(self, page: int) -> dict[str, str]:
         """Return the Link header of a page that is not the last, where nobody counted them."""
         return {"link": f'<{self._url_of_page(page + 1)}>; rel="next"'}

@@ -9,7 +9,7 @@ import anyio.lowlevel
 from prow_async.api.errors import Retry
 from prow_async.ports.clock import Clock
 from prow_async.sandbox.faults import Fault, Faults
-from prow_async.sandbox.github import rest, steps
+from prow_async.sandbox.github import rest, steps, witness
 from prow_async.sandbox.github.call import Answer, Request
 from prow_async.sandbox.github.refusal import Refusal
 from prow_async.sandbox.github.world import World
@@ -61,14 +61,16 @@ class DirectTransport:
         yield DirectReply(await self._exchange(method, path, headers, body))
 
     async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        sent = {name.lower(): value for name, value in headers.items()}
+        if self._token:
+            sent["authorization"] = f"Bearer {self._token}"
+        request = Request(method, path, sent, body)
+        witness.tell(request)
         if self._faults is not None:
             instead = await _play(self._faults.before(method, path), path)
             if instead is not None:
                 return instead
-        sent = {name.lower(): value for name, value in headers.items()}
-        if self._token:
-            sent["authorization"] = f"Bearer {self._token}"
-        answer = await steps.run(rest.answering(self._world, Request(method, path, sent, body), self._clock.now()))
+        answer = await steps.run(rest.answering(self._world, request, self._clock.now()))
         if self._faults is not None:
             instead = await _play(self._faults.after(method, path, answer.status), path)
             if instead is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from prow_async.sandbox.github import payloads
-from prow_async.sandbox.github.records import Hook, Repository
+from prow_async.sandbox.github.records import App, Hook, Repository
 from prow_async.sandbox.github.refusal import missing
 from prow_async.sandbox.github.shapes import Json
 from prow_async.sandbox.github.teams import Teams
@@ -42,6 +42,12 @@ class Hooks(Teams):
         hook.own = True
         return hook
 
+    def add_app_hook(self, app: App, url: str, secret: bytes, events: Sequence[str] = ("*",), *, now_s: float) -> Hook:
+        """Give an App its webhook, which hears of all organizations that have the App. It is sent a `ping` at once."""
+        app.hook = Hook(self.next_id(), "", "", app.id, url, secret, tuple(events))
+        self.ping(app.hook, now_s)
+        return app.hook
+
     def hook(self, org: str, repo: str, hook_id: int) -> Hook:
         """Find a hook of a repository, or with an empty `repo` of an organization. Raises Refusal (404)."""
         hooks = self.repo(org, repo).hooks if repo else self.org(org).hooks
@@ -66,11 +72,14 @@ class Hooks(Teams):
     def tell(self, repo: Repository, event: str, render: Callable[[], Json], now_s: float) -> None:
         """Queue an event for every hook that listens; it is rendered once, as things stand now."""
         self.changes += 1
-        hooks = [*repo.hooks, *self.org(repo.org).hooks]
-        listening = [h for h in hooks if h.active and (event in h.events or "*" in h.events)]
+        hooks: list[tuple[Hook, int]] = [(hook, 0) for hook in (*repo.hooks, *self.org(repo.org).hooks)]
+        installed = [(app.hook, app.installations.get(repo.org.lower())) for app in self.apps.values()]
+        hooks += [(hook, number) for hook, number in installed if hook is not None and number is not None]
+        listening = [(h, number) for h, number in hooks if h.active and (event in h.events or "*" in h.events)]
         if not listening:
             return
         payload = render()
         body = payloads.encode(payload)
-        for hook in listening:
-            self.outbox.add(hook, event, str(payload.get("action", "")), body, now_s)
+        for hook, installation in listening:
+            sent = payloads.encode(payload | {"installation": {"id": installation}}) if installation else body
+            self.outbox.add(hook, event, str(payload.get("action", "")), sent, now_s)

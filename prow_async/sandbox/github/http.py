@@ -12,7 +12,7 @@ from aiohttp import web
 
 from prow_async.api.errors import CannotStart, Retry
 from prow_async.ports.clock import Clock
-from prow_async.sandbox.github import bodies, rest, steps
+from prow_async.sandbox.github import bodies, rest, steps, witness
 from prow_async.sandbox.github.call import Answer, Request
 from prow_async.sandbox.github.deliver import Send
 from prow_async.sandbox.github.refusal import Refusal
@@ -91,7 +91,9 @@ async def _handle(world: World, clock: Clock, request: web.BaseRequest) -> Answe
     except Refusal as refusal:
         return _refuse(refusal)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return await steps.run(rest.answering(world, Request(request.method, request.raw_path, headers, body), clock.now()))
+    asked = Request(request.method, request.raw_path, headers, body)
+    witness.tell(asked)
+    return await steps.run(rest.answering(world, asked, clock.now()))
 
 
 def _refuse(refusal: Refusal) -> Answer:

@@ -101,6 +101,7 @@ def restore(world: World, data: bytes) -> None:
 def _restore_deliveries(world: World, state: _State) -> None:
     lists = [owner.hooks for owner in world.organizations.values()]
     lists += [owner.hooks for owner in world.repositories.values()]
+    lists += [[app.hook] for app in world.apps.values() if app.hook is not None]
     hooks = {hook.id: hook for listed in lists for hook in listed}
     for delivery in (*state.tried, *state.waiting):
         delivery.hook = hooks.get(delivery.hook.id, delivery.hook)

@@ -41,7 +41,7 @@ class Delivery(msgspec.Struct):
 
     def headers(self) -> dict[str, str]:
         """Return what GitHub sends along, signatures included (names in GitHub's spelling)."""
-        target = "repository" if self.hook.repo else "organization"
+        target = "repository" if self.hook.repo else "organization" if self.hook.org else "integration"
         headers = {
             "Accept": "*/*",
             "Content-Type": "application/json",

@@ -34,8 +34,10 @@ def ping(world: Registry, hook: Hook) -> Json:
     payload: Json = {"zen": "Keep it logically awesome.", "hook_id": hook.id, "hook": shapes.hook(world, hook)}
     if hook.repo:
         payload["repository"] = shapes.repository(world, world.repo(hook.org, hook.repo))
-    else:
+    elif hook.org:
         payload["organization"] = shapes.organization(world, hook.org)
+    else:
+        return payload
     return payload | {"sender": shapes.user(world, hook.org)}
 
 

@@ -24,10 +24,10 @@ class Person:
     async def push(self, org: str, repo: str, branch: str, message: str, files: Mapping[str, bytes]) -> None:
         """Commit files to a branch, one commit each; a new branch begins at the default one."""
         found = await self.ask("GET", f"/repos/{org}/{repo}")
-        refs = f"/repos/{org}/{repo}/git/refs"
-        if (await self._send("GET", f"{refs}/heads/{quote(branch)}"))[0] == 404:
-            start = await self.ask("GET", f"{refs}/heads/{quote(found['default_branch'])}")
-            await self.ask("POST", refs, {"ref": f"refs/heads/{branch}", "sha": start["object"]["sha"]})
+        ref = f"/repos/{org}/{repo}/git/ref"
+        if (await self._send("GET", f"{ref}/heads/{quote(branch)}"))[0] == 404:
+            start = await self.ask("GET", f"{ref}/heads/{quote(found['default_branch'])}")
+            await self.ask("POST", f"{ref}s", {"ref": f"refs/heads/{branch}", "sha": start["object"]["sha"]})
         for path, content in files.items():
             where = f"/repos/{org}/{repo}/contents/{quote(path)}"
             put: dict[str, Any] = {"message": message, "branch": branch, "content": base64.b64encode(content).decode()}

@@ -25,18 +25,8 @@ class Account(msgspec.Struct):
     """May write to every repository: the account an installation of Prow acts as."""
 
 
-class App(msgspec.Struct):
-    """A GitHub App. `public_key` is PEM; `installations` maps lower-case organizations to their installation's id."""
-
-    id: int
-    slug: str
-    public_key: bytes
-    account: Account
-    installations: dict[str, int] = {}
-
-
 class Hook(msgspec.Struct):
-    """A registered webhook of a repository (`repo` set) or of a whole organization."""
+    """A registered webhook of a repository (`repo` set), of a whole organization, or (neither set) of an App."""
 
     id: int
     org: str
@@ -49,6 +39,18 @@ class Hook(msgspec.Struct):
     active: bool = True
     own: bool = False
     """It is the one of the Prow in the same process, whose address is another at each start."""
+
+
+class App(msgspec.Struct):
+    """A GitHub App. `public_key` is PEM; `installations` maps lower-case organizations to their installation's id."""
+
+    id: int
+    slug: str
+    public_key: bytes
+    account: Account
+    installations: dict[str, int] = {}
+    hook: Hook | None = None
+    """Told of what happens wherever the App is installed."""
 
 
 class Team(msgspec.Struct):

@@ -445,9 +445,9 @@ def git_ref(world: Registry, repo: Repository, ref: str) -> Json:
 
 def hook(world: Registry, record: Hook) -> Json:
     """Render a webhook; the secret is starred out, as GitHub does."""
-    owner = f"repos/{record.org}/{record.repo}" if record.repo else f"orgs/{record.org}"
+    owner = f"repos/{record.org}/{record.repo}" if record.repo else f"orgs/{record.org}" if record.org else "app"
     return {
-        "type": "Repository" if record.repo else "Organization",
+        "type": "Repository" if record.repo else "Organization" if record.org else "App",
         "id": record.id,
         "name": "web",
         "active": record.active,

@@ -1,6 +1,6 @@
 """A Transport that plays a script, and metrics that remember: the outside of the client under test."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,11 +8,13 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
+from prow_async.adapters.github import client as client_module
 from prow_async.adapters.github.client import Client
 from prow_async.adapters.github.credentials import FixedToken
-from prow_async.adapters.github.requests import Options
+from prow_async.adapters.github.wire import Options
 from prow_async.api.errors import Retry
-from tests.unit.sandbox_github.sample import FixedClock
+from prow_async.ports.clock import Clock
+from tests.unit.sandbox_github.sample import NOW_S
 
 TOKEN = "s3cret-token"
 JSON = {"content-type": "application/json; charset=utf-8"}
@@ -70,6 +72,13 @@ class Script:
         yield ScriptedReply(play)
 
 
+class LoopClock:
+    """A wall clock that goes with the event loop's, be it virtual."""
+
+    def now(self) -> float:
+        return NOW_S + anyio.current_time()
+
+
 class Seen:
     """Metrics that remember what they were told."""
 
@@ -82,10 +91,18 @@ class Seen:
     def gauge(self, name: str, value: float, /, **labels: str) -> None:
         self.values.append((name, value, labels))
 
+    def replace(self, name: str, rows: Iterable[tuple[Mapping[str, str], float]]) -> None:
+        self.values = [one for one in self.values if one[0] != name]
+        self.values += [(name, value, dict(labels)) for labels, value in rows]
+
+    def of(self, name: str) -> list[tuple[float, dict[str, str]]]:
+        """Everything told under one name."""
+        return [(value, labels) for one, value, labels in self.values if one == name]
+
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         self.values.append((name, value, labels))
 
 
-def client(script: Script, clock: FixedClock | None = None, seen: Seen | None = None, **options: Any) -> Client:
+def client(script: Script, clock: Clock | None = None, seen: Seen | None = None, **options: Any) -> Client:
     """Put a client before a script; `options` are those of Options."""
-    return Client(script, FixedToken(TOKEN), seen or Seen(), clock or FixedClock(), Options(**options))
+    return client_module.on(script, FixedToken(TOKEN), seen or Seen(), clock or LoopClock(), Options(**options))

@@ -39,11 +39,12 @@ def read(script: Script, **options: Any) -> tuple[Any, float]:
 
 
 def test_headers_of_a_request() -> None:
-    """Version, kind of answer and component are named; the token is the transport's business."""
+    """Token, version, kind of answer and component are named."""
     script = Script(Play(content=PULL))
     read(script, component="hook.trigger", version="1.2")
     [sent] = script.sent
     assert sent.headers == {
+        "authorization": f"Bearer {TOKEN}",
         "user-agent": "hook.trigger/1.2",
         "accept": "application/vnd.github.v3+json",
         "x-github-api-version": "2022-11-28",
@@ -66,7 +67,24 @@ READS: list[tuple[str, list[Play], dict[str, Any], str, int, float]] = [
     ("wrong type", [Play(content={"number": "x"})], {}, "Retry", 1, 0),
     ("cut JSON", [Play(raw=b'{"number": ')], {}, "Retry", 1, 0),
     ("odd charset", [Play(headers={"content-type": "application/json; charset=x"})], {}, "Retry", 1, 0),
-    ("HTML", [Play(raw=b"<html>", headers={"content-type": "text/html"})], {}, "Retry", 1, 0),
+    ("HTML", [Play(raw=b"<html>", headers={"content-type": "text/html"})], {}, "Retry", 3, 6),
+    (
+        "HTML once",
+        [Play(raw=b"<html>", headers={"content-type": "text/html"}), Play(content=PULL)],
+        {},
+        "PullRequest",
+        2,
+        2,
+    ),
+    ("a limit beyond patience for limits", [Play(429, headers={"retry-after": "30"})], {}, "Retry", 1, 0),
+    (
+        "trouble that names its end",
+        [Play(503, headers={"retry-after": "30"}), Play(content=PULL)],
+        {},
+        "PullRequest",
+        2,
+        31,
+    ),
     ("not UTF-8", [Play(raw=b'{"title": "\xff"}')], {}, "Retry", 1, 0),
     (
         "renamed",
@@ -290,10 +308,14 @@ def test_metrics() -> None:
     }
     github = client(Script(Play(content=PULL, headers=headers, after_s=0.5)), seen=seen, component="crier")
     outcome_of(lambda: github.pull("o", "r", 7))
-    [(_, took, labels), usage, reset] = seen.values
+    [(took, labels)] = seen.of("github_request_duration")
     assert took == pytest.approx(0.5)
     token_hash = labels.pop("token_hash")
     assert TOKEN not in token_hash
     assert labels == {"path": "/repos/:owner/:repo/pulls/:pullId", "status": "200", "user_agent": "crier"}
     budget = {"token_hash": token_hash, "api_version": "v3", "ratelimit_resource": "core"}
-    assert [usage, reset] == [("github_token_usage", 4999.0, budget), ("github_token_reset", 60e9, budget)]
+    assert seen.of("github_token_usage") == [(4999.0, budget)]
+    assert seen.of("github_token_reset") == [(pytest.approx(59.5e9), budget)]
+    assert seen.of("ghcache_responses") == [
+        (1, {"mode": "NO-STORE", "path": labels["path"], "user_agent": "crier", "token_hash": token_hash})
+    ]

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from prow_async.adapters.github.credentials import FixedToken, TokenFile
+from prow_async.adapters.github.credentials import Credentials, FixedToken, TokenFile
+from prow_async.adapters.github.wire import Ask, Pass
 from prow_async.api.errors import CannotStart
+from tests import virtual
+
+
+def pass_of(credentials: Credentials) -> Pass:
+    found: Pass = virtual.run(lambda: credentials.travel(Ask("GET", "/user")))
+    return found
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
@@ -15,11 +22,12 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("first\n")
     credentials = TokenFile(file)
-    first_hash = credentials.token_hash()
-    assert credentials.token() == "first"
+    first = pass_of(credentials)
+    assert first.token == "first"
     file.write_text("  second-one \n")
-    assert credentials.token() == "second-one"
-    assert credentials.token_hash() != first_hash
+    second = pass_of(credentials)
+    assert second.token == "second-one"
+    assert (second.who, second.view) != (first.who, first.view)
     assert credentials.censor("with second-one in it") == "with ***** in it"
 
 
@@ -65,6 +73,7 @@ def test_no_token_no_start(tmp_path: Path, content: bytes | None) -> None:
 
 def test_anonymous_and_fixed() -> None:
     """No token is fine; one that cannot be sent is not."""
-    assert (FixedToken().token(), FixedToken().token_hash(), FixedToken().censor("x")) == ("", "anonymous", "x")
+    nobody = FixedToken()
+    assert (pass_of(nobody), nobody.censor("x")) == (Pass("", "anonymous", "anonymous"), "x")
     with pytest.raises(CannotStart):
         FixedToken("two words")

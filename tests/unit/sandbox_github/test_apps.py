@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -69,3 +70,24 @@ def test_a_jwt_without_signature_and_one_elsewhere_are_refused() -> None:
     assert sample.ask(world, "GET", "/app", token=bare)[0].status == 401
     assert sample.ask(world, "GET", "/repos/acme/app", token=token(app))[0].status == 401
     assert sample.ask(world, "GET", "/app")[0].status == 404
+
+
+def test_the_webhook_of_an_app() -> None:
+    """It hears of the organizations that have the App and of no other, and its log is the App's to read."""
+    world, app = made()
+    world.add_repo("other", "repo", now_s=NOW_S)
+    hook = world.add_app_hook(app, "http://app.invalid/", b"secret", now_s=NOW_S)
+    world.push_branch("acme", "app", "main", ["a"], by="olga", now_s=NOW_S)
+    world.push_branch("other", "repo", "main", ["a"], by="olga", now_s=NOW_S)
+    sent = list(iter(lambda: world.outbox.take(hook.id), None))
+    assert [one.event for one in sent] == ["ping", "push"]
+    assert sent[1].headers()["X-GitHub-Hook-Installation-Target-Type"] == "integration"
+    assert msgspec.json.decode(sent[1].body)["installation"]["id"] == app.installations["acme"]
+    proof = token(app)
+    assert sample.ask(world, "GET", "/app/hook/config", token=proof)[1]["url"] == "http://app.invalid/"
+    (push, ping) = sample.ask(world, "GET", "/app/hook/deliveries", token=proof)[1]
+    assert (push["event"], push["installation_id"], ping["event"]) == ("push", app.installations["acme"], "ping")
+    again, _ = sample.ask(world, "POST", f"/app/hook/deliveries/{push['id']}/attempts", token=proof)
+    assert again.status == 202
+    assert [one.guid for one in world.outbox.waiting()] == [push["guid"]]
+    assert sample.ask(world, "GET", "/app/hook/deliveries")[0].status == 404

@@ -1,4 +1,4 @@
-"""Webhooks of repositories and organizations, and their deliveries."""
+"""Webhooks of repositories, organizations and Apps, and their deliveries."""
 
 from typing import Any
 
@@ -10,6 +10,17 @@ from prow_async.sandbox.github.outbox import Delivery
 from prow_async.sandbox.github.records import Hook
 from prow_async.sandbox.github.refusal import invalid, missing
 from prow_async.sandbox.github.steps import Steps
+
+
+class _Numbered(msgspec.Struct, frozen=True):
+    id: int
+
+
+class _About(msgspec.Struct, frozen=True):
+    """What a payload was about, as the log lists it."""
+
+    installation: _Numbered | None = None
+    repository: _Numbered | None = None
 
 
 def listed(call: Call) -> Content:
@@ -35,7 +46,7 @@ def remove(call: Call) -> Content:
 
 def deliveries(call: Call) -> Content:
     """List what has been sent to a hook, newest first."""
-    return call.page(call.world.outbox.log(_hook(call).id)[::-1], _delivery)
+    return call.newest(call.world.outbox.log(_hook(call).id), lambda one: one.id, _delivery)
 
 
 def one_delivery(call: Call) -> Content:
@@ -54,6 +65,11 @@ def redeliver(call: Call) -> Content:
     """Send a delivery again, under its old GUID."""
     call.world.redeliver(_found_delivery(call).guid, call.now_s)
     return Content(202, {})
+
+
+def config_of_app(call: Call) -> Content:
+    """Show where an App's webhook leads."""
+    return Content(200, shapes.hook(call.world, _hook(call))["config"])
 
 
 def one_hook(call: Call) -> Content:
@@ -100,7 +116,9 @@ def _guarded(handler: Handler) -> Handler:
 
     def guarded(call: Call) -> Content | Steps[Content]:
         name = _repo_name(call)
-        if name:
+        if "org" not in call.params:
+            allowed = call.app is not None
+        elif name:
             allowed = call.world.permission(call.repo, call.login) == "admin"
         else:
             owners = call.world.org(call.org).owners
@@ -117,11 +135,15 @@ def _repo_name(call: Call) -> str:
 
 
 def _hook(call: Call) -> Hook:
+    if call.app is not None:
+        if call.app.hook is None:
+            raise missing()
+        return call.app.hook
     return call.world.hook(call.org, _repo_name(call), int(call.params["hook_id"]))
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
-    outcome = delivery.outcome
+    outcome, about = delivery.outcome, msgspec.json.decode(delivery.body, type=_About)
     return {
         "id": delivery.id,
         "guid": delivery.guid,
@@ -129,9 +151,20 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
         "redelivery": delivery.redelivery,
         "event": delivery.event,
         "action": delivery.action or None,
+        "installation_id": about.installation and about.installation.id,
+        "repository_id": about.repository and about.repository.id,
         "status_code": outcome.status if outcome else 0,
         "status": ("OK" if outcome.ok else outcome.error or "Invalid HTTP Response") if outcome else "",
     }
+
+
+def _log_routes(hook: str) -> tuple[Route, ...]:
+    one = hook + "/deliveries/{delivery_id:int}"
+    return (
+        Route("GET", one, _guarded(one_delivery)),
+        Route("GET", hook + "/deliveries", _guarded(deliveries)),
+        Route("POST", one + "/attempts", _guarded(redeliver)),
+    )
 
 
 def _routes(owner: str) -> tuple[Route, ...]:
@@ -143,10 +176,13 @@ def _routes(owner: str) -> tuple[Route, ...]:
         Route("PATCH", one, _guarded(change)),
         Route("DELETE", one, _guarded(remove)),
         Route("POST", one + "/pings", _guarded(ping)),
-        Route("GET", one + "/deliveries/{delivery_id:int}", _guarded(one_delivery)),
-        Route("GET", one + "/deliveries", _guarded(deliveries)),
-        Route("POST", one + "/deliveries/{delivery_id:int}/attempts", _guarded(redeliver)),
+        *_log_routes(one),
     )
 
 
-ROUTES = (*_routes("/repos/{org}/{repo}"), *_routes("/orgs/{org}"))
+ROUTES = (
+    *_routes("/repos/{org}/{repo}"),
+    *_routes("/orgs/{org}"),
+    Route("GET", "/app/hook/config", _guarded(config_of_app)),
+    *_log_routes("/app/hook"),
+)

@@ -1,0 +1,41 @@
+"""Why a request is made: known where the work begins, needed where the request is sent.
+
+It travels as a context variable, so that tasks started on the way inherit it and no method has to pass it on.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+Urgency = Literal["merge", "status", "comment", "sync"]
+"""What goes first when a budget runs short, most urgent first. `sync` is work that nobody waits for."""
+
+URGENCIES: tuple[Urgency, ...] = ("merge", "status", "comment", "sync")
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """`id`: delivery GUID or object name, for logs. `origin`: plugin or kind of action: few values, for metrics."""
+
+    id: str = ""
+    origin: str = ""
+    urgency: Urgency = "comment"
+
+
+_current: contextvars.ContextVar[Cause] = contextvars.ContextVar("cause", default=Cause())  # noqa: B039 - an immutable value
+
+
+def current() -> Cause:
+    return _current.get()
+
+
+@contextlib.contextmanager
+def because(cause: Cause) -> Iterator[None]:
+    """Let everything in the block, and every task started in it, be done for this cause."""
+    before = _current.set(cause)
+    try:
+        yield
+    finally:
+        _current.reset(before)
