@@ -93,6 +93,12 @@ def _explain(argv: Sequence[str]) -> int:
     return explain_pull.main(argv)
 
 
+def _commands(argv: Sequence[str]) -> int:
+    from prow_async.apps import commands
+
+    return commands.main(argv)
+
+
 def _clonerefs(argv: Sequence[str]) -> int:
     from prow_async.podutils import clonerefs
 
@@ -137,6 +143,7 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "explain": (_explain, "say why the jobs of a pull request did or did not run"),
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
+    "commands": (_commands, "print every command of every plugin, in Markdown"),
     "clonerefs": (_clonerefs, "in a pod: clone a job's code"),
     "initupload": (_initupload, "in a pod: upload what is known of a run before its tests"),
     "entrypoint": (_entrypoint, "in a pod: run a test, keep its output and exit code"),
