@@ -233,6 +233,8 @@ class Executor:
                 await github.remove_label(action.org, action.repo, action.number, action.label)
             case actions.Assign() | actions.Unassign() | actions.RequestReviews():
                 await _people(github, action)
+            case actions.ApproveRun() | actions.RerunFailedJobs():
+                await _workflow(github, action)
             case actions.RedeliverHook():
                 await github.redeliver(action.hook, action.delivery_id)
             case _:
@@ -261,6 +263,14 @@ async def _people(github: GitHub, action: actions.Assign | actions.Unassign | ac
             left_out = await github.request_reviews(*place, action.logins)
     if left_out:
         log.info("GitHub leaves people out", action=type(action).__name__, logins=left_out, place=place)
+
+
+async def _workflow(github: GitHub, action: actions.ApproveRun | actions.RerunFailedJobs) -> None:
+    match action:
+        case actions.ApproveRun():
+            await github.approve_run(action.org, action.repo, action.run_id)
+        case actions.RerunFailedJobs():
+            await github.rerun_failed_jobs(action.org, action.repo, action.run_id)
 
 
 def _readable(read: Callable[[bytes], T], raw: bytes, name: str) -> T:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import anyio
 
 from prow_async.actors.trust_cache import TrustCache
-from prow_async.api.github import ChangedFile, Comment, Issue, PullRequest, Status, Team, User
+from prow_async.api.github import ChangedFile, Comment, Issue, PullRequest, Status, Team, User, WorkflowRun
 from prow_async.core.payload import Known
 from prow_async.ports.github import GitHubReads
 
@@ -125,8 +125,15 @@ class SharedReads:
     async def branch_sha(self, org: str, repo: str, branch: str) -> str:
         return await self._once(("branch", org, repo, branch), lambda: self._github.branch_sha(org, repo, branch))
 
+    async def count_issues(self, org: str, query: str) -> int:
+        return await self._once(("count", org, query), lambda: self._github.count_issues(org, query))
+
     async def comments(self, org: str, repo: str, number: int) -> tuple[Comment, ...]:
         return await self._once(("comments", org, repo, number), lambda: self._github.comments(org, repo, number))
 
     async def combined_status(self, org: str, repo: str, sha: str) -> tuple[Status, ...]:
         return await self._once(("status", org, repo, sha), lambda: self._github.combined_status(org, repo, sha))
+
+    async def workflow_runs(self, org: str, repo: str, sha: str, status: str = "") -> tuple[WorkflowRun, ...]:
+        key = ("runs", org, repo, sha, status)
+        return await self._once(key, lambda: self._github.workflow_runs(org, repo, sha, status))

@@ -152,6 +152,22 @@ class RedeliverHook(_Action, frozen=True, kw_only=True):
     delivery_id: int
 
 
+class ApproveRun(_Action, frozen=True, kw_only=True):
+    """Let a GitHub Actions run begin that waits for somebody to vouch for its author."""
+
+    org: str
+    repo: str
+    run_id: int
+
+
+class RerunFailedJobs(_Action, frozen=True, kw_only=True):
+    """Begin the failed jobs of a GitHub Actions run again."""
+
+    org: str
+    repo: str
+    run_id: int
+
+
 Action = (
     CreateProwJob
     | PatchProwJob
@@ -170,6 +186,8 @@ Action = (
     | Assign
     | Unassign
     | RequestReviews
+    | ApproveRun
+    | RerunFailedJobs
     | RedeliverHook
 )
 

@@ -62,6 +62,8 @@ class PullFacts(msgspec.Struct, frozen=True, kw_only=True):
     unfinished: tuple[Unfinished, ...] = ()
     base_sha: str = ""
     files: tuple[str, ...] = ()
+    merged_count: int = 0
+    """The author's merged pull requests in the organization; read where wants_merged_count says so."""
 
 
 def plan_for(event: PullRequestEvent) -> Plan | None:
@@ -118,6 +120,13 @@ def refusal(facts: PullFacts) -> str | None:
     if why is None and event.pull_request.mergeable is False:
         return "it cannot be merged (GitHub says mergeable: false)"
     return why
+
+
+def wants_merged_count(facts: PullFacts) -> bool:
+    """True when the welcome may invite the author to join the organization."""
+    settings, author = facts.origin.settings, facts.event.pull_request.user
+    welcomes = facts.plan.build == "author" and not facts.author.trusted and not settings.ignore_ok_to_test
+    return welcomes and not settings.org_invite.prominent.disabled and author.type != "Bot"
 
 
 def request() -> filters.Request:
@@ -180,7 +189,9 @@ def _welcome(facts: PullFacts) -> tuple[CreateComment | AddLabel, ...]:
         if not facts.event.pull_request.draft:
             return ()
         return (trigger_jobs.comment(origin, number, trigger_texts.draft(), "drafts are not tested"),)
-    text = trigger_texts.welcome(origin, facts.event.pull_request.user)
+    prominent = origin.settings.org_invite.prominent
+    invited = wants_merged_count(facts) and facts.merged_count >= prominent.merged_pr_threshold
+    text = trigger_texts.welcome(origin, facts.event.pull_request.user, invited)
     welcome = trigger_jobs.comment(origin, number, text, facts.author.why)
     present = [label.name for label in facts.event.pull_request.labels]
     if origin.settings.ignore_ok_to_test or trust.has_label(present, trust.OK_TO_TEST):

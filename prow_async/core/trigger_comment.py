@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 
 from prow_async.api import names
-from prow_async.api.actions import Action, Decision, DeleteComment
-from prow_async.api.github import Comment, GenericComment, PullRequest, Status
+from prow_async.api.actions import Action, ApproveRun, Decision, DeleteComment, RerunFailedJobs
+from prow_async.api.github import Comment, GenericComment, PullRequest, Status, WorkflowRun
 from prow_async.api.jobconfig import Presubmit
 from prow_async.core import commands, filters, newjob, replies, trigger_jobs, trigger_texts, trust
 
@@ -38,6 +38,10 @@ class CommentFacts(msgspec.Struct, frozen=True, kw_only=True):
     statuses: tuple[Status, ...] = ()
     files: tuple[str, ...] = ()
     comments: tuple[Comment, ...] = ()
+    waiting_runs: tuple[WorkflowRun, ...] = ()
+    """GitHub Actions runs of the head that wait for approval; read where wants_approval says so."""
+    failed_runs: tuple[WorkflowRun, ...] = ()
+    """Those that failed; read where wants_rerun says so."""
 
 
 def is_due(comment: GenericComment) -> bool:
@@ -110,6 +114,37 @@ def _help_note(facts: CommentFacts, choices: tuple[filters.Choice[Presubmit], ..
     return commands.help_note(facts.comment.body, sum(choice.runs for choice in choices))
 
 
+def wants_approval(facts: CommentFacts) -> bool:
+    """True when `/ok-to-test` lets runs of GitHub Actions begin as well."""
+    return facts.origin.settings.trigger_github_workflows and _vouches(facts)
+
+
+def wants_rerun(facts: CommentFacts) -> bool:
+    """True when `/retest` and `/test all` start failed jobs of GitHub Actions again as well."""
+    text = commands.without_code(facts.comment.body)
+    asked = commands.says(commands.RETEST, text) or commands.says(commands.TEST_ALL, text)
+    return facts.origin.settings.trigger_github_workflows and asked
+
+
+def _vouches(facts: CommentFacts) -> bool:
+    text = commands.without_code(facts.comment.body)
+    return not facts.origin.settings.ignore_ok_to_test and commands.says(commands.OK_TO_TEST, text)
+
+
+def _workflows(facts: CommentFacts) -> tuple[Action, ...]:
+    """Approve and start again what runs of GitHub Actions were read for."""
+    org, repo, who = facts.origin.org, facts.origin.repo.name, facts.comment.user.login
+    approved = (
+        ApproveRun(org=org, repo=repo, run_id=run.id, why=f"{run.name}: {who} vouches for it")
+        for run in facts.waiting_runs
+    )
+    again = (
+        RerunFailedJobs(org=org, repo=repo, run_id=run.id, why=f"{run.name}: {who} asks for it again")
+        for run in facts.failed_runs
+    )
+    return (*approved, *again)
+
+
 def decide(facts: CommentFacts) -> Decision:
     """Return labels, then a reply, or the clean-up and the ProwJobs to create."""
     where = f"comment by {facts.comment.user.login} on {facts.origin.full_repo}#{facts.comment.number}"
@@ -139,7 +174,7 @@ def _cancel(facts: CommentFacts) -> tuple[Action, ...]:
 
 
 def _run(facts: CommentFacts, where: str, found: filters.Outcome[Presubmit]) -> Decision:
-    body, branch, labels = facts.comment.body, _branch(facts), _labels(facts)
+    body, branch, labels = facts.comment.body, _branch(facts), (*_labels(facts), *_workflows(facts))
     note = _help_note(facts, filters.choose(request(facts), facts.presubmits, branch, facts.files))
     if note is not None:
         offered = commands.offer(facts.presubmits, branch, facts.files)
@@ -165,8 +200,7 @@ def _run(facts: CommentFacts, where: str, found: filters.Outcome[Presubmit]) -> 
 
 def _labels(facts: CommentFacts) -> tuple[Action, ...]:
     """Let `/ok-to-test` leave its label, and take away the one that asks for it."""
-    text, present = commands.without_code(facts.comment.body), facts.labels
-    given = not facts.origin.settings.ignore_ok_to_test and commands.says(commands.OK_TO_TEST, text)
+    present, given = facts.labels, _vouches(facts)
     had = trust.has_label(present, trust.OK_TO_TEST)
     origin, number = facts.origin, facts.comment.number
     actions: list[Action] = []

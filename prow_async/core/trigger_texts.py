@@ -16,8 +16,11 @@ def draft() -> str:
     )
 
 
-def welcome(origin: trigger_jobs.Origin, author: User) -> str:
-    """Greet an author nobody vouches for yet, and say what has to happen before jobs start."""
+def welcome(origin: trigger_jobs.Origin, author: User, invited: bool) -> str:
+    """Greet an author nobody vouches for yet, and say what has to happen before jobs start.
+
+    `invited`: they have contributed enough to be told first of all how to join.
+    """
     org, link = origin.org, f"{COMMAND_HELP}?repo={quote_plus(origin.full_repo)}"
     hello = f"Hi @{author.login}. Thanks for your pull request."
     if origin.settings.ignore_ok_to_test:
@@ -33,10 +36,24 @@ def welcome(origin: trigger_jobs.Origin, author: User) -> str:
     return replies.announcement(
         f"{hello}\n\nI wait for a member of {people} to see that it is safe to test, and to say so with `/ok-to-test` "
         f"on a line of its own. Jobs start by themselves from then on.\n\n"
-        f"If you contribute regularly, you can [join the organization]({join}) to skip this step.\n\n"
+        f"{_invitation(origin, join, invited)}\n\n"
         f"Once it is reviewed, jobs can be started with commands, which are listed [here]({link}). "
         f"The label that allows them is `{trust.OK_TO_TEST}`."
     )
+
+
+def _invitation(origin: trigger_jobs.Origin, join: str, invited: bool) -> str:
+    if not invited:
+        return f"If you contribute regularly, you can [join the organization]({join}) to skip this step."
+    message = origin.settings.org_invite.prominent.message
+    if message:
+        text = message.replace("{join_org_url}", join)
+    else:
+        text = (
+            f"You have had pull requests merged in {origin.org} before: [join the organization]({join}), and your jobs "
+            "start by themselves."
+        )
+    return "> [!TIP]\n" + "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
 def untrusted(origin: trigger_jobs.Origin) -> str:

@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import anyio
 import msgspec
+import structlog
 
 from prow_async.api.actions import Decision
-from prow_async.api.errors import ConfigErrors, Refused
+from prow_async.api.errors import ConfigErrors, Refused, Retry
 from prow_async.api.github import (
     Comment,
     GenericComment,
@@ -37,6 +38,7 @@ from prow_async.core import (
 )
 from prow_async.ports.plugin import Command, Event, Explains, Help, Plugin, Reads
 
+log = structlog.get_logger()
 Facts = trigger_explain.Facts
 NOTE_CHARS = 2000
 T = TypeVar("T")
@@ -97,6 +99,8 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
 
     trusted, running = await _both(author, unfinished)
     facts = msgspec.structs.replace(facts, author=trusted, unfinished=running)
+    if trigger.wants_merged_count(facts):
+        facts = msgspec.structs.replace(facts, merged_count=await _merged_count(reads, origin, pr.user.login))
     if plan.asks_labels and not trusted.trusted:
         labels = await reads.github.labels(origin.org, origin.repo.name, number)
         facts = msgspec.structs.replace(facts, labels=labels)
@@ -107,6 +111,15 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
         lambda: _base_sha(reads, origin, pr, base_sha), lambda: _files(reads, origin, number, wants)
     )
     return msgspec.structs.replace(facts, base_sha=base_sha, files=files)
+
+
+async def _merged_count(reads: Reads, origin: trigger_jobs.Origin, author: str) -> int:
+    """Count the author's merged pull requests in the organization. A search that fails costs only the invitation."""
+    try:
+        return await reads.github.count_issues(origin.org, f"type:pr is:merged org:{origin.org} author:{author}")
+    except (Retry, Refused) as error:
+        log.warning("merged pull requests not counted", author=author, org=origin.org, why=str(error))
+        return 0
 
 
 async def _gather_comment(reads: Reads, event: GenericComment, guid: str) -> trigger_comment.CommentFacts | None:
@@ -159,6 +172,12 @@ async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trig
     facts = msgspec.structs.replace(facts, pr=pr)
     if commands.wants_statuses(facts.comment.body):
         facts = msgspec.structs.replace(facts, statuses=await reads.github.combined_status(org, repo, pr.head.sha))
+    if trigger_comment.wants_approval(facts):
+        waiting = await reads.github.workflow_runs(org, repo, pr.head.sha, "action_required")
+        facts = msgspec.structs.replace(facts, waiting_runs=waiting)
+    if trigger_comment.wants_rerun(facts):
+        failed = await reads.github.workflow_runs(org, repo, pr.head.sha, "failure")
+        facts = msgspec.structs.replace(facts, failed_runs=failed)
     wants = trigger_comment.wants_files(facts)
 
     async def comments() -> tuple[Comment, ...]:

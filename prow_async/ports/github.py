@@ -60,6 +60,9 @@ class Pulls(Protocol):
     async def branch_sha(self, org: str, repo: str, branch: str) -> str:
         """The commit a branch points at. Missing when there is no such branch."""
 
+    async def count_issues(self, org: str, query: str) -> int:
+        """How many issues and pull requests a search finds. `org`: in whose name a GitHub App asks."""
+
     async def comments(self, org: str, repo: str, number: int) -> tuple[Comment, ...]:
         """All comments of an issue or pull request, oldest first."""
 
@@ -160,9 +163,9 @@ class Writes(Protocol):
         """Ask GitHub to send a delivery of the log again, under its old GUID."""
 
 
-class GitHubReads(Trust, Pulls, Code, Statuses, Protocol):
+class GitHubReads(Trust, Pulls, Code, Statuses, Workflows, Protocol):
     """What may be asked, by plugins too."""
 
 
-class GitHub(GitHubReads, Repositories, Workflows, Apps, Queries, DeliveryLog, Writes, Protocol):
+class GitHub(GitHubReads, Repositories, Apps, Queries, DeliveryLog, Writes, Protocol):
     """All of it, as one adapter provides it."""

@@ -5,6 +5,7 @@ import pytest
 from prow_async.api.errors import Missing, Refused, Retry
 from prow_async.api.github import ChangedFile, HookOf, Status
 from prow_async.sandbox.github.outbox import Outcome
+from prow_async.sandbox.github.records import WorkflowRunRecord
 from prow_async.sandbox.github.world import World
 from tests.contract.github_doors import DOORS, Door, client_of
 from tests.unit.sandbox_github import sample
@@ -213,3 +214,31 @@ async def test_the_delivery_log(world: World, door: Door, repo: str) -> None:
     async with client_of(world, door, sample.STRANGER_TOKEN) as github:
         with pytest.raises(Missing):
             await github.hook_deliveries(of)
+
+
+async def test_workflow_runs(world: World, door: Door) -> None:
+    """Runs are found by commit and by how they stand; one is approved, a failed one begins again."""
+    sha = world.pull(*APP, 1).head.sha
+    runs = world.repo(*APP).workflow_runs
+    runs.append(WorkflowRunRecord(7, sha, "feature", "ci", conclusion="failure"))
+    runs.append(WorkflowRunRecord(8, sha, "feature", "lint", conclusion="action_required"))
+    runs.append(WorkflowRunRecord(9, "0" * 40, "main", "ci", conclusion="failure"))
+    async with client_of(world, door) as github:
+        assert [run.id for run in await github.workflow_runs(*APP, sha, "failure")] == [7]
+        assert [run.id for run in await github.workflow_runs(*APP, sha)] == [8, 7]
+        await github.rerun_failed_jobs(*APP, 7)
+        await github.approve_run(*APP, 8)
+        assert [run.status for run in await github.workflow_runs(*APP, sha)] == ["queued", "queued"]
+        with pytest.raises(Refused):
+            await github.approve_run(*APP, 8)
+        with pytest.raises(Missing):
+            await github.rerun_failed_jobs(*APP, 99)
+
+
+async def test_counting_issues(world: World, door: Door) -> None:
+    """A search's total, however little of it is shown."""
+    for _ in range(3):
+        sample.open_pull(world)
+    async with client_of(world, door) as github:
+        assert await github.count_issues("acme", "type:pr org:acme author:alice") == 4
+        assert await github.count_issues("acme", "type:pr is:merged org:acme author:alice") == 0

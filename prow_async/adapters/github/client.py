@@ -6,6 +6,9 @@ Source: upstream pkg/github/client.go for the calls and what their statuses mean
 import base64
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import urlencode
+
+import msgspec
 
 from prow_async.adapters.github import paths
 from prow_async.adapters.github.credentials import Credentials
@@ -35,6 +38,10 @@ from prow_async.ports.transport import Transport
 _FILE_OR_FOLDER = cast("type[FileContent | list[Any]]", FileContent | list[Any])
 
 
+class _Found(msgspec.Struct):
+    total_count: int = 0
+
+
 class Client(People, Hooks, Writes):
     """Implements ports/github `GitHub`. Made by `on`, or by `apps` where the credentials are an App's."""
 
@@ -57,6 +64,10 @@ class Client(People, Hooks, Writes):
     async def branch_sha(self, org: str, repo: str, branch: str) -> str:
         path = paths.make("repos", org, repo, "git", "ref", "heads", *branch.split("/"))
         return (await self._requests.item(path, GitRef, question=True)).object.sha
+
+    async def count_issues(self, org: str, query: str) -> int:
+        path = f"/search/issues?{urlencode({'q': query, 'per_page': '1'})}"
+        return (await self._requests.item(path, _Found, org=org)).total_count
 
     async def comments(self, org: str, repo: str, number: int) -> tuple[Comment, ...]:
         path = paths.make("repos", org, repo, "issues", number, "comments")

@@ -58,13 +58,14 @@ class Requests:
         """Set the gauges that change with the time alone."""
         self._wire.report()
 
-    async def item(self, path: str, type_: type[T], question: bool = False) -> T:
+    async def item(self, path: str, type_: type[T], question: bool = False, org: str = "") -> T:
         """Read one thing. Raises Retry when the answer does not read as such a thing.
 
         Args:
             question: 404 is an answer like others: it is not asked again.
+            org: in whose name an App asks, where the path names none.
         """
-        ask = Ask("GET", path, paths.org_of(path), question=question)
+        ask = Ask("GET", path, org or paths.org_of(path), question=question)
         _, headers, body = await self._read(ask)
         try:
             return msgspec.convert(_without_nulls(sansio.decipher_response(200, headers, body)[0]), type_)

@@ -228,6 +228,18 @@ class CheckRun(msgspec.Struct):
     completed_s: float | None = None
 
 
+class WorkflowRunRecord(msgspec.Struct):
+    """A run of a GitHub Actions workflow, which nothing runs here: tests and people say how it stands."""
+
+    id: int
+    sha: str
+    branch: str
+    name: str
+    status: str = "completed"
+    conclusion: str = "success"
+    attempt: int = 1
+
+
 class PullPart(msgspec.Struct):
     """What a pull request has beyond an issue."""
 
@@ -318,6 +330,8 @@ class Repository(msgspec.Struct):
     """Branch -> its protection, as it was put."""
     check_runs: dict[str, list[CheckRun]] = {}
     """Commit -> check runs, oldest first."""
+    workflow_runs: list[WorkflowRunRecord] = []
+    """Oldest first."""
     settings: dict[str, Any] = msgspec.field(default_factory=lambda: dict(SETTINGS))
     statuses: dict[str, list[StatusRecord]] = {}
     """Commit -> statuses, oldest first."""

@@ -25,6 +25,7 @@ from prow_async.sandbox.github.records import (
     Signature,
     StatusRecord,
     Team,
+    WorkflowRunRecord,
 )
 from prow_async.sandbox.github.registry import Registry
 
@@ -232,6 +233,20 @@ def check_run(world: Registry, repo: Repository, run: CheckRun) -> Json:
         "output": {"title": run.title or None, "summary": None, "text": None, "annotations_count": 0},
         "app": {"id": 1, "slug": run.app, "name": run.app},
         "pull_requests": [],
+    }
+
+
+def workflow_run(world: Registry, repo: Repository, run: WorkflowRunRecord) -> Json:
+    return {
+        "id": run.id,
+        "name": run.name,
+        "head_branch": run.branch,
+        "head_sha": run.sha,
+        "status": run.status,
+        "conclusion": run.conclusion or None,
+        "run_attempt": run.attempt,
+        "html_url": f"{world.address}/{repo.full_name}/actions/runs/{run.id}",
+        "url": f"{world.address}/repos/{repo.full_name}/actions/runs/{run.id}",
     }
 
 

@@ -24,9 +24,10 @@ from prow_async.api.github import (
     PushEvent,
     Status,
     User,
+    WorkflowRun,
 )
 from prow_async.api.jobconfig import Postsubmit, Presubmit
-from prow_async.api.plugin_config import PluginConfig, Trigger
+from prow_async.api.plugin_config import OrgInvite, PluginConfig, ProminentInvite, Trigger
 from prow_async.core import commands, identity, trigger
 from prow_async.plugins import trigger as plugin
 from prow_async.ports.clock import Clock
@@ -56,6 +57,9 @@ class World:
         self.statuses: tuple[Status, ...] = changes.get("statuses", ())
         self.comments_: tuple[Comment, ...] = changes.get("comments", ())
         self.down: str = changes.get("down", "")
+        self.merged: int = changes.get("merged", 0)
+        self.runs: dict[str, int] = changes.get("runs", {})
+        """Id of the one Actions run by how it stands."""
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -92,6 +96,15 @@ class World:
     async def comments(self, org: str, repo: str, number: int) -> tuple[Comment, ...]:
         self._ask("comments")
         return self.comments_
+
+    async def count_issues(self, org: str, query: str) -> int:
+        self._ask("merged")
+        assert query.startswith("type:pr is:merged org:o author:")
+        return self.merged
+
+    async def workflow_runs(self, org: str, repo: str, sha: str, status: str = "") -> tuple[WorkflowRun, ...]:
+        self._ask(f"runs {status}")
+        return (WorkflowRun(id=self.runs[status], name="ci"),) if status in self.runs else ()
 
     async def combined_status(self, org: str, repo: str, sha: str) -> tuple[Status, ...]:
         self._ask(f"statuses {sha[:1]}")
@@ -158,6 +171,10 @@ def brief(action: actions.Action) -> str:
             return "comment"
         case actions.DeleteComment(comment_id=comment_id):
             return f"delete comment {comment_id}"
+        case actions.ApproveRun(run_id=run_id):
+            return f"approve {run_id}"
+        case actions.RerunFailedJobs(run_id=run_id):
+            return f"rerun {run_id}"
         case _:
             return type(action).__name__
 
@@ -221,7 +238,7 @@ async def test_pull_request_events(of: PullRequestEvent, world: dict[str, Any], 
     [
         (event("opened"), MEMBER, (UNIT,), ["member o/ann", "branch main"]),
         (event("opened"), MEMBER, JOBS, ["member o/ann", "branch main", "files"]),
-        (event("opened"), {}, JOBS, ["member o/ann", "collaborator ann"]),
+        (event("opened"), {}, JOBS, ["member o/ann", "collaborator ann", "merged"]),
         (event("opened", pr=DRAFT), MEMBER, JOBS, ["member o/ann"]),
         (event("reopened"), {}, JOBS, ["member o/ann", "collaborator ann", "labels"]),
         (event("closed"), {}, JOBS, ["unfinished"]),
@@ -480,6 +497,58 @@ async def test_welcome(make: Callable[[], Trigger], parts: list[str]) -> None:
     comment = plugin.decide(facts).actions[0]
     assert isinstance(comment, actions.CreateComment)
     assert all(part in comment.body for part in parts)
+
+
+INVITES = Trigger(org_invite=OrgInvite(ProminentInvite(message="Join {join_org_url}!\nDo.")))
+OTHERS = Trigger(org_invite=OrgInvite(ProminentInvite(merged_pr_threshold=9)))
+NO_INVITES = Trigger(org_invite=OrgInvite(ProminentInvite(disabled=True)))
+BOT_AUTHOR = samples.pull_request(user=User(login="ann", type="Bot"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "world", "pr", "told", "asked"),
+    [
+        (Trigger(), {"merged": 3}, samples.pull_request(), "> [!TIP]\n> You have had pull requests merged in o", True),
+        (Trigger(), {"merged": 2}, samples.pull_request(), "If you contribute regularly", True),
+        (INVITES, {"merged": 3}, samples.pull_request(), "> Join https://github.com/orgs/o/people!\n> Do.", True),
+        (OTHERS, {"merged": 8}, samples.pull_request(), "If you contribute regularly", True),
+        (NO_INVITES, {"merged": 99}, samples.pull_request(), "If you contribute regularly", False),
+        (Trigger(), {"merged": 99}, BOT_AUTHOR, "If you contribute regularly", False),
+        (Trigger(), {"merged": 99, "down": "merged"}, samples.pull_request(), "If you contribute regularly", True),
+        (Trigger(ignore_ok_to_test=True), {"merged": 99}, samples.pull_request(), "/test all", False),
+    ],
+)
+async def test_invitations(settings: Trigger, world: dict[str, Any], pr: PullRequest, told: str, asked: bool) -> None:
+    """Who has had enough merged is invited to join; a search that fails costs only that."""
+    github = World(**world)
+    facts = await plugin.gather(reads(github, settings, JOBS), event("opened", pr=pr), samples.GUID)
+    assert isinstance(facts, trigger.PullFacts)
+    comment = plugin.decide(facts).actions[0]
+    assert isinstance(comment, actions.CreateComment)
+    assert told in comment.body
+    assert ("merged" in github.asked) is asked
+
+
+@pytest.mark.parametrize(
+    ("of", "on", "done"),
+    [
+        (said("/ok-to-test"), True, ["approve 1"]),
+        (said("/ok-to-test"), False, []),
+        (said("/retest"), True, ["rerun 2"]),
+        (said("/test all"), True, ["rerun 2"]),
+        (said("/test unit"), True, []),
+        (said("/retest-required"), True, []),
+        (said("/retest"), False, []),
+        (said("/ok-to-test cancel"), True, []),
+        (said("/retest", by="ann"), True, []),
+    ],
+)
+async def test_github_actions(of: GenericComment, on: bool, done: list[str]) -> None:
+    """Runs that wait are approved, failed ones start again, where the settings say so and for the trusted."""
+    github = World(runs={"action_required": 1, "failure": 2})
+    found, _ = await settle(of, github, Trigger(trigger_github_workflows=on))
+    assert [one for one in found if one.startswith(("approve", "rerun"))] == done
+    assert any(one.startswith("runs") for one in github.asked) is bool(done)
 
 
 def test_base_branch_of_another_repository() -> None:

@@ -1,10 +1,10 @@
-"""Check runs, and the workflow runs that the small GitHub has none of."""
+"""Check runs, and runs of workflows."""
 
 from datetime import datetime
 
 from prow_async.sandbox.github import ground, shapes
 from prow_async.sandbox.github.call import Call, Content, Route
-from prow_async.sandbox.github.records import CheckRun
+from prow_async.sandbox.github.records import CheckRun, WorkflowRunRecord
 from prow_async.sandbox.github.refusal import forbidden, invalid, missing
 from prow_async.sandbox.github.steps import Steps
 
@@ -52,9 +52,45 @@ def change(call: Call) -> Content:
 
 
 def workflow_runs(call: Call) -> Content:
-    """Answer that there are none."""
-    call.world.repo(call.org, call.repo_name)
-    return Content(200, {"total_count": 0, "workflow_runs": []})
+    """List a repository's workflow runs, newest first, by `head_sha`, `branch`, and `status` (or conclusion)."""
+    asked = call.query
+    found = [
+        run
+        for run in reversed(call.repo.workflow_runs)
+        if asked.get("head_sha") in (None, run.sha)
+        and asked.get("branch") in (None, run.branch)
+        and asked.get("status") in (None, run.status, run.conclusion)
+    ]
+    shown, headers = call.slice(found)
+    rendered = [shapes.workflow_run(call.world, call.repo, run) for run in shown]
+    return Content(200, {"total_count": len(found), "workflow_runs": rendered}, headers)
+
+
+def rerun_failed(call: Call) -> Content:
+    """Begin the failed jobs of a completed run again."""
+    run = _workflow_run(call)
+    if run.status != "completed":
+        raise forbidden()
+    run.status, run.conclusion, run.attempt = "queued", "", run.attempt + 1
+    return Content(201, {})
+
+
+def approve(call: Call) -> Content:
+    """Let a run begin that waits because its author is new here."""
+    run = _workflow_run(call)
+    if run.conclusion != "action_required":
+        raise forbidden()
+    run.status, run.conclusion = "queued", ""
+    return Content(201, {})
+
+
+def _workflow_run(call: Call) -> WorkflowRunRecord:
+    if not call.world.may_push(call.repo, call.login):
+        raise forbidden()
+    for run in call.repo.workflow_runs:
+        if run.id == call.number:
+            return run
+    raise missing()
 
 
 def _run(call: Call) -> CheckRun:
@@ -94,4 +130,6 @@ ROUTES = (
     Route("GET", "/repos/{org}/{repo}/check-runs/{number:int}", one),
     Route("PATCH", "/repos/{org}/{repo}/check-runs/{number:int}", change),
     Route("GET", "/repos/{org}/{repo}/actions/runs", workflow_runs),
+    Route("POST", "/repos/{org}/{repo}/actions/runs/{number:int}/rerun-failed-jobs", rerun_failed),
+    Route("POST", "/repos/{org}/{repo}/actions/runs/{number:int}/approve", approve),
 )
