@@ -126,6 +126,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             inbox=inbox,
             plugins=hook_app.PLUGINS,
             decisions=explained,
+            explain_in_help=values["explain-in-help"],
             inrepo=process.in_repo(shell, remote, folder),
             code=process.repo_code(shell, remote, folder),
             config=config,

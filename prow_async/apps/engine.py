@@ -63,6 +63,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     plugins: Sequence[Plugin] = ()
     decisions: Decisions | None = None
     """Where hook keeps its decisions for `explain`."""
+    explain_in_help: bool = False
     inrepo: InRepo | None = None
     code: RepoCode | None = None
     config: ConfigSource
@@ -150,6 +151,7 @@ class Engine:
             p.installation,
             None if owners is None else lambda org, repo, sha: owners.at(snapshot, org, repo, sha),
             lambda: SharedReads(github, trust, payload.NOTHING),
+            p.explain_in_help,
         )
 
     def explainer(self) -> Explainer | None:

@@ -90,6 +90,9 @@ OURS = (
 )
 _DRY = Flag("dry-run", "bool", True, "write nothing at all, say what would be written")
 
+EXPLAIN_IN_HELP = Flag(
+    "explain-in-help", "bool", False, "answer `/test ?` with the reasons why jobs start by themselves or not (ours)"
+)
 HOOK = (
     *CONFIG,
     *PLUGINS,
@@ -113,6 +116,7 @@ HOOK = (
     Flag("jira-password-file", "str", "", "Jira", "Jira"),
     Flag("jira-bearer-token-file", "str", "", "Jira", "Jira"),
     Flag("inbox-dir", "str", "/var/lib/prow-async/inbox", "where accepted deliveries are kept (ours)"),
+    EXPLAIN_IN_HELP,
 )
 CONTROLLER_MANAGER = (
     *CONFIG,
@@ -180,6 +184,7 @@ UP = (
     Flag("github-endpoint", "strings", (), "use this GitHub instead of the embedded one"),
     Flag("github-token-path", "str", "", "file with its access token"),
     Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),
+    EXPLAIN_IN_HELP,
     Flag("run-jobs-on-this-machine", "bool", False, "run pods as local processes although GitHub is a real one"),
     Flag("host-path", "strings", (), "folder of this machine that pods run here may mount (hostPath)"),
     Flag("data-dir", "str", "", "where everything is kept (default: a temporary directory)"),

@@ -87,6 +87,7 @@ async def run(shell: process.Shell) -> None:
             inbox=inbox,
             plugins=PLUGINS,
             decisions=explained,
+            explain_in_help=flags["explain-in-help"],
             inrepo=process.in_repo(shell, github.remote()),
             code=process.repo_code(shell, github.remote()),
             config=config,

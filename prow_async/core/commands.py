@@ -38,6 +38,8 @@ _KNOWN = (
 
 HELP_MARKER = "<!-- prow test help -->"
 """In every help reply, so that the next command can take old help away."""
+WHY_MAX = 200
+"""So many jobs are explained in one reply."""
 NOTE_BARE = "`/test` needs one or more names of jobs to run."
 NOTE_RETEST_TARGET = "`/retest` takes no names: it runs what failed. To run one job, say `/test NAME`."
 NOTE_NO_TEST_ALL = "Nothing here can be run by `/test all`."
@@ -142,6 +144,15 @@ def help_text(note: str, offered: Offer, full_repo: str, branch: str) -> str:
     elif offered.test_all:
         parts.append("`/test all` runs these jobs, which also start by themselves:\n" + _fenced(offered.test_all))
     return "\n\n".join([*parts, HELP_MARKER])
+
+
+def why_text(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...]) -> str:
+    """Say of every job, in Markdown, whether it starts by itself here, and why or why not."""
+    judged = filters.choose(filters.Request(test_all=True), jobs, branch, files)
+    lines = [f"* `{c.job.name}` {'runs' if c.runs else 'does not run'}: {c.why}" for c in judged[:WHY_MAX]]
+    if len(judged) > WHY_MAX:
+        lines.append(f"* and {len(judged) - WHY_MAX} more")
+    return "\n".join(lines)
 
 
 def _fenced(lines: Iterable[str]) -> str:

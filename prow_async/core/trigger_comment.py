@@ -179,6 +179,9 @@ def _run(facts: CommentFacts, where: str, found: filters.Outcome[Presubmit]) -> 
     if note is not None:
         offered = commands.offer(facts.presubmits, branch, facts.files)
         text = commands.help_text(note, offered, facts.origin.full_repo, branch)
+        if facts.origin.explain_in_help and not note:
+            why = commands.why_text(facts.presubmits, branch, facts.files)
+            text += "\n\n" + replies.folded(f"What starts by itself, and why:\n\n{why}")
         return Decision((*labels, _reply(facts, text, "help")), f"{where}\nstarts nothing: {found.why_not}")
     old_help = tuple(
         DeleteComment(

@@ -28,6 +28,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Where GitHub is, as people see it."""
     occasion: str
     """What happened, in words; goes into every job's cause."""
+    explain_in_help: bool = False
+    """Say in the answer to `/test ?` why each job does or does not start by itself."""
 
     @property
     def org(self) -> str:

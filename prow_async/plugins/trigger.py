@@ -250,6 +250,7 @@ def _origin(reads: Reads, repo: Repo, guid: str, occasion: str) -> trigger_jobs.
         now_s=reads.clock.now(),
         link_url=config.github.link_url.rstrip("/"),
         occasion=occasion,
+        explain_in_help=reads.explain_in_help,
     )
 
 

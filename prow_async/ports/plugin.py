@@ -63,6 +63,8 @@ class Reads(msgspec.Struct, frozen=True):
     """OWNERS of (org, repo, commit); None where this process has no way to repositories."""
     again: Callable[[], GitHubReads]
     """Makes reads that begin afresh: for a plugin that has waited for GitHub to change its mind."""
+    explain_in_help: bool = False
+    """Whether `/test ?` is answered with reasons, as --explain-in-help says."""
 
 
 class Kept(Protocol):

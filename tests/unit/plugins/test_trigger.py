@@ -499,6 +499,19 @@ async def test_welcome(make: Callable[[], Trigger], parts: list[str]) -> None:
     assert all(part in comment.body for part in parts)
 
 
+@pytest.mark.parametrize(
+    ("body", "on", "told"), [("/test ?", True, True), ("/test ?", False, False), ("/test", True, False)]
+)
+async def test_help_with_reasons(body: str, on: bool, told: bool) -> None:
+    """Asked for help, trigger says of every job why it starts by itself or not, if it is told to."""
+    asked = msgspec.structs.replace(reads(World(), Trigger(), JOBS), explain_in_help=on)
+    facts = await plugin.gather(asked, said(body), samples.GUID)
+    comment = plugin.decide(facts).actions[-1]
+    assert isinstance(comment, actions.CreateComment)
+    assert ("* `unit` runs: it runs by itself" in comment.body) is told
+    assert ("* `slow` does not run: it runs only when a command names it" in comment.body) is told
+
+
 INVITES = Trigger(org_invite=OrgInvite(ProminentInvite(message="Join {join_org_url}!\nDo.")))
 OTHERS = Trigger(org_invite=OrgInvite(ProminentInvite(merged_pr_threshold=9)))
 NO_INVITES = Trigger(org_invite=OrgInvite(ProminentInvite(disabled=True)))
