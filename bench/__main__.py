@@ -28,6 +28,7 @@ from bench import (
     report,
     runs,
     starts,
+    triggering,
     uploads,
     webhooks,
 )
@@ -37,7 +38,7 @@ from tests.tools import install
 
 STRANGERS = 0.1
 """The share of the machine's CPU that other programs may use before the run says so."""
-PARTS = ("config", "jobs", "memory", "intake", "uploads", "podutils", "censor", "run", "decorated")
+PARTS = ("config", "jobs", "memory", "intake", "uploads", "podutils", "censor", "run", "decorated", "triggering")
 VERSIONS = ("aiohttp", "uvloop", "msgspec", "anyio")
 
 
@@ -57,6 +58,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     censored_mb: int
     runs: int
     decorated: int
+    pushed: int
 
 
 FULL = Size(
@@ -73,6 +75,7 @@ FULL = Size(
     censored_mb=1_000,
     runs=15,
     decorated=30,
+    pushed=30,
 )
 QUICK = Size(
     plans=(jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)),
@@ -88,6 +91,7 @@ QUICK = Size(
     censored_mb=64,
     runs=5,
     decorated=10,
+    pushed=5,
 )
 
 
@@ -138,7 +142,7 @@ def measure(size: Size, parts: Sequence[str], tree: Path, kind: str) -> Results:
     found = _programs(found, parts, size, say)
     if "intake" in parts:
         found = _intake(found, size, notes, say)
-    if "jobs" in parts or "memory" in parts:
+    if {"jobs", "memory", "triggering"} & set(parts):
         say("starting etcd and kube-apiserver")
         with cluster.running() as server:
             versions = {**found.versions, "kube-apiserver": cluster.version(server)}
@@ -148,6 +152,9 @@ def measure(size: Size, parts: Sequence[str], tree: Path, kind: str) -> Results:
                 rates, lag = jobs.measure(server, size.plans, size.rounds, say)
                 found = msgspec.structs.replace(found, jobs=rates, lag=lag)
                 notes += _strangers(rates)
+            if "triggering" in parts:
+                found = msgspec.structs.replace(found, triggering=triggering.measure(server, size.pushed, say))
+                cluster.clean(server)
             if "memory" in parts:
                 held = memory.measure(server, size.prowjobs, size.rounds, size.settle_s, say)
                 found = msgspec.structs.replace(found, memory=held)

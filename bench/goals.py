@@ -2,7 +2,20 @@
 
 from collections.abc import Iterator
 
-from bench.results import Added, Censoring, Check, Config, Decorated, Intake, Life, Memory, Rate, Results, Uploads
+from bench.results import (
+    Added,
+    Censoring,
+    Check,
+    Config,
+    Decorated,
+    Intake,
+    Life,
+    Memory,
+    Rate,
+    Results,
+    Triggering,
+    Uploads,
+)
 
 BARE_CPU_MS = 2.0
 CPU_RATIO = 3.0
@@ -23,6 +36,9 @@ CONFIG_PEAK_MB, CONFIG_STALL_MS = 400.0, 50.0
 UPLOADS_RATIO, UPLOADS_PEAK_MB = 1.3, 100.0
 CENSOR_MB_PER_S = 150.0
 DECORATED_WHOLE_MS, DECORATED_OWN_MS = 1500.0, 700.0
+BEYOND_CALLS_MS, ALL_CREATED_MS = 50.0, 500.0
+FIRST_READS, SECOND_READS, EVERY_PLUGIN_READS = 3, 1, 9
+"""Upstream's hook reads 18 times for one push with 21 plugins on, 9 of them distinct."""
 RUN_ADDED_MS = {"undecorated": 300.0}
 """A decorated job brings five more programs, of which each starts an interpreter: its figure is told, not judged."""
 
@@ -45,6 +61,8 @@ def checks(results: Results) -> list[Check]:
     found += [_run(added) for added in results.run]
     if results.decorated is not None:
         found += _decorated(results.decorated)
+    if results.triggering is not None:
+        found += _triggering(results.triggering)
     return found
 
 
@@ -165,3 +183,25 @@ def _decorated(found: Decorated) -> Iterator[Check]:
         median_ms = spread.p50
         said = "nothing measured" if median_ms is None else f"{median_ms:.0f} ms"
         yield Check(what, f"< {asked_ms:g} ms", said, median_ms is not None and median_ms < asked_ms)
+
+
+def _triggering(found: Triggering) -> Iterator[Check]:
+    for what, spread, asked_ms in (
+        ("a webhook to its first ProwJob, beyond the calls to GitHub, median", found.beyond_calls_ms, BEYOND_CALLS_MS),
+        (f"a webhook to the last of {found.created} ProwJobs, median", found.all_created_ms, ALL_CREATED_MS),
+    ):
+        said = "nothing measured" if spread.p50 is None else f"{spread.p50:.0f} ms"
+        yield Check(what, f"<= {asked_ms:g} ms", said, spread.p50 is not None and spread.p50 <= asked_ms)
+    for what, reads, most in (
+        ("reads of trigger for the first push to a pull request", found.first_reads, FIRST_READS),
+        ("reads of trigger for the second push", found.second_reads, SECOND_READS),
+        ("reads of all plugins for one push", found.every_plugin_reads, EVERY_PLUGIN_READS),
+    ):
+        yield Check(what, f"<= {most}", str(reads), reads <= most)
+    distinct = found.every_plugin_distinct
+    yield Check(
+        "reads of all plugins that are distinct",
+        "all",
+        f"{distinct} of {found.every_plugin_reads}",
+        distinct == found.every_plugin_reads,
+    )

@@ -18,6 +18,7 @@ from bench.results import (
     Results,
     Spread,
     Start,
+    Triggering,
     Uploads,
 )
 
@@ -64,17 +65,27 @@ def render(results: Results) -> str:
         parts += ["**Starts of the pod utilities**", _table(START_HEAD, [_start_row(one) for one in results.podutils])]
     if results.censor is not None:
         parts += ["**Censoring**", _table(("what", "ours", "bare", "ratio"), _censor_rows(results.censor))]
+    parts += _whole(results)
+    if results.checks:
+        rows = [(check.what, check.asked, check.found, VERDICT[check.passed]) for check in results.checks]
+        parts += ["**Asked and found**", _table(("what", "asked", "found", "verdict"), rows)]
+    parts += [f"Note: {note}" for note in results.notes]
+    return "\n\n".join(parts) + "\n"
+
+
+def _whole(results: Results) -> list[str]:
+    """Return what is said of whole ways through the system."""
+    parts: list[str] = []
     if results.decorated is not None:
         rows = _decorated_rows(results.decorated)
         parts += ["**Decorated jobs**", _table((f"{results.decorated.jobs} jobs", "p50, ms", "p99, ms"), rows)]
     if results.run:
         parts += ["**prow-async run**", _table(RUN_HEAD, [_run_row(added) for added in results.run])]
         parts += [_table((f"where it goes, {one.job}", "ms"), _stage_rows(one)) for one in results.run]
-    if results.checks:
-        rows = [(check.what, check.asked, check.found, VERDICT[check.passed]) for check in results.checks]
-        parts += ["**Asked and found**", _table(("what", "asked", "found", "verdict"), rows)]
-    parts += [f"Note: {note}" for note in results.notes]
-    return "\n\n".join(parts) + "\n"
+    if results.triggering is not None:
+        rows = _triggering_rows(results.triggering)
+        parts += ["**Webhooks to ProwJobs**", _table((f"{results.triggering.deliveries} pushes", "p50", "p99"), rows)]
+    return parts
 
 
 def _heading(results: Results) -> str:
@@ -224,3 +235,13 @@ def with_figures(page: str, figures: str) -> str:
     if not begin or not end:
         raise ValueError(f"the page lacks the marks {BEGIN} and {END}")
     return f"{head}{BEGIN}\n\n{figures}\n{END}{tail}"
+
+
+def _triggering_rows(found: Triggering) -> list[tuple[str, ...]]:
+    beyond, created = found.beyond_calls_ms, found.all_created_ms
+    return [
+        (f"first ProwJob, beyond calls of {found.delay_ms:.0f} ms each, ms", _ms(beyond.p50), _ms(beyond.p99)),
+        (f"last of {found.created} ProwJobs, GitHub at once, ms", _ms(created.p50), _ms(created.p99)),
+        ("reads, first and second push", str(found.first_reads), str(found.second_reads)),
+        ("reads with all plugins, all and distinct", str(found.every_plugin_reads), str(found.every_plugin_distinct)),
+    ]

@@ -176,6 +176,25 @@ class Decorated(msgspec.Struct, frozen=True, kw_only=True):
     """Median of each job's own ratio."""
 
 
+class Triggering(msgspec.Struct, frozen=True, kw_only=True):
+    """Webhooks of a trusted author's pushes, to ProwJobs on the real API server."""
+
+    deliveries: int
+    delay_ms: float
+    """Of every call to GitHub."""
+    beyond_calls_ms: Spread
+    """To the first ProwJob, without the time in which calls to GitHub were under way."""
+    created: int
+    all_created_ms: Spread
+    """To the last of so many ProwJobs, with a GitHub that answers at once."""
+    first_reads: int
+    """The most that trigger alone read with for the first push to a pull request; 304s do not count."""
+    second_reads: int
+    every_plugin_reads: int
+    """The most that all plugins read with for one push."""
+    every_plugin_distinct: int
+
+
 class Check(msgspec.Struct, frozen=True):
     """One thing asked for. `passed` is None where this run cannot tell."""
 
@@ -202,5 +221,6 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     censor: Censoring | None = None
     run: list[Added] = []
     decorated: Decorated | None = None
+    triggering: Triggering | None = None
     notes: list[str] = []
     checks: list[Check] = []

@@ -65,7 +65,7 @@ def _ours(server: realkube.Server, command: str, *flags: str) -> Iterator[System
     ]
     ready = f"http://127.0.0.1:{health_port}/healthz/ready"
     with processes.child(words) as child:
-        ready_s = child.wait_until(lambda: _answers(ready), f"prow-async {command}")
+        ready_s = child.wait_until(lambda: answers(ready), f"prow-async {command}")
         yield System("ours", child, ready_s, f"http://127.0.0.1:{metrics_port}/metrics")
 
 
@@ -75,7 +75,7 @@ def program() -> Path:
     return PROGRAM
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=10) as reply:
             return bool(reply.status == 200)
