@@ -174,7 +174,11 @@ async def run(url: str, token: str, kubeconfig: str, pulls: int) -> Found:
         watching = group.create_task(bench.watch(client, opened))
         await opened.wait()
         numbers = [bench.open(author) for author in AUTHORS[: pulls + 1]]
-        beyond, created, first, second, unchanged = [], [], [], [], []
+        beyond: list[float] = []
+        created: list[float] = []
+        first: list[int] = []
+        second: list[int] = []
+        unchanged: list[int] = []
         async with hook(folder / "alone", kubeconfig, late, ("trigger",)) as to, delivering(bench, to):
             await bench.push(numbers[0])  # nothing has been loaded before the first
             for number in numbers[1:]:
