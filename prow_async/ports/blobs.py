@@ -1,4 +1,4 @@
-"""Object storage: a bucket, or a folder that stands for one. Every method blocks: call it in a worker thread.
+"""Object storage: a bucket, or a folder that stands for one. `Blobs` blocks, `Storage` does not.
 
 Paths are relative to the bucket, without a slash at the start. Errors as everywhere: Missing for what is not there,
 Refused for what will never work (credentials, a bad name), Retry for what may work later.
@@ -54,12 +54,17 @@ class PlainFile(Reader, Protocol):
 
 
 class Blobs(Protocol):
+    """One bucket. Every method blocks: call it in a worker thread."""
+
     @property
     def url(self) -> str:
         """The bucket as `gs://NAME`, `s3://NAME` or `file:///FOLDER`, without a slash at the end."""
 
     def put(self, path: str, source: bytes | Reader, attributes: Attributes = PLAIN) -> None:
         """Write an object whole, over whatever is there. A reader is read once from where it stands to its end."""
+
+    def put_new(self, path: str, content: bytes, attributes: Attributes = PLAIN) -> bool:
+        """Write a small object unless one stands there already; False says that one does, and that it stays."""
 
     def get(self, path: str, start: int = 0, end: int | None = None) -> bytes:
         """Read an object, or its bytes from `start` up to and without `end`."""
@@ -77,3 +82,17 @@ class Blobs(Protocol):
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete objects; what is not there counts as deleted."""
+
+
+class Storage(Protocol):
+    """All buckets, for small objects, without blocking. Buckets are spelled as configurations do.
+
+    A bucket that does not answer holds up nobody who asks another one.
+    """
+
+    async def get(self, bucket: str, path: str) -> bytes: ...
+
+    async def put(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> None: ...
+
+    async def put_new(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> bool:
+        """Write an object unless one stands there already; False says that one does, and that it stays."""

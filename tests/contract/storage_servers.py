@@ -1,7 +1,7 @@
 """A real S3 server on loopback, the shape of Google's storage over it, and trouble on the way to both.
 
-Google's XML API is S3's with other names for headers: the shim renames them. What it does not show are preconditions
-by generation, which nothing here uses.
+Google's XML API is S3's with other names for headers: the shim renames them. Of preconditions by generation it knows
+the one that is used: generation 0, nothing there yet.
 """
 
 import itertools
@@ -73,6 +73,8 @@ def google_shape(app: App) -> App:
     """Let an S3 server be spoken to as Google's storage is."""
 
     def shaped(environ: Environ, start: Start) -> Iterable[bytes]:
+        if environ.pop("HTTP_X_GOOG_IF_GENERATION_MATCH", "") == "0":
+            environ["HTTP_IF_NONE_MATCH"] = "*"
         for key in [key for key in environ if key.startswith("HTTP_X_GOOG_")]:
             environ[key.replace("HTTP_X_GOOG_", "HTTP_X_AMZ_", 1)] = environ.pop(key)
         for key in ("RAW_URI", "REQUEST_URI"):  # the bucket comes with its dashes escaped, which moto does not undo

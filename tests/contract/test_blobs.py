@@ -4,6 +4,7 @@ import io
 import os
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,25 @@ def test_a_second_put_replaces(bucket: Blobs) -> None:
     bucket.put("x", b"now")
     assert bucket.get("x") == b"now"
     assert [blob.size_bytes for blob in bucket.list("")] == [3]
+
+
+def test_put_new_writes_once(bucket: Blobs) -> None:
+    """The first wins, and nothing is left of the second; once deleted, the place is free again."""
+    assert bucket.put_new("a/x", b"first")
+    assert not bucket.put_new("a/x", b"second, and longer")
+    assert bucket.get("a/x") == b"first"
+    assert paths(bucket.list("")) == ["a/x"]
+    bucket.delete(["a/x"])
+    assert bucket.put_new("a/x", b"third")
+    assert bucket.get("a/x") == b"third"
+
+
+def test_put_new_by_many_at_once(bucket: Blobs) -> None:
+    """Exactly one of several writers wins, and it is the winner's content that stands."""
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda n: bucket.put_new("x", b"%d" % n), range(8)))
+    assert won.count(True) == 1
+    assert bucket.get("x") == b"%d" % won.index(True)
 
 
 @pytest.mark.parametrize(

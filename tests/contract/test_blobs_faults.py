@@ -35,6 +35,7 @@ def calls(bucket: Blobs) -> list[Callable[[], object]]:
     return [
         lambda: bucket.put("new", b"x"),
         lambda: bucket.put("new", io.BytesIO(b"x" * BIG)),
+        lambda: bucket.put_new("new", b"x"),
         lambda: bucket.get("there"),
         lambda: list(bucket.stream("there")),
         lambda: bucket.head("there"),

@@ -74,6 +74,31 @@ class CloudBlobs:
                     self._store, path, parts, attributes=kept, chunk_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE
                 )
 
+    def put_new(self, path: str, content: bytes, attributes: Attributes = PLAIN) -> bool:
+        names.check(path)
+        names.check_attributes(attributes)
+        self._check_somebody()
+        try:
+            with _told(self.url, path):
+                kept = _kept(attributes)
+                obstore.put(self._store, path, content, attributes=kept, mode="create", use_multipart=False)
+        except exceptions.AlreadyExistsError:
+            return False
+        except Retry as error:
+            if error.status != 501:
+                raise
+            return self._put_unless_there(path, content, attributes)
+        return True
+
+    def _put_unless_there(self, path: str, content: bytes, attributes: Attributes) -> bool:
+        """Look, then write: for servers that take no condition. Another writer may come in between."""
+        try:
+            self.head(path)
+        except Missing:
+            self.put(path, content, attributes)
+            return True
+        return False
+
     def get(self, path: str, start: int = 0, end: int | None = None) -> bytes:
         if end is not None and end <= start:
             self.head(path)
@@ -177,6 +202,8 @@ def _told(url: str, path: str) -> Iterator[None]:
     """Say what goes wrong in the words of the port."""
     try:
         yield
+    except exceptions.AlreadyExistsError:
+        raise
     except (exceptions.BaseError, FileNotFoundError, ValueError) as error:
         raise _translated(f"{path} in {url}", error) from None
     except BaseException as panic:

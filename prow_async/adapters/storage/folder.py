@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from prow_async.adapters.storage import names
@@ -33,6 +33,17 @@ class FolderBlobs:
         self.url = f"file://{folder}"
 
     def put(self, path: str, source: bytes | Reader, attributes: Attributes = PLAIN) -> None:
+        self._put(path, source, attributes, os.replace)
+
+    def put_new(self, path: str, content: bytes, attributes: Attributes = PLAIN) -> bool:
+        try:
+            self._put(path, content, attributes, _link)
+        except FileExistsError:
+            return False
+        return True
+
+    def _put(self, path: str, source: bytes | Reader, attributes: Attributes, show: Callable[..., None]) -> None:
+        """Write a file beside its place, then let it be seen there. Raises FileExistsError if `show` does."""
         above, name = self._split(path)
         names.check_attributes(attributes)
         beside = f"{_UNFINISHED}{os.getpid()}-{os.urandom(8).hex()}"
@@ -42,7 +53,7 @@ class FolderBlobs:
                 try:
                     with target:
                         _write(target, source)
-                    os.replace(beside, name, src_dir_fd=parent, dst_dir_fd=parent)
+                    show(beside, name, src_dir_fd=parent, dst_dir_fd=parent)
                 except BaseException:
                     with contextlib.suppress(OSError):  # what went wrong is already on its way
                         os.unlink(beside, dir_fd=parent)
@@ -171,6 +182,12 @@ class FolderBlobs:
                 parent = os.path.dirname(parent)
 
 
+def _link(beside: str, name: str, src_dir_fd: int, dst_dir_fd: int) -> None:
+    """Let a file be seen under its name unless that is taken. Raises FileExistsError."""
+    os.link(beside, name, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+    os.unlink(beside, dir_fd=src_dir_fd)
+
+
 def _leads_out(path: str, url: str) -> Refused:
     return Refused(f"{path!r} in {url} leads over a symbolic link", reason="BadName")
 
@@ -203,6 +220,8 @@ def _told(url: str, path: str, gone: type[Refused] = Missing) -> Iterator[None]:
     """Say what goes wrong with the disk in the words of the port."""
     try:
         yield
+    except FileExistsError:
+        raise
     except OSError as error:
         text = f"{path} in {url}: {error.strerror or error}"
         if error.errno in _LATER:
