@@ -16,9 +16,11 @@ import structlog
 from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, ProwError, Refused, Retry, Stale
 from prow_async.core import adoption, identity, instants, jobview, objects
+from prow_async.ports.blobs import Attributes, Storage
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.github import GitHub
 from prow_async.ports.kube import Collection
+from prow_async.ports.messages import Slack, Topics
 from prow_async.ports.metrics import Metrics
 from prow_async.runtime.backoff import Backoff
 
@@ -35,6 +37,10 @@ class Targets(msgspec.Struct, frozen=True):
     pods: Mapping[str, Collection]
     github: GitHub | None
     """None in components that never speak to GitHub."""
+    storage: Storage | None = None
+    slack: Slack | None = None
+    topics: Topics | None = None
+    """These three are None where no reporter needs them."""
 
 
 class Executor:
@@ -57,6 +63,7 @@ class Executor:
         self._backoff = Backoff(0.25, 10.0)
         self._lanes: dict[str, anyio.CapacityLimiter] = defaultdict(lambda: anyio.CapacityLimiter(64))
         self._github_lane = anyio.CapacityLimiter(16)
+        self._message_lane = anyio.CapacityLimiter(16)
 
     async def perform(self, action: actions.Action, cause: str) -> bytes | None:
         """Perform one action; return the object as stored where the server says so.
@@ -111,6 +118,13 @@ class Executor:
             case actions.RecordEvent():
                 async with self._lanes[""]:
                     return await self._event(action)
+            case actions.WriteBlob():
+                await self._blob(action)
+                return None
+            case actions.PostSlackMessage() | actions.PublishMessage():
+                async with self._message_lane:
+                    await self._message(action)
+                    return None
             case _:
                 async with self._github_lane:
                     await self._github(action, since_s)
@@ -212,6 +226,26 @@ class Executor:
             "count": 1,
         }
         return await self._to.events.create(msgspec.json.encode(event))
+
+    async def _blob(self, action: actions.WriteBlob) -> None:
+        """Write an object. No lane here: each bucket has its own, so that one that is away holds up no other."""
+        storage = self._to.storage
+        if storage is None:
+            raise Refused("this component was started without storage", reason="NoStorage")
+        attributes = Attributes(action.content_type, metadata=action.metadata)
+        put = storage.put_new if action.only_new else storage.put
+        await put(action.bucket, action.path, action.body, attributes)
+
+    async def _message(self, action: actions.PostSlackMessage | actions.PublishMessage) -> None:
+        match action:
+            case actions.PostSlackMessage():
+                if self._to.slack is None:
+                    raise Refused("this component was started without a Slack token", reason="NoSlack")
+                await self._to.slack.post(action.host, action.channel, action.text)
+            case actions.PublishMessage():
+                if self._to.topics is None:
+                    raise Refused("this component was started without Pub/Sub", reason="NoPubSub")
+                await self._to.topics.publish(action.project, action.topic, action.data)
 
     async def _github(self, action: actions.Action, since_s: float | None) -> None:
         github = self._to.github

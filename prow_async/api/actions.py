@@ -79,6 +79,33 @@ class RecordEvent(_Action, frozen=True, kw_only=True):
     warning: bool = False
 
 
+class WriteBlob(_Action, frozen=True, kw_only=True):
+    """Write an object whole. With `only_new` one that stands there stays, and that counts as written."""
+
+    bucket: str
+    """As configurations spell it: NAME, gs://NAME, s3://NAME or file:///FOLDER."""
+    path: str
+    body: bytes
+    content_type: str = ""
+    metadata: dict[str, str] = {}
+    only_new: bool = False
+
+
+class PostSlackMessage(_Action, frozen=True, kw_only=True):
+    host: str
+    """Names the token; `*` is the default one."""
+    channel: str
+    text: str
+
+
+class PublishMessage(_Action, frozen=True, kw_only=True):
+    """Publish to a topic of Google's Pub/Sub."""
+
+    project: str
+    topic: str
+    data: bytes
+
+
 class PostStatus(_Action, frozen=True, kw_only=True):
     org: str
     repo: str
@@ -177,6 +204,9 @@ Action = (
     | PatchPod
     | DeletePod
     | RecordEvent
+    | WriteBlob
+    | PostSlackMessage
+    | PublishMessage
     | PostStatus
     | CreateComment
     | EditComment

@@ -27,6 +27,10 @@ RETEST_LABEL = "prow.k8s.io/retest"
 RERUN_LABEL = "prow.k8s.io/re-run"
 EVENT_GUID = "event-GUID"
 GERRIT_REPORT_LABEL = "prow.k8s.io/gerrit-report-label"
+PUBSUB_PROJECT = "prow.k8s.io/pubsub.project"
+PUBSUB_TOPIC = "prow.k8s.io/pubsub.topic"
+PUBSUB_RUN_ID = "prow.k8s.io/pubsub.runID"
+"""These three are annotations, or labels on older jobs."""
 GCS_K8S_FINALIZER = "prow.x-k8s.io/gcsk8sreporter"
 
 # Marks of our own, all annotations, so that selectors written for upstream keep their meaning.
@@ -41,5 +45,9 @@ DIGEST = "prow-async.dev/digest"
 CAUSE = "prow-async.dev/cause"
 """On a ProwJob: what made it exist, in words a person can follow."""
 
+# Keys of reporters in status.prev_report_states.
 GITHUB_REPORTER = "github-reporter"
-"""Key of the GitHub reporter in status.prev_report_states."""
+BLOB_REPORTER = "gcsreporter"
+POD_REPORTER = "gcsk8sreporter"
+SLACK_REPORTER = "slackreporter"
+PUBSUB_REPORTER = "pubsub-reporter"

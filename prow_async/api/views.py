@@ -6,7 +6,7 @@ Flat, frozen, without pod specs; times are seconds since the Unix epoch (UTC), N
 
 import msgspec
 
-from prow_async.api.prowjob import JobType, State
+from prow_async.api.prowjob import JobType, SlackReporterConfig, State
 
 
 class PullView(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +43,9 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     job: str
     context: str = ""
     report: bool = False
+    slack: SlackReporterConfig | None = None
+    pubsub: bool = False
+    """It names a project and a topic of Pub/Sub."""
     rerun_command: str = ""
     max_concurrency: int = 0
     job_queue_name: str = ""

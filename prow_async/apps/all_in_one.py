@@ -1,6 +1,5 @@
 """`prow-async up`: every component in one process, on the embedded default or on parts of your own."""
 
-import functools
 import json
 import secrets
 import tempfile
@@ -20,10 +19,10 @@ from prow_async.adapters.kube import clusters
 from prow_async.adapters.web import hook as web_hook
 from prow_async.adapters.web import pages, server, stored
 from prow_async.api.errors import CannotStart
-from prow_async.apps import embedded, flag_groups, process
+from prow_async.apps import embedded, flag_groups, process, reports
 from prow_async.apps import hook as hook_app
 from prow_async.apps.engine import Engine, Parts
-from prow_async.core import run_page, webhook
+from prow_async.core import webhook
 from prow_async.ports.github import GitHub
 from prow_async.sandbox.github import deliver
 from prow_async.sandbox.github import http as github_http
@@ -114,7 +113,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         node = _node(shell, place, kube, (github, cluster))
         site = web_hook.hook_site(tokens, inbox, shell.metrics)
         pages.add(site, lambda name: found[0].describe(name) if found else None, _logs(found, cluster, config, node))
-        stored.add(site, _buckets(config), storage.open_bucket)
+        stored.add(site, reports.buckets(config), storage.open_bucket)
         web_url = await stack.enter_async_context(server.serving(site, values["listen-host"], values["port"]))
         parts = Parts(
             components=frozenset({"hook", "plank", "crier", "sinker", "horologium"}),
@@ -123,6 +122,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             pods=cluster.pods,
             cluster_files=cluster.files,
             github=forge,
+            reports=await reports.opened(shell, config, cluster.infos, stack),
             inbox=inbox,
             plugins=hook_app.PLUGINS,
             decisions=explained,
@@ -142,16 +142,6 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         if github is not None:
             services.append(await _deliveries(shell, github, (f"{web_url}/hook", secret), stack))
         yield Running(found[0], config, folder, web_url, kube, github, node, services)
-
-
-def _buckets(config: config_files.ConfigFiles) -> Callable[[], frozenset[str]]:
-    """Return what tells the buckets of the configuration in force; gathered once for each."""
-
-    @functools.lru_cache(maxsize=1)
-    def gathered(digest: str) -> frozenset[str]:
-        return run_page.buckets(config.current().config)
-
-    return lambda: gathered(config.current().digest)
 
 
 def _state(values: Mapping[str, Any]) -> Path | None:

@@ -1,12 +1,10 @@
-"""crier: reports ProwJobs to GitHub."""
+"""crier: reports ProwJobs to GitHub, blob storage, Slack and Pub/Sub."""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
-from prow_async.api.errors import CannotStart
-from prow_async.apps import flag_groups, process
+from prow_async.apps import flag_groups, process, reports
 from prow_async.apps.engine import Engine, Parts
-
-_WORKERS = tuple(flag.name for flag in flag_groups.CRIER if flag.name.endswith("-workers"))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -14,26 +12,30 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def run(shell: process.Shell) -> None:
-    if not any(shell.flags[name] > 0 for name in _WORKERS):
-        raise CannotStart("no reporter is on; --github-workers=1 turns the GitHub reporter on")
-    if shell.flags["github-workers"] <= 0:
-        raise CannotStart("the reporters asked for do not exist yet; only --github-workers does")
+    reports.chosen(shell)
     allowed = process.enabled(shell.flags)
     config = process.load_config(shell)
     now = config.current().config
-    async with process.connect_clusters(shell, config) as kube, process.connect_github(shell) as github:
+    async with AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(process.connect_clusters(shell, config))
+        told = await reports.opened(shell, config, kube.infos, stack)
+        github = None
+        if shell.flags["github-workers"] > 0:
+            github = await stack.enter_async_context(process.connect_github(shell))
         parts = Parts(
             components=frozenset({"crier"}),
             jobs=kube.jobs,
             events=kube.events,
+            pods=kube.pods,
+            cluster_files=kube.files,
             github=github,
+            reports=told,
             config=config,
             clock=shell.clock,
             ids=shell.ids,
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
             dry_run=shell.flags["dry-run"],
-            report_agent=shell.flags["report-agent"],
             enablement=allowed,
         )
         await process.serve(shell, Engine(parts), config)

@@ -47,7 +47,7 @@ class Teller:
             case "periodic started":
                 self.say(f"horologium: {event['job']}: {event['why']}")
             case "reported":
-                self.say(f"{event['job']}: told GitHub: {event['why']}")
+                self.say(f"{event['job']}: {event['reporter']}: {event['why']}")
             case message if name in {"warning", "error", "critical"}:
                 rest = {key: value for key, value in event.items() if key not in {"event", "exc_info"}}
                 self.say(f"{name}: {message} {rest}")

@@ -5,7 +5,7 @@ nothing but which actors run.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import msgspec
@@ -13,6 +13,7 @@ import structlog
 
 from prow_async.actors import crier, horologium, router, sinker
 from prow_async.actors.clusters import Clusters
+from prow_async.actors.commit_index import CommitIndex
 from prow_async.actors.executor import Executor, Targets
 from prow_async.actors.explainer import Explainer
 from prow_async.actors.job import Env, JobActors
@@ -20,10 +21,14 @@ from prow_async.actors.job_counts import JobCounts
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.reflector import Reflector
 from prow_async.actors.repo_owners import RepoOwners
+from prow_async.actors.reporters import reads as reporter_reads
+from prow_async.actors.reporters.github import GitHubReporter
+from prow_async.actors.reporters.reads import Reports
 from prow_async.actors.router import Router
 from prow_async.actors.shared_reads import SharedReads
 from prow_async.actors.store import Store
 from prow_async.actors.trust_cache import TrustCache
+from prow_async.actors.whole_jobs import WholeJobs
 from prow_async.api import actions, names
 from prow_async.api.errors import ProwError
 from prow_async.api.views import JobView, Malformed
@@ -41,6 +46,7 @@ from prow_async.ports.kube import ClusterFiles, Collection
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import JobsOf, Plugin, Reads
 from prow_async.runtime import lag
+from prow_async.runtime.keyed import KeyedActors
 from prow_async.runtime.story import Stories
 from prow_async.runtime.supervisor import Service, Supervisor
 
@@ -74,7 +80,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     job_pages: str = ""
     """Address of our own pages: where Details links lead when the configuration says nothing else."""
-    report_agent: str = ""
+    reports: Reports = Reports(reporters=(GitHubReporter,))
     enablement: Enablement = Enablement()
     loop_lag: bool = True
     """Measure how late the loop serves its sleepers. There is nothing to measure on virtual time."""
@@ -87,9 +93,11 @@ class Engine:
         self.parts = parts
         self.stories = Stories(parts.clock.now)
         self.jobs: Store[JobView] = Store(keep_raw=_needs_pod)
-        found = parts.cluster_files
+        found, out = parts.cluster_files, parts.reports
         self.clusters = Clusters(parts.pods, parts.metrics, self._set_pod_aside, found.release if found else _nothing)
-        targets = Targets(parts.jobs, parts.events, self.clusters.pods, parts.github)
+        targets = Targets(
+            parts.jobs, parts.events, self.clusters.pods, parts.github, out.storage, out.slack, out.topics
+        )
         self.executor = Executor(targets, parts.metrics, parts.clock, parts.ids, parts.dry_run)
         self.pulls = PullIndex(self.jobs)
         self._trust = TrustCache(parts.clock)
@@ -125,9 +133,26 @@ class Engine:
 
     def _crier(self) -> crier.Crier:
         p = self.parts
-        assert p.github is not None, "crier needs a GitHub"
-        env = crier.Env(p.config, p.clock, p.metrics, p.jobs, p.report_agent, p.enablement)
-        return crier.Crier(self.jobs, self.pulls, p.github, self.executor, env)
+        reads = reporter_reads.Reads(
+            config=p.config,
+            jobs=WholeJobs(p.jobs),
+            pulls=self.pulls,
+            commits=CommitIndex(self.jobs),
+            cluster=self._reported_cluster,
+            github=p.github,
+            storage=p.reports.storage,
+            agent=p.reports.agent,
+            pod_fraction=p.reports.pod_fraction,
+            job_pages=p.job_pages,
+        )
+        reporters = [make(reads) for make in p.reports.reporters]
+        return crier.Crier(self.jobs, reporters, self.executor, crier.Env(p.clock, p.metrics, p.enablement))
+
+    def _reported_cluster(self, alias: str) -> reporter_reads.Cluster | None:
+        cluster = self.clusters.get(alias)
+        return (
+            None if cluster is None else reporter_reads.Cluster(cluster.pods, self.parts.reports.pod_infos.get(alias))
+        )
 
     def _horologium(self) -> horologium.Horologium:
         p = self.parts
@@ -174,8 +199,8 @@ class Engine:
         services: dict[str, Service] = {"watch prowjobs": self._reflector.run}
         if self._needs_pods:
             services["build clusters"] = lambda: self.clusters.run(self._supervisor.keep)
-            if (files := self.parts.cluster_files) is not None:
-                services["kubeconfigs"] = lambda: files.watch(self.clusters.set)
+        if (files := self.parts.cluster_files) is not None:
+            services["kubeconfigs"] = lambda: files.watch(self.clusters.set)
         return services
 
     async def wait_listed(self) -> None:
@@ -193,8 +218,17 @@ class Engine:
     @property
     def idle(self) -> bool:
         """True while no delivery and no actor's turn is under way."""
-        families = [a.actors for a in (self.job_actors, self.router, self.crier) if a is not None]
-        return not any(family.busy for family in families) and (self.router is None or self.router.idle)
+        return not any(family.busy for family in self._families) and (self.router is None or self.router.idle)
+
+    @property
+    def _families(self) -> list[KeyedActors[Any, Any]]:
+        families: list[KeyedActors[Any, Any]] = [a.actors for a in (self.job_actors, self.router) if a is not None]
+        return [*families, *(self.crier.families if self.crier is not None else ())]
+
+    def hurry(self) -> None:
+        """Put nothing off any more: the process is about to end."""
+        if self.crier is not None:
+            self.crier.hurry()
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -258,10 +292,8 @@ class Engine:
     async def _gauges(self) -> None:
         metrics = self.parts.metrics
         while True:
-            for actor in (self.job_actors, self.router, self.crier):
-                if actor is not None:
-                    stats = actor.actors.statistics()
-                    metrics.gauge("prow_async_mailbox_depth", stats["depth"], actor=actor.actors.name)
+            for family in self._families:
+                metrics.gauge("prow_async_mailbox_depth", family.statistics()["depth"], actor=family.name)
             if self._counts is not None:
                 self._counts.update()
             await anyio.sleep(GAUGES_EVERY_S)
@@ -288,6 +320,8 @@ class Engine:
                 f"cause     {job.cause or '(not recorded)'}",
                 f"reported  {', '.join(f'{k}: {v}' for k, v in job.reported.items()) or '(nothing yet)'}",
             ]
+            if self.crier is not None:
+                lines += [f"          {line}" for line in self.crier.describe(job)]
         lines += ["", "what happened last in this process:"]
         lines += [f"  {instants.rfc3339(at)}  {line}" for at, line in story] or ["  (nothing remembered)"]
         return "\n".join(lines) + "\n"

@@ -130,29 +130,43 @@ CONTROLLER_MANAGER = (
     Flag("label-selector", "str", "", "only pods with these labels", "the label selector"),
     Flag("enable-controller", "strings", ("plank",), "plank; scheduler"),
 )
-_WORKERS = "Workers do not exist: each ProwJob is reported by its own actor. 0 for all of them turns nothing on"
+_CREDENTIALS = (
+    Flag("gcs-credentials-file", "str", "", "credentials for gs:// (default: those of the surroundings)"),
+    Flag("s3-credentials-file", "str", "", "credentials for s3:// (default: those of the surroundings)"),
+)
+
+
+def _reporters(on: int) -> tuple[Flag, ...]:
+    """Reporters that are there; `on` is the default of those that need nothing but the configuration."""
+    workers = "Workers do not exist: each ProwJob is reported by its own actor"
+    return (
+        Flag("github-workers", "int", on, f"more than 0 turns the GitHub reporter on. {workers}"),
+        Flag("blob-storage-workers", "int", on, "more than 0 turns the blob storage reporter on"),
+        Flag("kubernetes-blob-storage-workers", "int", on, "more than 0 turns the pod information reporter on"),
+        Flag("slack-workers", "int", 0, "more than 0 turns the Slack reporter on"),
+        Flag("pubsub-workers", "int", 0, "more than 0 turns the Pub/Sub reporter on"),
+        Flag("kubernetes-report-fraction", "float", 1.0, "share of jobs whose pods are reported, 0 to 1"),
+        Flag("slack-token-file", "str", "", "file with the Slack token"),
+        Flag("additional-slack-token-files", "strings", (), "HOST=PATH: token file for jobs that name this host"),
+        Flag("slack-endpoint", "str", "https://slack.com/api", "address of Slack's Web API (ours)"),
+    )
+
+
 CRIER = (
     *CONFIG,
     *GITHUB,
     *ENABLEMENT,
     *GERRIT,
     *KUBERNETES,
-    *STORAGE,
+    *_CREDENTIALS,
     *INSTRUMENTATION,
     *OURS,
     Flag("dry-run", "bool", False, "write nothing at all, say what would be written"),
-    Flag("github-workers", "int", 0, "more than 0 turns the GitHub reporter on. " + _WORKERS),
+    *_reporters(on=0),
+    Flag("report-agent", "str", "", "tell GitHub of jobs of this agent only"),
     Flag("gerrit-workers", "int", 0, "Gerrit reporter", "the Gerrit reporter"),
-    Flag("pubsub-workers", "int", 0, "Pub/Sub reporter", "the Pub/Sub reporter"),
-    Flag("slack-workers", "int", 0, "Slack reporter", "the Slack reporter"),
-    Flag("blob-storage-workers", "int", 0, "blob storage reporter", "the blob storage reporter"),
-    Flag("kubernetes-blob-storage-workers", "int", 0, "pod info reporter", "the pod info reporter"),
-    Flag("resultstore-workers", "int", 0, "ResultStore reporter", "the ResultStore reporter"),
-    Flag("kubernetes-report-fraction", "float", 1.0, "share of pods reported", "the pod info reporter"),
     Flag("cookiefile", "str", "", "Gerrit cookies", "the Gerrit reporter"),
-    Flag("slack-token-file", "str", "", "file with a Slack token", "the Slack reporter"),
-    Flag("additional-slack-token-files", "strings", (), "host=path", "the Slack reporter"),
-    Flag("report-agent", "str", "", "report only jobs of this agent"),
+    Flag("resultstore-workers", "int", 0, "ResultStore reporter", "the ResultStore reporter"),
     Flag("resultstore-artifacts-dir-only", "bool", False, "ResultStore", "the ResultStore reporter"),
 )
 SINKER = (
@@ -185,6 +199,8 @@ UP = (
     Flag("github-token-path", "str", "", "file with its access token"),
     Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),
     EXPLAIN_IN_HELP,
+    *_reporters(on=1),
+    *_CREDENTIALS,
     Flag("run-jobs-on-this-machine", "bool", False, "run pods as local processes although GitHub is a real one"),
     Flag("host-path", "strings", (), "folder of this machine that pods run here may mount (hostPath)"),
     Flag("data-dir", "str", "", "where everything is kept (default: a temporary directory)"),

@@ -17,7 +17,7 @@ from prow_async.adapters import metrics as metrics_adapter
 from prow_async.adapters.git.code import MirroredCode
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
-from prow_async.adapters.kube import clusters, collection, live, podlogs
+from prow_async.adapters.kube import clusters, collection, live, podinfo, podlogs
 from prow_async.adapters.web import config_page, explain_page, health, metrics_page, server
 from prow_async.apps import config_flags, github
 from prow_async.apps import flags as flag_parser
@@ -107,12 +107,13 @@ def _mirrors(shell: Shell, folder: Path | None) -> Path:
 
 
 class Clusters(msgspec.Struct, frozen=True):
-    """The collections the engine works on. `pods` and `logs` follow what `files` sees."""
+    """The collections the engine works on. `pods`, `logs` and `infos` follow what `files` sees."""
 
     jobs: collection.KubeCollection
     events: collection.KubeCollection
     pods: Mapping[str, kube_port.Collection]
     logs: Mapping[str, kube_port.PodLogs]
+    infos: Mapping[str, kube_port.PodInfo]
     files: live.LiveClusters | None = None
 
 
@@ -135,7 +136,7 @@ async def connect_clusters(shell: Shell, config: config_files.ConfigFiles) -> As
     async with live.LiveClusters(wanted, shell.name, disabled, pods_of, shell.metrics) as files:
         jobs = collection.KubeCollection(files.infra, "", collection.PROWJOBS, now.prowjob_namespace)
         events = collection.KubeCollection(files.infra, "", collection.EVENTS, now.prowjob_namespace)
-        yield Clusters(jobs, events, files.pods, files.logs, files)
+        yield Clusters(jobs, events, files.pods, files.logs, files.infos, files)
 
 
 def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod_namespace: str) -> Clusters:
@@ -155,6 +156,7 @@ def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod
         collection.KubeCollection(infra, "", collection.EVENTS, prowjob_namespace),
         pods,
         {alias: podlogs.KubePodLogs(transport, alias) for alias, transport in transports.items()},
+        {alias: podinfo.KubePodInfo(transport, alias) for alias, transport in transports.items()},
     )
 
 
@@ -229,6 +231,7 @@ async def wait_signal() -> None:
 
 async def drain(engine: Engine, grace_s: float) -> None:
     """Wait until no turn is under way, at most `grace_s`. What is cut off is continued from the inbox and cluster."""
+    engine.hurry()
     with anyio.move_on_after(grace_s):
         while not engine.idle:  # noqa: ASYNC110 - idleness has no event: it is the absence of several
             await anyio.sleep(0.02)

@@ -1,9 +1,9 @@
 """The GitHub reporter: what it says of a job, and when it has said it.
 
-A job is reported whenever its state differs from the one recorded in prev_report_states; the record is written last,
-so that a crash in between repeats the report, which changes nothing on GitHub.
+A report has two parts. The status goes to the commit; the comment lists what fails on the pull request. A report that
+is made again after a crash changes nothing on GitHub.
 
-Source: upstream pkg/crier/controller.go, pkg/crier/reporters/github/reporter.go.
+Source: upstream pkg/crier/reporters/github/reporter.go.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from prow_async.api import names
-from prow_async.api.actions import Decision, PatchProwJob, PostStatus
+from prow_async.api.actions import Decision, PostStatus
 from prow_async.api.config import GitHubReporter
 from prow_async.api.github import Comment
 from prow_async.api.views import JobView
@@ -19,15 +19,16 @@ from prow_async.core import report, report_comment
 
 REPORTER = names.GITHUB_REPORTER
 _HOPELESS = ("maximum number of statuses", '"message":"Not Found"', "No commit found for SHA")
+_NEWER = "a newer run of this context speaks for it"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything decide looks at."""
+    """Everything the two decisions look at."""
 
     job: JobView
     settings: GitHubReporter
-    agent: str = ""
-    """Report only jobs of this agent; empty means all."""
+    superseded: bool = False
+    """A newer run of the context exists on the same commit: that one speaks."""
     siblings: tuple[JobView, ...] = ()
     """All ProwJobs labelled with the same org, repo and pull, this one included; read only for summary comments."""
     comments: tuple[Comment, ...] | None = None
@@ -40,18 +41,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the report template made of the job; empty without one."""
 
 
-def silence(facts: Facts) -> str | None:
-    """Say why there is nothing to report, in words; None when there is."""
-    job = facts.job
-    why = _not_ours(job, facts.agent)
-    if why is None and report.status_state(job.state) is None:
-        why = f"state {job.state or '(none)'} says nothing to GitHub"
-    if why is None and job.reported.get(REPORTER) == job.state:
-        why = f"state {job.state} is reported already"
-    return why
+def silence(job: JobView, agent: str = "") -> str | None:
+    """Say why GitHub is told nothing about a job in its state, in words; None when it is.
 
-
-def _not_ours(job: JobView, agent: str) -> str | None:
+    Args:
+        agent: report only jobs of this agent; empty means all.
+    """
     if not job.report:
         return "the job does not report"
     if job.gerrit:
@@ -60,7 +55,14 @@ def _not_ours(job: JobView, agent: str) -> str | None:
         return f"a {job.type} has no place on GitHub to report to"
     if agent and job.agent != agent:
         return f"agent {job.agent} is reported by another crier"
+    if report.status_state(job.state) is None:
+        return f"state {job.state or '(none)'} says nothing to GitHub"
     return None
+
+
+def has_comment(job: JobView) -> bool:
+    """True when the report of a job may touch comments: only a presubmit of one pull request has them."""
+    return job.type == "presubmit" and len(job.pulls) == 1
 
 
 def wants_siblings(facts: Facts) -> bool:
@@ -70,50 +72,36 @@ def wants_siblings(facts: Facts) -> bool:
 
 def wants_comments(facts: Facts) -> bool:
     """True when the pull request's comments have to be read. Ask with the siblings filled in."""
-    if facts.outdated and not wants_siblings(facts):
+    if facts.superseded or not has_comment(facts.job) or (facts.outdated and not wants_siblings(facts)):
         return False
-    return silence(facts) is None and bool(_commented(facts))
+    return bool(_commented(facts))
 
 
-def decide(facts: Facts) -> Decision:
-    """Return the status to post, comments to delete and write, and the record that it was done, in this order.
-
-    One report at a time for each pull request, or two of them write the table over each other.
-    """
-    why = silence(facts)
-    if why is not None:
-        return Decision((), why)
+def decide_status(facts: Facts) -> Decision:
+    """Return the status to post, if any. One at a time for each commit and context, or an old one may come last."""
     job = facts.job
-    posts: tuple[PostStatus, ...] = ()
+    if facts.superseded:
+        return Decision((), _NEWER)
     status = report.status_for(job) if _typed(job, facts.settings) else None
-    if status is not None:
-        why = f"{job.job} is {job.state}"
-        posts = (PostStatus(org=job.org, repo=job.repo, sha=report.status_sha(job), status=status, why=why),)
-    comments = _comments(facts)
-    words = f"{job.state}: {'posts its status' if posts else 'no status of this type of job is wanted'}"
-    words += f"; {len(comments)} changes to comments" if comments else "; no comment to change"
-    return Decision((*posts, *comments, record(job)), words)
+    if status is None:
+        return Decision((), f"{job.state}: no status of this type of job is wanted")
+    why = f"{job.job} is {job.state}"
+    post = PostStatus(org=job.org, repo=job.repo, sha=report.status_sha(job), status=status, why=why)
+    return Decision((post,), f"{job.state}: posts its status")
 
 
-def after_refusal(facts: Facts, why: str) -> Decision | None:
-    """Say what to do when GitHub refused the report.
+def decide_comment(facts: Facts) -> Decision:
+    """Return the comments to write and to delete, in this order.
 
-    Where repeating can never help (the commit is gone, or it holds as many statuses as GitHub allows) the job counts
-    as reported and comments are left alone. None: it stays unreported and is tried again.
+    One at a time for each pull request, or two of them write the table over each other.
     """
-    if not any(sign in why for sign in _HOPELESS):
-        return None
-    return Decision((record(facts.job),), f"GitHub will never take this report: {why}")
+    comments = _comments(facts) if wants_comments(facts) else ()
+    return Decision(comments, f"{len(comments)} changes to comments" if comments else "no comment to change")
 
 
-def record(job: JobView) -> PatchProwJob:
-    """Record the state as reported. It touches this one key, so it needs no resourceVersion."""
-    return PatchProwJob(
-        namespace=job.namespace,
-        name=job.name,
-        patch={"status": {"prev_report_states": {REPORTER: job.state}}},
-        why=f"state {job.state} was reported to GitHub",
-    )
+def is_hopeless(why: str) -> bool:
+    """True where repeating can never help: the commit is gone, or it holds as many statuses as GitHub allows."""
+    return any(sign in why for sign in _HOPELESS)
 
 
 def _typed(job: JobView, settings: GitHubReporter) -> bool:

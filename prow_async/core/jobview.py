@@ -1,12 +1,13 @@
 """ProwJob JSON to JobView: the parts the controllers need, decoded straight from bytes, everything else skipped."""
 
+import functools
 import sys
 from datetime import datetime
 
 import msgspec
 
 from prow_async.api import names
-from prow_async.api.prowjob import JobType, ProwJob, Pull, State
+from prow_async.api.prowjob import JobType, ProwJob, Pull, SlackReporterConfig, State
 from prow_async.api.views import JobView, PullView
 from prow_async.core import durations, objects
 
@@ -17,11 +18,15 @@ class _Labels(msgspec.Struct, frozen=True, gc=False):
     rerun: str = msgspec.field(default="", name=names.RERUN_LABEL)
     guid: str = msgspec.field(default="", name=names.EVENT_GUID)
     gerrit: str | None = msgspec.field(default=None, name=names.GERRIT_REPORT_LABEL)
+    project: str = msgspec.field(default="", name=names.PUBSUB_PROJECT)
+    topic: str = msgspec.field(default="", name=names.PUBSUB_TOPIC)
 
 
 class _Annotations(msgspec.Struct, frozen=True, gc=False):
     cause: str = msgspec.field(default="", name=names.CAUSE)
     digest: str = msgspec.field(default="", name=names.DIGEST)
+    project: str = msgspec.field(default="", name=names.PUBSUB_PROJECT)
+    topic: str = msgspec.field(default="", name=names.PUBSUB_TOPIC)
 
 
 class _Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -49,6 +54,10 @@ class _Decoration(msgspec.Struct, frozen=True, gc=False):
     pod_unscheduled_timeout: str | None = None
 
 
+class _Reporters(msgspec.Struct, frozen=True, gc=False):
+    slack: SlackReporterConfig | None = None
+
+
 class _Spec(msgspec.Struct, frozen=True, gc=False):
     type: JobType
     job: str
@@ -62,6 +71,7 @@ class _Spec(msgspec.Struct, frozen=True, gc=False):
     max_concurrency: int = 0
     error_on_eviction: bool = False
     decoration_config: _Decoration | None = None
+    reporter_config: _Reporters | None = None
     job_queue_name: str = ""
 
 
@@ -123,6 +133,12 @@ def _identity(spec: _Spec) -> str:
     return sys.intern(",".join(sorted(digests)))
 
 
+@functools.lru_cache(maxsize=1024)
+def _shared(config: SlackReporterConfig | None) -> SlackReporterConfig | None:
+    """Return the first of all equal ones: a job's runs share theirs."""
+    return config
+
+
 def _view(job: _Job) -> JobView:
     intern = sys.intern
     meta, spec, status = job.metadata, job.spec, job.status or _NO_STATUS
@@ -150,6 +166,8 @@ def _view(job: _Job) -> JobView:
         job=intern(spec.job),
         context=intern(spec.context),
         report=spec.report,
+        slack=_shared(spec.reporter_config.slack) if spec.reporter_config is not None else None,
+        pubsub=bool((annotations.project or labels.project) and (annotations.topic or labels.topic)),
         rerun_command=intern(spec.rerun_command),
         max_concurrency=spec.max_concurrency,
         job_queue_name=intern(spec.job_queue_name),

@@ -12,7 +12,7 @@ from prow_async.api.errors import CannotStart, UserMistake
 from prow_async.api.jobspec import JobSpec
 from prow_async.api.prowjob import ProwJob, Refs
 
-_GO_ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+GO_ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 
 def job_spec(job: ProwJob, build_id: str) -> str:
@@ -36,7 +36,7 @@ def read_job_spec(environ: Mapping[str, str]) -> JobSpec:
 
 def go_json(value: msgspec.Struct) -> str:
     """Write a Struct as Go's encoding/json does: fields in their order, map keys sorted, `<`, `>`, `&` escaped."""
-    return msgspec.json.encode(value, order="deterministic").decode().translate(_GO_ESCAPES)
+    return msgspec.json.encode(value, order="deterministic").decode().translate(GO_ESCAPES)
 
 
 def environment(job: ProwJob, build_id: str) -> dict[str, str]:

@@ -16,7 +16,6 @@ from prow_async.api.config import Sinker
 from prow_async.api.views import JobView, PodView
 
 ORPHAN_AGE_S = 30.0
-_POD_REPORTER = "gcsk8sreporter"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -93,7 +92,7 @@ def _plan_pod(
     job = jobs.get(owner)
     ownerless = is_ownerless(pod, job)
     verify = owner if ownerless else ""
-    reported = job is not None and job.complete and job.reported.get(_POD_REPORTER) == job.state
+    reported = job is not None and job.complete and job.reported.get(names.POD_REPORTER) == job.state
     if names.GCS_K8S_FINALIZER in pod.finalizers and (ownerless or reported):
         yield Step(_without_finalizer(cluster, pod, "its ProwJob is gone" if ownerless else "it was reported"), verify)
     if pod.deleting:

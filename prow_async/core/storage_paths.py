@@ -77,6 +77,11 @@ def full_url(bucket: str, path: str) -> str:
     return f"{bucket}/{path}" if "://" in bucket else f"gs://{join(bucket, path)}"
 
 
+def ascii_url(url: str) -> str:
+    """Return a URL as a header can carry it."""
+    return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in url.encode(errors="replace"))
+
+
 def repo_segment(placement: Placement, org: str, repo: str) -> str:
     """Return how a repository is spelled in the path of its pull requests; "" for the one that needs no name.
 

@@ -150,14 +150,9 @@ def _pointers(spec: JobSpec, options: GCSUploadOptions) -> Iterator[Upload]:
     alias = storage_paths.alias(spec)
     if alias:
         url = storage_paths.full_url(options.bucket, storage_paths.run_folder(spec, options))
-        yield Upload(alias, url.encode(), Attributes(metadata={"x-goog-meta-link": _ascii(url)}))
+        yield Upload(alias, url.encode(), Attributes(metadata={"x-goog-meta-link": storage_paths.ascii_url(url)}))
     for path in storage_paths.latest_builds(spec, options):
         yield Upload(path, spec.buildid.encode())
-
-
-def _ascii(url: str) -> str:
-    """Return a URL as a header can carry it."""
-    return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in url.encode(errors="replace"))
 
 
 def _summary(failures: Sequence[Failure]) -> ProwError:

@@ -78,3 +78,13 @@ class PodLogs(Protocol):
         self, namespace: str, pod: str, container: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Yield the log as it grows until the container ends. Raises as Collection does when entered."""
+
+
+class PodInfo(Protocol):
+    """What else a cluster tells about a pod."""
+
+    async def events(self, namespace: str, pod: str, uid: str) -> list[msgspec.Raw]:
+        """Return the Events about a pod, undecoded, in no order. Raises as Collection does."""
+
+    async def node(self, name: str) -> bytes:
+        """Return a node as the server sent it. Raises as Collection does."""

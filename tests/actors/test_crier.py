@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from prow_async.api.config import Config, GitHubReporter, Plank
+from prow_async.actors.reporters.github import GitHubReporter
+from prow_async.actors.reporters.reads import Reports
+from prow_async.api.config import Config, Plank
+from prow_async.api.config import GitHubReporter as Settings
 from prow_async.api.github import Status
 from prow_async.api.prowjob import Refs
 from prow_async.core import enablement, instants
@@ -40,13 +43,13 @@ def posted(town: Town) -> int:
 
 @story
 async def test_from_pending_to_success() -> None:
-    """1. Triggered, pending: pending on GitHub. 2. Success: success. 3. Each recorded; no comment; silence after."""
+    """1. Triggered, pending: told at once; of these the last is recorded. 2. Success. 3. No comment; silence after."""
     town = Town()
     number, sha = town.open_pull()
     town.kube.put(town.presubmit("a", number, sha))
     async with town.engine("crier"):
         assert statuses(town, sha) == {"unit": "pending"}
-        assert reported(town, "a") == "triggered"
+        assert reported(town, "a") is None
         town.kube.set_status("a", state="pending", url="https://ci.example/1", description="Job triggered.")
         await settle()
         assert reported(town, "a") == "pending"
@@ -280,23 +283,48 @@ async def test_the_repository_is_gone() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("status", "tries"), [(404, 1), (410, 3), (422, 3)])
 @story
-async def test_a_refusal_is_parked() -> None:
-    """1. GitHub refuses the status (422), again and again. 2. After five tries it rests. 3. The next state is tried."""
+async def test_a_refusal_is_parked(status: int, tries: int) -> None:
+    """1. GitHub refuses for good. 2. After a few tries that state counts as told, and an event says so. 3. The next
+    state is tried."""
     town = Town()
     number, sha = town.open_pull()
-    town.github_faults.fail("POST", "/statuses/", Fault("answer", status=422), times=-1)
+    town.github_faults.fail("POST", "/statuses/", Fault("answer", status=status), times=-1)
     town.kube.put(town.presubmit("a", number, sha))
     async with town.engine("crier"):
+        await passes(600)
+        assert reported(town, "a") == "triggered"
+        (event,) = town.kube.event_texts()
+        assert event.startswith("Warning ReportRefused: github-reporter cannot report state triggered")
+        assert str(status) in event
         await passes(7200)
-        tries = sum("/statuses/" in line for line in town.github_faults.asked)
-        assert tries == 5
-        assert reported(town, "a") is None
+        assert sum("/statuses/" in line for line in town.github_faults.asked) == tries
         town.github_faults.heal()
         complete(town, "a", "success")
         await settle()
         assert statuses(town, sha) == {"unit": "success"}
         assert reported(town, "a") == "success"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [401, 451])
+@story
+async def test_refused_for_a_reason_somebody_may_mend(status: int) -> None:
+    """1. The token may not report. 2. Ten tries, then rest and one event; nothing is recorded. 3. A restart tries."""
+    town = Town()
+    number, sha = town.open_pull()
+    town.github_faults.fail("POST", "/statuses/", Fault("answer", status=status), times=-1)
+    town.kube.put(town.presubmit("a", number, sha))
+    async with town.engine("crier"):
+        await passes(1800)
+        assert len(town.kube.event_texts()) == 1
+        await passes(7200)
+        assert sum("/statuses/" in line for line in town.github_faults.asked) == 10
+        assert reported(town, "a") is None
+    town.github_faults.renew()
+    async with town.engine("crier"):
+        assert statuses(town, sha) == {"unit": "pending"}
 
 
 @story
@@ -308,6 +336,7 @@ async def test_one_pull_requests_trouble_is_its_own() -> None:
     town.kube.put(town.presubmit("a", one, sha))
     town.kube.put(town.presubmit("b", two, other))
     async with town.engine("crier"):
+        await passes(40)
         assert reported(town, "b") == "triggered"
         assert reported(town, "a") is None
 
@@ -315,11 +344,12 @@ async def test_one_pull_requests_trouble_is_its_own() -> None:
 @story
 async def test_agents_and_types_as_configured() -> None:
     """Only jobs of the asked agent; a type that is not to be reported gets no status, but its record."""
-    town = Town(Config(github_reporter=GitHubReporter(job_types_to_report=("postsubmit",))))
+    town = Town(Config(github_reporter=Settings(job_types_to_report=("postsubmit",))))
     number, sha = town.open_pull()
     town.kube.put(town.presubmit("a", number, sha))
     town.kube.put(town.presubmit("b", number, sha, agent="jenkins"))
-    async with town.engine("crier", report_agent="kubernetes"):
+    async with town.engine("crier", reports=Reports(reporters=(GitHubReporter,), agent="kubernetes")):
+        await passes(40)
         assert statuses(town, sha) == {}
         assert (reported(town, "a"), reported(town, "b")) == ("triggered", None)
 

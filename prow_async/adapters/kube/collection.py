@@ -39,6 +39,7 @@ class Kind(msgspec.Struct, frozen=True):
 PROWJOBS = Kind(names.GROUP, names.VERSION, names.PLURAL)
 PODS = Kind("", "v1", "pods")
 EVENTS = Kind("", "v1", "events")
+NODES = Kind("", "v1", "nodes")
 LEASES = Kind("coordination.k8s.io", "v1", "leases")
 CONFIG_MAPS = Kind("", "v1", "configmaps")
 SECRETS = Kind("", "v1", "secrets")
@@ -59,6 +60,14 @@ class _List(msgspec.Struct, frozen=True):
 
 _list_decoder = msgspec.json.Decoder(_List)
 _encode = msgspec.json.Encoder().encode
+
+
+def list_items(body: bytes, what: str) -> list[msgspec.Raw]:
+    """Return the objects of a list, undecoded. Raises Retry for what is no list."""
+    try:
+        return _list_decoder.decode(body).items or []
+    except msgspec.DecodeError as error:
+        raise Retry(f"{what}: the answer is no list: {error}") from error
 
 
 def watch_timeout_s() -> int:

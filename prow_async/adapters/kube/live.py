@@ -12,7 +12,7 @@ import anyio.to_thread
 import structlog
 
 from prow_async.adapters import file_watch
-from prow_async.adapters.kube import clusters, podlogs
+from prow_async.adapters.kube import clusters, podinfo, podlogs
 from prow_async.adapters.kube.collection import PODS, KubeCollection
 from prow_async.adapters.kube.credentials import Source, stamp
 from prow_async.adapters.kube.session import Session, opened
@@ -36,6 +36,7 @@ class LiveClusters:
     Attributes:
         pods: of each build cluster, by alias. Changes in place.
         logs: of pods, by alias. Changes in place.
+        infos: on pods, by alias. Changes in place.
         infra: the cluster of the ProwJobs.
 
     Raises CannotStart when made: a file does not read, a context is in two files, there is no infrastructure cluster.
@@ -64,6 +65,7 @@ class LiveClusters:
         self._stamp: object = None
         self.pods: dict[str, kube.Collection] = {}
         self.logs: dict[str, kube.PodLogs] = {}
+        self.infos: dict[str, kube.PodInfo] = {}
         found = clusters.look(flags, disabled(), environ)
         if found.problems:
             raise CannotStart("\n".join(found.problems))
@@ -137,6 +139,7 @@ class LiveClusters:
         self._keys = keys
         self.pods.clear()
         self.logs.clear()
+        self.infos.clear()
         self.logs[clusters.INFRA] = podlogs.KubePodLogs(self.infra, clusters.INFRA)
         for alias, key in keys.items():
             session = self._session(key)
@@ -144,6 +147,7 @@ class LiveClusters:
                 self._made[key] = KubeCollection(session, alias, PODS, *self._pods_of)
             self.pods[alias] = self._made[key]
             self.logs[alias] = podlogs.KubePodLogs(session, alias)
+            self.infos[alias] = podinfo.KubePodInfo(session, alias)
         return True
 
     def _session(self, key: Key) -> Session:

@@ -4,76 +4,88 @@ from typing import Any
 
 import pytest
 
-from prow_async.api.actions import CreateComment, PatchProwJob, PostStatus
+from prow_async.api.actions import Action, CreateComment, PostStatus
 from prow_async.api.config import GitHubReporter
 from prow_async.api.views import JobView, PullView
-from prow_async.core import crier
+from prow_async.core import crier_github
 from tests.unit.core import samples
 
 QUIET = GitHubReporter(no_comment_repos=("o",))
 SUMMARY = GitHubReporter(summary_comment_repos=("o/r",))
 
 
-def facts(job: JobView | None = None, **changes: Any) -> crier.Facts:
+def facts(job: JobView | None = None, **changes: Any) -> crier_github.Facts:
     given: dict[str, Any] = {"settings": GitHubReporter(), "comments": (), "bot_login": "robot", **changes}
-    return crier.Facts(job=job or samples.view(), **given)
+    return crier_github.Facts(job=job or samples.view(), **given)
 
 
-def done(made: crier.Facts) -> list[str]:
-    return [type(action).__name__ for action in crier.decide(made).actions]
+def actions(made: crier_github.Facts) -> list[Action]:
+    return [*crier_github.decide_status(made).actions, *crier_github.decide_comment(made).actions]
 
 
-STATUS, COMMENT, RECORD = "PostStatus", "CreateComment", "PatchProwJob"
+def done(made: crier_github.Facts) -> list[str]:
+    return [type(action).__name__ for action in actions(made)]
+
+
+STATUS, COMMENT = "PostStatus", "CreateComment"
 
 
 @pytest.mark.parametrize(
     ("job", "changes", "expected"),
     [
-        ({}, {}, [STATUS, COMMENT, RECORD]),
-        ({"state": "success"}, {}, [STATUS, RECORD]),
-        ({"state": "error"}, {}, [STATUS, RECORD]),
-        ({"state": "pending", "completion_s": None}, {}, [STATUS, RECORD]),
-        ({"state": "triggered", "completion_s": None}, {}, [STATUS, RECORD]),
-        ({"state": "aborted", "completion_s": None}, {}, [STATUS, RECORD]),
-        ({"completion_s": None}, {}, [STATUS, RECORD]),
-        ({"state": "scheduling", "completion_s": None}, {}, []),
-        ({"state": ""}, {}, []),
-        ({"report": False}, {}, []),
-        ({"gerrit": True}, {}, []),
-        ({"type": "periodic"}, {}, []),
-        ({"type": "batch"}, {}, []),
-        ({"type": "postsubmit", "pulls": ()}, {}, [STATUS, RECORD]),
-        ({}, {"agent": "kubernetes"}, [STATUS, COMMENT, RECORD]),
-        ({}, {"agent": "jenkins"}, []),
-        ({"reported": {"github-reporter": "failure"}}, {}, []),
-        ({"reported": {"github-reporter": "pending"}}, {}, [STATUS, COMMENT, RECORD]),
-        ({"reported": {"gcsreporter": "failure"}}, {}, [STATUS, COMMENT, RECORD]),
-        ({}, {"settings": GitHubReporter(job_types_to_report=("postsubmit",))}, [RECORD]),
-        ({}, {"settings": QUIET}, [STATUS, RECORD]),
-        ({}, {"settings": GitHubReporter(no_comment_repos=("o/r",))}, [STATUS, RECORD]),
-        ({}, {"settings": GitHubReporter(no_comment_repos=("o/other",))}, [STATUS, COMMENT, RECORD]),
-        ({"pulls": (PullView(1, "a"), PullView(2, "b"))}, {}, [RECORD]),
-        ({}, {"comments": None}, [STATUS, RECORD]),
+        ({}, {}, [STATUS, COMMENT]),
+        ({"state": "success"}, {}, [STATUS]),
+        ({"state": "error"}, {}, [STATUS]),
+        ({"state": "pending", "completion_s": None}, {}, [STATUS]),
+        ({"state": "triggered", "completion_s": None}, {}, [STATUS]),
+        ({"state": "aborted", "completion_s": None}, {}, [STATUS]),
+        ({"completion_s": None}, {}, [STATUS]),
+        ({"type": "postsubmit", "pulls": ()}, {}, [STATUS]),
+        ({}, {"settings": GitHubReporter(job_types_to_report=("postsubmit",))}, []),
+        ({}, {"settings": QUIET}, [STATUS]),
+        ({}, {"settings": GitHubReporter(no_comment_repos=("o/r",))}, [STATUS]),
+        ({}, {"settings": GitHubReporter(no_comment_repos=("o/other",))}, [STATUS, COMMENT]),
+        ({"pulls": (PullView(1, "a"), PullView(2, "b"))}, {}, []),
+        ({}, {"comments": None}, [STATUS]),
+        ({}, {"superseded": True, "outdated": True}, []),
+        ({}, {"outdated": True}, [STATUS]),
     ],
 )
 def test_reports(job: dict[str, Any], changes: dict[str, Any], expected: list[str]) -> None:
-    """Status first, comment next, the record last; or nothing, with the reason."""
+    """Status first, comment next; or nothing, with the reason."""
     made = facts(samples.view(**job), **changes)
     assert done(made) == expected
-    assert crier.decide(made).why
-    assert (crier.silence(made) is None) is bool(expected)
+    assert crier_github.decide_status(made).why
+    assert crier_github.decide_comment(made).why
+
+
+@pytest.mark.parametrize(
+    ("job", "agent", "speaks"),
+    [
+        ({}, "", True),
+        ({}, "kubernetes", True),
+        ({}, "jenkins", False),
+        ({"state": "scheduling"}, "", False),
+        ({"state": ""}, "", False),
+        ({"report": False}, "", False),
+        ({"gerrit": True}, "", False),
+        ({"type": "periodic"}, "", False),
+        ({"type": "batch"}, "", False),
+        ({"type": "postsubmit"}, "", True),
+    ],
+)
+def test_silence(job: dict[str, Any], agent: str, speaks: bool) -> None:
+    """What has no place on GitHub, no words yet or another crier is not told, and the reason is."""
+    assert (crier_github.silence(samples.view(**job), agent) is None) is speaks
 
 
 def test_contents() -> None:
-    """The status goes to the head commit, the comment to the pull request, the record to the job."""
-    status, comment, record = crier.decide(facts()).actions
+    """The status goes to the head commit, the comment to the pull request."""
+    status, comment = actions(facts())
     assert isinstance(status, PostStatus)
     assert (status.org, status.repo, status.sha, status.status.state) == ("o", "r", "5" * 40, "failure")
     assert isinstance(comment, CreateComment)
     assert (comment.org, comment.repo, comment.number) == ("o", "r", 5)
-    assert isinstance(record, PatchProwJob)
-    assert (record.namespace, record.name, record.resource_version) == ("ci", "job-1", "")
-    assert record.patch == {"status": {"prev_report_states": {"github-reporter": "failure"}}}
 
 
 @pytest.mark.parametrize(
@@ -84,14 +96,13 @@ def test_contents() -> None:
         ({"completion_s": None}, GitHubReporter(), False),
         ({"type": "postsubmit", "pulls": ()}, GitHubReporter(), False),
         ({"report": False}, GitHubReporter(), False),
-        ({"reported": {"github-reporter": "failure"}}, GitHubReporter(), False),
         ({}, QUIET, False),
         ({}, GitHubReporter(job_types_to_report=()), False),
     ],
 )
 def test_wants_comments(job: dict[str, Any], settings: GitHubReporter, wants: bool) -> None:
     """Comments are read only where one may have to change."""
-    assert crier.wants_comments(facts(samples.view(**job), settings=settings)) is wants
+    assert crier_github.wants_comments(facts(samples.view(**job), settings=settings)) is wants
 
 
 def sibling(name: str, **changes: Any) -> JobView:
@@ -116,7 +127,7 @@ def sibling(name: str, **changes: Any) -> JobView:
 def test_summary(siblings: tuple[JobView, ...], rows: list[str] | None) -> None:
     """One comment for all jobs of a pull request, once all are complete; the newest run of each job counts."""
     made = facts(siblings[0], settings=SUMMARY, siblings=siblings)
-    comments = [a for a in crier.decide(made).actions if isinstance(a, CreateComment)]
+    comments = [a for a in actions(made) if isinstance(a, CreateComment)]
     found = [[line.split(" | ")[0] for line in c.body.split("\n") if "[link]" in line] for c in comments]
     assert found == ([] if rows is None else [rows])
 
@@ -135,8 +146,5 @@ def test_summary(siblings: tuple[JobView, ...], rows: list[str] | None) -> None:
     ],
 )
 def test_refusals(why: str, counts: bool) -> None:
-    """A report that GitHub can never take counts as made; any other is tried again."""
-    decision = crier.after_refusal(facts(), why)
-    assert (decision is not None) is counts
-    if decision is not None:
-        assert decision.actions == (crier.record(samples.view()),)
+    """Some reports GitHub can never take."""
+    assert crier_github.is_hopeless(why) is counts

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from prow_async.api import names
-from prow_async.api.prowjob import ProwJob
+from prow_async.api.prowjob import ProwJob, SlackReporterConfig
 from prow_async.api.views import PullView
 from prow_async.core import instants, jobview, objects
 
@@ -27,9 +27,10 @@ FULL: Json = {
             names.RERUN_LABEL: "2",
             names.RETEST_LABEL: "true",
             names.EVENT_GUID: "g",
+            names.PUBSUB_PROJECT: "p",
             "else": "x",
         },
-        "annotations": {names.CAUSE: "a push", names.DIGEST: "d"},
+        "annotations": {names.CAUSE: "a push", names.DIGEST: "d", names.PUBSUB_TOPIC: "t"},
         "managedFields": [{"manager": "x"}],
     },
     "spec": {
@@ -40,6 +41,7 @@ FULL: Json = {
         "context": "ci/unit",
         "report": True,
         "rerun_command": "/test unit",
+        "reporter_config": {"slack": {"channel": "#ci", "job_states_to_report": ["failure"]}},
         "max_concurrency": 3,
         "job_queue_name": "q",
         "error_on_eviction": True,
@@ -99,6 +101,8 @@ def test_every_field() -> None:
         "job": "unit",
         "context": "ci/unit",
         "report": True,
+        "slack": SlackReporterConfig(channel="#ci", job_states_to_report=("failure",)),
+        "pubsub": True,
         "rerun_command": "/test unit",
         "max_concurrency": 3,
         "job_queue_name": "q",

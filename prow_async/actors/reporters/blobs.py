@@ -1,0 +1,50 @@
+"""The blob storage reporter: started.json, finished.json, prowjob.json and the pointers to a run."""
+
+from collections.abc import Sequence
+
+from prow_async.actors.reporters.places import Places
+from prow_async.actors.reporters.reads import Reads
+from prow_async.api import names
+from prow_async.api.actions import Action, Decision
+from prow_async.api.errors import Refused
+from prow_async.api.runrecords import CLONE_RECORDS_FILE, STARTED_FILE
+from prow_async.api.views import JobView
+from prow_async.core import crier_blobs
+from prow_async.ports.reporter import Judgement, Stage
+
+
+class BlobReporter:
+    """Implements ports/reporter.Reporter."""
+
+    name = names.BLOB_REPORTER
+    repeatable = True
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self._places = Places(reads)
+
+    def silence(self, job: JobView) -> str | None:
+        return crier_blobs.silence(job)
+
+    def stages(self, job: JobView) -> Sequence[Stage]:
+        # Runs of one job take turns: they share the pointer to the latest.
+        return (Stage(self._files, ("latest", job.type, job.org, job.repo, job.job)),)
+
+    def judge(self, action: Action | None, error: Refused) -> Judgement:
+        return "never" if error.reason == "BadName" else "unknown"
+
+    async def _files(self, job: JobView) -> Decision:
+        whole = await self._reads.jobs.read(job)
+        place = self._places.of(whole.job)
+        if isinstance(place, str):
+            return Decision((), f"nothing is stored: {place}")
+        begun = await self._places.read(place.bucket, place.of(STARTED_FILE))
+        records = None
+        if crier_blobs.wants_records(whole.job, begun):
+            records = await self._places.read(place.bucket, place.of(CLONE_RECORDS_FILE))
+        pointers = crier_blobs.pointers(whole.job, place, begun)
+        latest = tuple([(path, await self._places.read(place.bucket, path)) for path in pointers])
+        facts = crier_blobs.Facts(
+            job=whole.job, raw=whole.raw, place=place, started=begun, records=records, latest=latest
+        )
+        return crier_blobs.decide(facts)

@@ -1,0 +1,31 @@
+"""Where jobs' files are kept, by the configuration in force, and what stands there."""
+
+from prow_async.actors.reporters.reads import Reads
+from prow_async.api.errors import Missing
+from prow_async.api.prowjob import ProwJob
+from prow_async.core import config_decoration, crier_blobs
+
+
+class Places:
+    def __init__(self, reads: Reads) -> None:
+        assert reads.storage is not None, "this reporter needs storage"
+        self._storage = reads.storage
+        self._config = reads.config
+        self._defaults = config_decoration.Defaults((), ())
+        self._digest: str | None = None
+
+    def of(self, job: ProwJob) -> crier_blobs.Place | str:
+        """Return where a job's files are kept, or why nowhere."""
+        snapshot = self._config.current()
+        if snapshot.digest != self._digest:
+            entries = snapshot.config.plank.default_decoration_config_entries
+            self._defaults = config_decoration.Defaults(entries, ())
+            self._digest = snapshot.digest
+        return crier_blobs.place_of(job, self._defaults.decoration)
+
+    async def read(self, bucket: str, path: str) -> bytes | None:
+        """Read an object; None when it is not there."""
+        try:
+            return await self._storage.get(bucket, path)
+        except Missing:
+            return None
