@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
@@ -18,9 +19,11 @@ from prow_async.api.prowjob import (
     DecorationConfig,
     GCSConfiguration,
     ProwJob,
+    Refs,
     ReporterConfig,
     SlackReporterConfig,
 )
+from prow_async.apps.engine import Engine
 from prow_async.core import instants
 from prow_async.sandbox.faults import Fault
 from tests.actors.outlets import Outlets
@@ -487,3 +490,51 @@ async def test_what_was_told_before_a_stop_is_recorded_at_the_end(tmp_path: Path
         await settle()
         assert engine.idle
         assert reported(town, "a") == {"github-reporter": "triggered"}
+
+
+@story
+async def test_stopped_and_started_again(tmp_path: Path) -> None:
+    """1. A standby takes over before what we told is recorded, and reports on. 2. Back at work, we record nothing old."""
+    town = town_with()
+    outlets = Outlets(town, tmp_path)
+    number, sha = town.open_pull()
+    town.kube.put(town.presubmit("a", number, sha))
+    engine = Engine(town.parts("crier", reports=outlets.reports(GitHubReporter)))
+    assert engine.crier is not None
+    async with anyio.create_task_group() as watching:
+        for service in engine.watches().values():
+            watching.start_soon(service)
+        with anyio.move_on_after(5):
+            await engine.crier.run()
+        assert reported(town, "a") == {}
+        advance(town, "a", "success", prev_report_states={"github-reporter": "success"})
+        await passes(60)
+        with anyio.move_on_after(60):
+            await engine.crier.run()
+        assert reported(town, "a") == {"github-reporter": "success"}
+        assert len(town.github_faults.writes()) == 1
+        town.kube.put(town.presubmit("b", number, sha, context="other"))
+        with anyio.move_on_after(60):
+            await engine.crier.run()
+        assert reported(town, "b") == {"github-reporter": "triggered"}
+        watching.cancel_scope.cancel()
+
+
+@story
+async def test_one_status_at_a_time_for_a_commit(tmp_path: Path) -> None:
+    """1. A postsubmit's report is slow. 2. It is run again and passes at once. 3. The newer word is the last one."""
+    town = town_with()
+    outlets = Outlets(town, tmp_path)
+    sha = town.github.push_branch(ORG, REPO, "main", ["a.py"], by="ann", now_s=town.clock.now())
+    refs = Refs(ORG, REPO, base_ref="main", base_sha=sha)
+    town.github_faults.fail("POST", "/statuses/", Fault("delay", delay_s=30))
+    async with town.engine("crier", reports=outlets.reports(GitHubReporter)):
+        town.kube.put(town.presubmit("old", type="postsubmit", refs=refs))
+        advance(town, "old", "failure")
+        await passes(5)
+        town.kube.put(town.presubmit("new", type="postsubmit", refs=refs))
+        advance(town, "new", "success")
+        await passes(60)
+        states = [s.state for s in town.github.statuses(ORG, REPO, sha)]
+        assert states == ["success"]
+        assert reported(town, "old") == {"github-reporter": "failure"}
