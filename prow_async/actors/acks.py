@@ -4,7 +4,7 @@ What has been told but is not recorded yet lives here alone: a process that dies
 nothing where the reporter is repeatable, and is recorded at once where it is not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import anyio
@@ -12,15 +12,17 @@ import structlog
 
 from prow_async.actors.executor import Executor
 from prow_async.actors.store import Store
-from prow_async.api.errors import Missing, ProwError
+from prow_async.api.errors import Missing, ProwError, Retry, Stale
 from prow_async.api.views import JobView
-from prow_async.core import crier
+from prow_async.core import crier, jobview, objects
+from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
 from prow_async.runtime.backoff import Backoff
 from prow_async.runtime.keyed import KeyedActors, Limits
 
 log = structlog.get_logger()
 Wake = Literal["told"]
+TRIES = 5
 
 
 class _Told:
@@ -33,6 +35,17 @@ class _Told:
         """When, on the loop's clock."""
         self.recorded: dict[str, str] = {}
         """What we wrote; the watch may not have shown it yet."""
+        self.state = ""
+        self.moved_at = 0.0
+        """When the job came into its state, as far as we saw."""
+
+    def moved(self, job: JobView) -> None:
+        if self.state != job.state:
+            self.state, self.moved_at = job.state, anyio.current_time()
+
+    def waited_s(self, marks: Iterable[str]) -> float:
+        """Return how long the oldest of these reporters has waited in the job's present state."""
+        return anyio.current_time() - max(self.moved_at, min(self.at[reporter] for reporter in marks))
 
     def marks(self, job: JobView) -> dict[str, str]:
         """Return what is still to be recorded."""
@@ -54,12 +67,14 @@ class Acks:
     def __init__(
         self,
         jobs: Store[JobView],
+        source: Collection,
         executor: Executor,
         metrics: Metrics,
         prompt: frozenset[str],
         owed: Callable[[JobView], bool],
     ) -> None:
         self._jobs = jobs
+        self._source = source
         self._executor = executor
         self._metrics = metrics
         self._prompt = prompt
@@ -90,10 +105,13 @@ class Acks:
         return told.states.get(reporter) if told is not None and told.uid == job.uid else None
 
     def tell(self, job: JobView, reporter: str) -> None:
-        """Note that a reporter has told a job's state."""
+        """Note that a reporter has told a job's state. Told once more, it is recorded already."""
+        if crier.acknowledged(job, reporter):
+            return
         told = self._told.get(job.name)
         if told is None or told.uid != job.uid:
             told = self._told[job.name] = _Told(job.uid)
+        told.moved(job)
         told.states[reporter] = job.state
         told.at[reporter] = anyio.current_time()
         self.actors.post(job.name, "told")
@@ -103,6 +121,7 @@ class Acks:
         told = self._told.get(job.name)
         if told is None:
             return
+        told.moved(job)
         for reporter in [r for r, state in told.states.items() if job.reported.get(r) == state]:
             told.recorded.pop(reporter, None)
             del told.states[reporter], told.at[reporter]
@@ -123,17 +142,36 @@ class Acks:
         if not marks:
             return None
         if not self._hurry and not self._prompt & marks.keys():
-            waited_s = anyio.current_time() - min(told.at[reporter] for reporter in marks)
-            wait_s = crier.record_wait_s(job.state, self._owed(job), waited_s)
+            wait_s = crier.record_wait_s(job.state, self._owed(job), told.waited_s(marks))
             if wait_s > 0:
                 return wait_s
-        try:
-            await self._executor.perform(crier.record(job, marks), name)
-        except Missing:  # the ProwJob is gone: nobody will ask again
-            self.forget(name)
-            return None
-        told.recorded |= marks
+        if await self._record(job, marks, job.reported | told.recorded):
+            told.recorded |= marks
         return None
+
+    async def _record(self, job: JobView, marks: dict[str, str], known: dict[str, str]) -> bool:
+        """Write the record; what another crier has recorded meanwhile stays. False: the ProwJob is gone."""
+        fresh = job
+        for _ in range(TRIES):
+            left = marks if fresh is job else crier.still_ours(marks, known, fresh.reported)
+            if fresh.uid != job.uid:
+                break
+            if not left:
+                return True
+            try:
+                await self._executor.perform(crier.record(fresh, left), job.name)
+                return True
+            except Stale:
+                try:
+                    fresh = jobview.read(await self._source.get(job.name))
+                except (Missing, objects.Unreadable):
+                    break
+            except Missing:
+                break
+        else:
+            raise Retry(f"ProwJob {job.name} changed {TRIES} times while its reports were being recorded")
+        self.forget(job.name)
+        return False
 
     def _failed(self, name: str, error: Exception, failures: int) -> None:
         if isinstance(error, ProwError):

@@ -3,7 +3,7 @@
 What is not recorded in prev_report_states is still to be reported, also after a restart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -16,6 +16,7 @@ from prow_async.actors.store import Change, Store
 from prow_async.api.views import JobView
 from prow_async.core.enablement import Enablement
 from prow_async.ports.clock import Clock
+from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.reporter import Reporter
 from prow_async.runtime.keyed import KeyedActors
@@ -24,7 +25,11 @@ from prow_async.runtime.keyed import KeyedActors
 class Env(msgspec.Struct, frozen=True):
     clock: Clock
     metrics: Metrics
+    source: Collection
+    """ProwJobs, read afresh where a record meets another writer's."""
     enablement: Enablement = Enablement()
+    inherited: Callable[[], bool] = lambda: False
+    """Whether another crier's last writes may still be under way when we begin to report."""
 
 
 class Crier:
@@ -34,8 +39,8 @@ class Crier:
         self._jobs = jobs
         self._enablement = env.enablement
         prompt = frozenset(reporter.name for reporter in reporters if not reporter.repeatable)
-        self.acks = Acks(jobs, executor, env.metrics, prompt, self._owed)
-        around = Surroundings(jobs, self.acks, executor, env.clock, env.metrics, self._enabled)
+        self.acks = Acks(jobs, env.source, executor, env.metrics, prompt, self._owed)
+        around = Surroundings(jobs, self.acks, executor, env.clock, env.metrics, self._enabled, env.inherited)
         self._ran = False
         self._reportings = tuple(Reporting(reporter, around) for reporter in reporters)
         jobs.subscribe(self._changed)

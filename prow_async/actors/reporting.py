@@ -6,9 +6,11 @@ A turn reports the state that the job has now. What has moved on meanwhile is le
 from collections.abc import Callable
 from typing import Literal
 
+import anyio
 import msgspec
 import structlog
 
+from prow_async.actors import doubts
 from prow_async.actors.acks import Acks
 from prow_async.actors.executor import Executor
 from prow_async.actors.lanes import Lanes
@@ -36,6 +38,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     metrics: Metrics
     enabled: Callable[[JobView], bool]
     """Says whether a job belongs to the repositories that this process handles."""
+    inherited: Callable[[], bool]
+    """Says whether another crier's last writes may still be under way when we begin to report."""
 
 
 class _Trouble(msgspec.Struct):
@@ -54,6 +58,7 @@ class Reporting:
         self._around = around
         self._lanes = Lanes()
         self._troubles: dict[str, _Trouble] = {}
+        self._doubts = doubts.Doubts()
         self.actors: KeyedActors[str, Wake] = KeyedActors(
             f"crier {reporter.name}",
             self._turn,
@@ -63,7 +68,17 @@ class Reporting:
         )
 
     async def run(self) -> None:
-        await self.actors.run()
+        async with anyio.create_task_group() as group:
+            if self.reporter.repeatable and self._around.inherited():
+                self._doubts.begin()
+                group.start_soon(self._repeat)
+            await self.actors.run()
+
+    async def _repeat(self) -> None:
+        """Tell once more what was told while a predecessor's writes may have been under way; see actors/doubts."""
+        await anyio.sleep(doubts.LATE_S)
+        for name in self._doubts.end():
+            self.actors.post(name, "job")
 
     def restart(self) -> None:
         self._troubles.clear()
@@ -74,6 +89,7 @@ class Reporting:
 
     def forget(self, name: str) -> None:
         self._troubles.pop(name, None)
+        self._doubts.forget(name)
         self.actors.forget(name)
 
     def is_owed(self, job: JobView) -> bool:
@@ -83,10 +99,11 @@ class Reporting:
     def why_not(self, job: JobView) -> str | None:
         """Say why a job's state is not to be reported now; None when it is."""
         reporter = self.reporter.name
-        if crier.acknowledged(job, reporter):
-            return "recorded"
-        if self._around.acks.state(job, reporter) == job.state:
-            return "told, not recorded yet"
+        if job.name not in self._doubts:
+            if crier.acknowledged(job, reporter):
+                return "recorded"
+            if self._around.acks.state(job, reporter) == job.state:
+                return "told, not recorded yet"
         trouble = self._troubles.get(job.name)
         if trouble is not None and trouble.rests and trouble.state == job.state:
             return "refused too often: left alone until the next state or a restart"
@@ -127,7 +144,7 @@ class Reporting:
                 return None  # its news is in the mailbox
             action: Action | None = None
             try:
-                decision = await stage.decide(now)
+                decision = await stage.decide(now, now.name in self._doubts)
                 for action in decision.actions:
                     await self._perform(action, job.name)
             except Refused as error:
@@ -145,6 +162,7 @@ class Reporting:
     def _done(self, job: JobView, why: str) -> None:
         around = self._around
         self._troubles.pop(job.name, None)
+        self._doubts.told(job.name)
         around.acks.tell(job, self.reporter.name)
         around.metrics.count("crier_reporting_results", reporter=self.reporter.name, result="SUCCESS")
         if job.completion_s is not None:
@@ -170,6 +188,7 @@ class Reporting:
             self._around.acks.tell(job, self.reporter.name)
         else:
             trouble.rests = True
+        self._doubts.told(job.name)
         try:
             event = crier.refusal_event(job, self.reporter.name, error.why, outcome)
             await self._around.executor.perform(event, job.name)

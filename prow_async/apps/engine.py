@@ -146,7 +146,7 @@ class Engine:
             job_pages=p.job_pages,
         )
         reporters = [make(reads) for make in p.reports.reporters]
-        return crier.Crier(self.jobs, reporters, self.executor, crier.Env(p.clock, p.metrics, p.enablement))
+        return crier.Crier(self.jobs, reporters, self.executor, crier.Env(p.clock, p.metrics, p.jobs, p.enablement))
 
     def _reported_cluster(self, alias: str) -> reporter_reads.Cluster | None:
         cluster = self.clusters.get(alias)

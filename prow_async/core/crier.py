@@ -59,14 +59,27 @@ def record_wait_s(state: str, owed: bool, waited_s: float) -> float:
 
 
 def record(job: JobView, states: Mapping[str, str]) -> PatchProwJob:
-    """Record what has been reported, by reporter. It touches these keys alone, so it needs no resourceVersion."""
+    """Record what has been reported, by reporter, on condition that the job is as we know it: a record that arrives
+    late, after another crier has told a newer state, must not bring the older one back.
+    """
     told = ", ".join(f"{reporter}: {state}" for reporter, state in sorted(states.items()))
     return PatchProwJob(
         namespace=job.namespace,
         name=job.name,
+        resource_version=job.resource_version,
         patch={"status": {"prev_report_states": dict(sorted(states.items()))}},
         why=f"reported: {told}",
     )
+
+
+def still_ours(states: Mapping[str, str], known: Mapping[str, str], fresh: Mapping[str, str]) -> dict[str, str]:
+    """Return what is still to be recorded once a job's records have changed: not what somebody else has recorded.
+
+    Args:
+        known: the records that we know of, our own last ones among them.
+        fresh: the records as they are.
+    """
+    return {name: state for name, state in states.items() if fresh.get(name) in (known.get(name), state)}
 
 
 def refusal_event(job: JobView, reporter: str, why: str, outcome: Outcome) -> RecordEvent:

@@ -13,7 +13,7 @@ import msgspec
 from prow_async.api import names
 from prow_async.api.actions import Decision, PostStatus
 from prow_async.api.config import GitHubReporter
-from prow_async.api.github import Comment
+from prow_async.api.github import Comment, Status
 from prow_async.api.views import JobView
 from prow_async.core import report, report_comment
 
@@ -97,6 +97,21 @@ def decide_comment(facts: Facts) -> Decision:
     """
     comments = _comments(facts) if wants_comments(facts) else ()
     return Decision(comments, f"{len(comments)} changes to comments" if comments else "no comment to change")
+
+
+def still_needed(decision: Decision, found: Iterable[Status]) -> Decision:
+    """Return what is left of a status that was posted before: nothing, if it stands as it was told.
+
+    Args:
+        found: the commit's statuses. (Comments are compared by `decide_comment` in any case.)
+    """
+    standing = {_words(status) for status in found}
+    left = [a for a in decision.actions if not (isinstance(a, PostStatus) and _words(a.status) in standing)]
+    return Decision(tuple(left), f"told once more: {decision.why}")
+
+
+def _words(status: Status) -> tuple[str, str, str, str]:
+    return status.context, status.state, status.description or "", status.target_url or ""
 
 
 def is_hopeless(why: str) -> bool:

@@ -20,8 +20,11 @@ Judgement = Literal["done", "never", "unknown"]
 class Stage(msgspec.Struct, frozen=True):
     """One part of a report: gathered, decided and performed before the next."""
 
-    decide: Callable[[JobView], Awaitable[Decision]]
-    """Gather and decide. Raises what ports raise; Missing and Refused end the report."""
+    decide: Callable[[JobView, bool], Awaitable[Decision]]
+    """Gather and decide. The second argument is true when the state was told before, but may have been written over by
+    what came late: what stands as it was told may be left out. Raises what ports raise; Missing and Refused end the
+    report.
+    """
     lane: Hashable = None
     """Stages of one lane (a pull request, a commit's context) take turns, over all jobs; None takes no turn."""
 

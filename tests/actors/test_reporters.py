@@ -80,9 +80,13 @@ async def test_two_records_for_the_reports_of_a_life(tmp_path: Path) -> None:
         with_pod(town, town.presubmit("a", number, sha))
         await settle()
         assert [s.state for s in town.github.statuses(ORG, REPO, sha)] == ["pending"]
+        await passes(20)
         assert records(town) == []
+        outlets.storage_faults.fail("GET", "", Fault("delay", delay_s=5))
         advance(town, "a", "pending")
         await settle()
+        assert records(town) == []
+        await passes(6)
         assert len(records(town)) == 1
         everybody = ("gcsk8sreporter", "gcsreporter", "github-reporter")
         assert reported(town, "a") == dict.fromkeys(everybody, "pending")
@@ -173,6 +177,23 @@ async def test_storage_away_holds_up_nobody_else(tmp_path: Path) -> None:
         assert reported(town, "a")["gcsreporter"] == "failure"
         finished = msgspec.json.decode(outlets.files()[f"{RUN}/77/finished.json"])
         assert (finished["result"], finished["passed"]) == ("failure", False)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@story
+async def test_a_record_that_meets_another_write(tmp_path: Path, times: int) -> None:
+    """The ProwJob has changed in between: read anew, recorded all the same, and nothing told again."""
+    town = town_with()
+    outlets = Outlets(town, tmp_path)
+    town.kube.faults.fail("PATCH", "/prowjobs/", Fault("answer", status=409), times=times)
+    number, sha = town.open_pull()
+    town.kube.put(town.presubmit("a", number, sha))
+    async with town.engine("crier", reports=outlets.reports(GitHubReporter)):
+        advance(town, "a", "success")
+        await settle()
+        assert reported(town, "a") == {"github-reporter": "success"}
+        assert [s.state for s in town.github.statuses(ORG, REPO, sha)] == ["success"]
+        assert len(town.github_faults.writes()) == 2
 
 
 @story
@@ -494,7 +515,7 @@ async def test_what_was_told_before_a_stop_is_recorded_at_the_end(tmp_path: Path
 
 @story
 async def test_stopped_and_started_again(tmp_path: Path) -> None:
-    """1. A standby takes over before what we told is recorded, and reports on. 2. Back at work, we record nothing old."""
+    """1. Another takes over before what we told is recorded, and reports on. 2. Back at work we record nothing old."""
     town = town_with()
     outlets = Outlets(town, tmp_path)
     number, sha = town.open_pull()

@@ -33,7 +33,7 @@ class BlobReporter:
     def judge(self, action: Action | None, error: Refused) -> Judgement:
         return "never" if error.reason == "BadName" else "unknown"
 
-    async def _files(self, job: JobView) -> Decision:
+    async def _files(self, job: JobView, again: bool) -> Decision:
         whole = await self._reads.jobs.read(job)
         place = self._places.of(whole.job)
         if isinstance(place, str):

@@ -11,7 +11,7 @@ from prow_async.api.config import Config
 from prow_async.api.errors import Refused
 from prow_async.api.github import Comment
 from prow_async.api.views import JobView
-from prow_async.core import crier_github, gotemplate
+from prow_async.core import crier_github, gotemplate, report
 from prow_async.ports.reporter import Judgement, Stage
 
 
@@ -38,10 +38,14 @@ class GitHubReporter:
     def judge(self, action: Action | None, error: Refused) -> Judgement:
         return "never" if crier_github.is_hopeless(error.why) else "unknown"
 
-    async def _status(self, job: JobView) -> Decision:
-        return crier_github.decide_status(self._facts(job))
+    async def _status(self, job: JobView, again: bool) -> Decision:
+        decision = crier_github.decide_status(self._facts(job))
+        if not again or not decision.actions:
+            return decision
+        found = await self._github.combined_status(job.org, job.repo, report.status_sha(job))
+        return crier_github.still_needed(decision, found)
 
-    async def _comment(self, job: JobView) -> Decision:
+    async def _comment(self, job: JobView, again: bool) -> Decision:
         facts = self._facts(job)
         if crier_github.wants_siblings(facts):
             siblings = tuple(self._reads.pulls.jobs_of(job.org, job.repo, job.pulls[0].number))

@@ -35,7 +35,7 @@ class PodReporter:
         gone = isinstance(error, Missing) or "no new finalizers can be added" in error.why
         return "done" if isinstance(action, PatchPod) and gone else "unknown"
 
-    async def _pod(self, job: JobView) -> Decision:
+    async def _pod(self, job: JobView, again: bool) -> Decision:
         cluster = self._reads.cluster(job.cluster)
         if cluster is None:
             return Decision((), f"cluster {job.cluster} is none of ours any more")

@@ -29,7 +29,7 @@ class PubSubReporter:
     def judge(self, action: Action | None, error: Refused) -> Judgement:
         return "unknown"
 
-    async def _message(self, job: JobView) -> Decision:
+    async def _message(self, job: JobView, again: bool) -> Decision:
         whole = await self._reads.jobs.read(job)
         plank, pages = self._reads.config.current().config.plank, self._reads.job_pages
         prefix = joburl.prefix_of(whole.job, plank) or (f"{pages}/view" if pages else "")

@@ -29,7 +29,7 @@ class SlackReporter:
     def judge(self, action: Action | None, error: Refused) -> Judgement:
         return "unknown"
 
-    async def _message(self, job: JobView) -> Decision:
+    async def _message(self, job: JobView, again: bool) -> Decision:
         configs = self._reads.config.current().config.slack_reporter_configs
         whole = await self._reads.jobs.read(job)
         return crier_slack.decide(whole.job, crier_slack.settings_of(job, configs))

@@ -45,9 +45,9 @@ def test_when_to_record(state: str, owed: bool, waited_s: float, wait_s: float) 
 
 
 def test_the_record() -> None:
-    """One merge patch with the reporters' keys alone, on no condition."""
+    """One merge patch with the reporters' keys alone, on condition that the job is as it was."""
     patch = crier.record(samples.view(), {"b": "failure", "a": "pending"})
-    assert (patch.namespace, patch.name, patch.resource_version) == ("ci", "job-1", "")
+    assert (patch.namespace, patch.name, patch.resource_version) == ("ci", "job-1", "7")
     assert patch.patch == {"status": {"prev_report_states": {"a": "pending", "b": "failure"}}}
 
 
@@ -63,3 +63,19 @@ def test_the_event() -> None:
 def test_acknowledged() -> None:
     job = samples.view(reported={"a": "failure", "b": "pending"})
     assert [crier.acknowledged(job, name) for name in ("a", "b", "c")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("fresh", "left"),
+    [
+        ({"a": "pending"}, {"a": "failure", "b": "failure"}),
+        ({"a": "pending", "other": "x"}, {"a": "failure", "b": "failure"}),
+        ({"a": "failure"}, {"a": "failure", "b": "failure"}),
+        ({"a": "success"}, {"b": "failure"}),
+        ({}, {"b": "failure"}),
+        ({"a": "pending", "b": "success"}, {"a": "failure"}),
+    ],
+)
+def test_a_record_that_met_another(fresh: dict[str, str], left: dict[str, str]) -> None:
+    """What another crier has recorded since we looked is newer than what we have to say."""
+    assert crier.still_ours({"a": "failure", "b": "failure"}, {"a": "pending"}, fresh) == left

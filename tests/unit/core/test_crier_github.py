@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from prow_async.api.actions import Action, CreateComment, PostStatus
@@ -148,3 +149,14 @@ def test_summary(siblings: tuple[JobView, ...], rows: list[str] | None) -> None:
 def test_refusals(why: str, counts: bool) -> None:
     """Some reports GitHub can never take."""
     assert crier_github.is_hopeless(why) is counts
+
+
+def test_told_once_more() -> None:
+    """A status that stands word for word is not posted again; one that was written over is."""
+    decision = crier_github.decide_status(facts())
+    (post,) = decision.actions
+    assert isinstance(post, PostStatus)
+    over = msgspec.structs.replace(post.status, state="pending")
+    assert crier_github.still_needed(decision, [over, post.status]).actions == ()
+    for found in ([], [over]):
+        assert crier_github.still_needed(decision, found).actions == (post,)
