@@ -3,7 +3,7 @@
 A turn reports the state that the job has now. What has moved on meanwhile is left to the next turn: the newest wins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Literal
 
 import anyio
@@ -64,7 +64,7 @@ class Reporting:
             self._turn,
             self._failed,
             "job",
-            Limits(backoff=Backoff(1.0, 300.0), waited=self._waited),
+            Limits(512, self._crowd, reporter.in_crowd, backoff=Backoff(1.0, 300.0), waited=self._waited),
         )
 
     async def run(self) -> None:
@@ -194,6 +194,10 @@ class Reporting:
             await self._around.executor.perform(event, job.name)
         except ProwError as unwritten:
             log.warning("no event written", why=str(unwritten))
+
+    def _crowd(self, name: str) -> Hashable:
+        job = self._around.jobs.get(name)
+        return None if job is None else self.reporter.crowd(job)
 
     def _waited(self, seconds: float) -> None:
         self._around.metrics.observe("prow_async_event_age_seconds", seconds, actor="crier")

@@ -103,7 +103,7 @@ def pointers(job: ProwJob, place: Place, there: bytes | None) -> tuple[str, ...]
 def decide(facts: Facts) -> Decision:
     """Return the files to write; pointers come last, so that they point to something."""
     actions = (*_records(facts), *_pointing(facts))
-    written = ", ".join(action.path.rpartition("/")[2] for action in actions)
+    written = ", ".join(f"{a.path.rpartition('/')[2]}{' if none is there' * a.only_new}" for a in actions)
     return Decision(actions, f"{facts.job.status.state}: writes {written} in {facts.place.bucket}/{facts.place.folder}")
 
 

@@ -41,6 +41,13 @@ class Reporter(Protocol):
     def silence(self, job: JobView) -> str | None:
         """Say why nothing is told of a job in its state, in words; None when something is. Cheap: often asked."""
 
+    @property
+    def in_crowd(self) -> int:
+        """So many reports of one crowd are under way at once."""
+
+    def crowd(self, job: JobView) -> Hashable:
+        """Name what a job's report may get stuck on (a pull request, a cluster): it leaves room to others."""
+
     def stages(self, job: JobView) -> Sequence[Stage]: ...
 
     def judge(self, action: Action | None, error: Refused) -> Judgement:

@@ -1,6 +1,6 @@
 """The blob storage reporter: started.json, finished.json, prowjob.json and the pointers to a run."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from prow_async.actors.reporters.places import Places
 from prow_async.actors.reporters.reads import Reads
@@ -18,6 +18,7 @@ class BlobReporter:
 
     name = names.BLOB_REPORTER
     repeatable = True
+    in_crowd = 24
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
@@ -25,6 +26,9 @@ class BlobReporter:
 
     def silence(self, job: JobView) -> str | None:
         return crier_blobs.silence(job)
+
+    def crowd(self, job: JobView) -> Hashable:
+        return job.org, job.repo  # whose bucket it is only the whole job tells
 
     def stages(self, job: JobView) -> Sequence[Stage]:
         # Runs of one job take turns: they share the pointer to the latest.

@@ -1,6 +1,6 @@
 """The GitHub reporter: statuses of commits, and one comment with all that fails on a pull request."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ class GitHubReporter:
 
     name = crier_github.REPORTER
     repeatable = True
+    in_crowd = 8
 
     def __init__(self, reads: Reads) -> None:
         assert reads.github is not None, "the GitHub reporter needs a GitHub"
@@ -28,6 +29,9 @@ class GitHubReporter:
 
     def silence(self, job: JobView) -> str | None:
         return crier_github.silence(job, self._reads.agent)
+
+    def crowd(self, job: JobView) -> Hashable:
+        return job.org, job.repo, job.pulls[0].number if job.pulls else job.base_sha
 
     def stages(self, job: JobView) -> Sequence[Stage]:
         status = Stage(self._status, ("status", *(commit_index.context_of(job) or (job.name,))))

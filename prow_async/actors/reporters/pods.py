@@ -1,6 +1,6 @@
 """The pod information reporter: podinfo.json, and the finalizer that holds a pod until it is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ class PodReporter:
 
     name = names.POD_REPORTER
     repeatable = True
+    in_crowd = 24
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
@@ -27,6 +28,9 @@ class PodReporter:
 
     def silence(self, job: JobView) -> str | None:
         return crier_pods.silence(job, self._reads.pod_fraction)
+
+    def crowd(self, job: JobView) -> Hashable:
+        return job.cluster
 
     def stages(self, job: JobView) -> Sequence[Stage]:
         return (Stage(self._pod),)

@@ -1,6 +1,6 @@
 """The Pub/Sub reporter: a message for each state of a job that names a topic."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from prow_async.actors.reporters.reads import Reads
 from prow_async.api import names
@@ -16,12 +16,16 @@ class PubSubReporter:
 
     name = names.PUBSUB_REPORTER
     repeatable = False
+    in_crowd = 8
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
 
     def silence(self, job: JobView) -> str | None:
         return crier_pubsub.silence(job)
+
+    def crowd(self, job: JobView) -> Hashable:
+        return job.job  # which topic it is only the whole job tells
 
     def stages(self, job: JobView) -> Sequence[Stage]:
         return (Stage(self._message),)

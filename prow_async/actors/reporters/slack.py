@@ -1,6 +1,6 @@
 """The Slack reporter: a message in a channel for the states that are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from prow_async.actors.reporters.reads import Reads
 from prow_async.api import names
@@ -16,12 +16,16 @@ class SlackReporter:
 
     name = names.SLACK_REPORTER
     repeatable = False
+    in_crowd = 4
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
 
     def silence(self, job: JobView) -> str | None:
         return crier_slack.silence(job, self._reads.config.current().config.slack_reporter_configs)
+
+    def crowd(self, job: JobView) -> Hashable:
+        return job.slack.channel if job.slack is not None else job.org
 
     def stages(self, job: JobView) -> Sequence[Stage]:
         return (Stage(self._message),)

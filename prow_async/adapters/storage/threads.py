@@ -12,7 +12,7 @@ from prow_async.api.errors import Refused, Retry
 from prow_async.ports.blobs import PLAIN, Attributes, Blobs
 
 T = TypeVar("T")
-AT_ONCE = 8
+AT_ONCE = 24
 """Calls to one bucket."""
 KEPT = 64
 """Buckets that stay open."""
