@@ -21,6 +21,8 @@ LOOKS = 3
 """A refusal that looks final but may be GitHub's haste (a commit not yet known everywhere) is asked for so often."""
 PATIENCE = 10
 """So often a report is tried that is refused for a reason somebody may mend: credentials, permissions."""
+_SHORTEST_WAIT_S = 0.001
+"""Less is what rounding leaves."""
 _FINAL = frozenset({400, 410, 422})
 
 Outcome = Literal["again", "park", "rest"]
@@ -55,7 +57,8 @@ def record_wait_s(state: str, owed: bool, waited_s: float) -> float:
         waited_s: how long the oldest report that is to be recorded has waited.
     """
     limit_s = TRIGGERED_S if state == "triggered" else GATHER_S if owed else 0.0
-    return max(0.0, limit_s - waited_s)
+    left_s = limit_s - waited_s
+    return left_s if left_s >= _SHORTEST_WAIT_S else 0.0
 
 
 def record(job: JobView, states: Mapping[str, str]) -> PatchProwJob:

@@ -35,6 +35,7 @@ def test_refusals(status: int, hopeless: bool, tries: int, outcome: str) -> None
         ("pending", False, 0, 0),
         ("pending", True, 0, 10),
         ("pending", True, 4, 6),
+        ("pending", True, 10 - 1e-9, 0),
         ("success", True, 11, 0),
         ("success", False, 0, 0),
     ],
