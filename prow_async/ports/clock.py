@@ -1,4 +1,4 @@
-"""Wall-clock time and fresh identifiers. Waiting is anyio's business (anyio.sleep), so that tests can bend time."""
+"""Wall-clock time, monotonic time and fresh identifiers. Waiting is anyio's business, so that tests can bend time."""
 
 from typing import Protocol
 
@@ -6,6 +6,9 @@ from typing import Protocol
 class Clock(Protocol):
     def now(self) -> float:
         """Seconds since the Unix epoch, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never set back, and counting on while the machine sleeps where that is known."""
 
 
 class Ids(Protocol):
