@@ -4,19 +4,21 @@ What was reported is recorded on the ProwJob; whatever is not recorded is still 
 Of several runs under one context of one commit only the newest speaks.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import anyio
 import msgspec
 import structlog
 
+from prow_async.actors import doubts
 from prow_async.actors.executor import Executor
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.store import Change, Store
 from prow_async.api import names
-from prow_async.api.actions import Decision
+from prow_async.api.actions import Decision, PatchProwJob
 from prow_async.api.config import Config
-from prow_async.api.errors import Missing, ProwError, Refused, Retry
+from prow_async.api.errors import Missing, ProwError, Refused, Retry, Stale
 from prow_async.api.views import JobView
 from prow_async.core import crier, gotemplate, jobview, objects
 from prow_async.core.enablement import Enablement
@@ -30,6 +32,7 @@ from prow_async.runtime.keyed import KeyedActors, Limits
 
 log = structlog.get_logger()
 Wake = Literal["job"]
+RECORD_TRIES = 5
 PARKED_AFTER = 5
 """A refusal that is not known to be hopeless is tried this often before the report is parked until the next state."""
 
@@ -43,6 +46,8 @@ class Env(msgspec.Struct, frozen=True):
     agent: str = ""
     """Report only jobs of this agent; empty means all."""
     enablement: Enablement = Enablement()
+    inherited: Callable[[], bool] = lambda: False
+    """Whether another crier's last writes may still be under way when we begin to report."""
 
 
 class Crier:
@@ -58,15 +63,32 @@ class Crier:
         self._refusals: dict[str, int] = {}
         self._told: dict[str, str] = {}
         """What was recorded, until the watch shows it: name -> state."""
+        self._doubts = doubts.Doubts()
         self.actors: KeyedActors[str, Wake] = KeyedActors(
-            "crier", self._turn, self._failed, "job", Limits(backoff=Backoff(1.0, 300.0), waited=self._waited)
+            "crier",
+            self._turn,
+            self._failed,
+            "job",
+            Limits(backoff=Backoff(1.0, 300.0), waited=self._waited, seed=self._untold),
         )
         jobs.subscribe(self._changed)
 
     async def run(self) -> None:
         """Report until cancelled; only with everything listed, or an old run might speak for a newer one."""
         await self._jobs.wait_synced()
-        await self.actors.run()
+        async with anyio.create_task_group() as group:
+            if self._env.inherited():
+                self._doubts.begin()
+                group.start_soon(self._repeat)
+            await self.actors.run()
+
+    async def _repeat(self) -> None:
+        await anyio.sleep(doubts.LATE_S)
+        for name in self._doubts.end():
+            self.actors.post(name, "job")
+
+    def _untold(self) -> Iterator[str]:
+        return (job.name for job in self._jobs if self._silent(job) is None)
 
     def _changed(self, change: Change[JobView]) -> None:
         job = change.new
@@ -87,6 +109,7 @@ class Crier:
         self.actors.forget(name)
         self._refusals.pop(name, None)
         self._told.pop(name, None)
+        self._doubts.forget(name)
 
     def _facts(self, job: JobView) -> crier.Facts:
         return crier.Facts(job=job, settings=self._env.config.current().config.github_reporter, agent=self._env.agent)
@@ -108,13 +131,21 @@ class Crier:
         log.error("crier's turn failed", prowjob=name, failures=failures, exc_info=error)
 
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
-        job = self._jobs.get(name)
+        job = self._job(name)
         if job is None or self._told.get(name) == job.state or self._silent(job) is not None:
             return None
         guid = {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
         with structlog.contextvars.bound_contextvars(prowjob=name, **guid):
             await self._in_turn(job)
         return None
+
+    def _job(self, name: str) -> JobView | None:
+        """Return the job as the store shows it; one that is to be told again looks as if it never was."""
+        job = self._jobs.get(name)
+        if job is None or name not in self._doubts:
+            return job
+        self._told.pop(name, None)
+        return msgspec.structs.replace(job, reported={**job.reported, crier.REPORTER: ""})
 
     async def _in_turn(self, job: JobView) -> None:
         """Report, one job of a pull request at a time."""
@@ -133,7 +164,7 @@ class Crier:
 
     async def _report(self, name: str) -> None:
         """Gather, decide, act; the job may have moved on while its pull request was busy."""
-        job = self._jobs.get(name)
+        job = self._job(name)
         if job is None or self._told.get(name) == job.state:
             return
         if self._superseded(job):
@@ -198,12 +229,12 @@ class Crier:
 
     async def _act(self, job: JobView, decision: Decision) -> None:
         for action in decision.actions:
-            try:
+            if isinstance(action, PatchProwJob):
+                if not await self._record(job, action):
+                    return
+            else:
                 await self._executor.perform(action, job.name)
-            except Missing:
-                if action is decision.actions[-1] and self._jobs.get(job.name) is None:
-                    return  # the ProwJob itself is gone: nobody will ask again
-                raise
+        self._doubts.told(job.name)
         if decision.actions:
             self._told[job.name] = job.state
             log.info(
@@ -212,6 +243,26 @@ class Crier:
                 state=job.state,
                 why=decision.why,
             )
+
+    async def _record(self, job: JobView, action: PatchProwJob) -> bool:
+        """Record what was told. False: the job has moved on (its new state is still to be told) or is gone."""
+        for _ in range(RECORD_TRIES):
+            try:
+                await self._executor.perform(action, job.name)
+                return True
+            except Stale:
+                try:
+                    fresh = jobview.read(await self._env.source.get(job.name))
+                except (Missing, objects.Unreadable):
+                    return False
+                if fresh.uid != job.uid or fresh.state != job.state:
+                    return False
+                action = msgspec.structs.replace(action, resource_version=fresh.resource_version)
+            except Missing:
+                if self._jobs.get(job.name) is None:
+                    return False
+                raise
+        raise Retry(f"ProwJob {job.name} changed {RECORD_TRIES} times while its report was being recorded")
 
     async def _refused(self, facts: crier.Facts, error: Refused) -> None:
         """GitHub said no. Hopeless: recorded as told. Otherwise tried a few times, then left until the next state."""

@@ -1,6 +1,6 @@
 """Wire names that upstream Prow fixed, and our own few under our prefix.
 
-Source: upstream pkg/kube/prowjob.go, pkg/github/types.go, cmd/*/main.go.
+Source: upstream pkg/kube/prowjob.go, pkg/github/types.go, cmd/*/main.go (LeaderElectionID).
 """
 
 GROUP = "prow.k8s.io"
@@ -43,3 +43,12 @@ CAUSE = "prow-async.dev/cause"
 
 GITHUB_REPORTER = "github-reporter"
 """Key of the GitHub reporter in status.prev_report_states."""
+
+LEASES = {
+    "plank": "prow-controller-manager-leader-lock",
+    "sinker": "prow-sinker-leaderlock",
+    "crier": "prow-crier-leaderlock",
+    "horologium": "prow-horologium-leaderlock",
+}
+"""Names of the Leases, in the namespace of ProwJobs, by component. The first two are upstream's: old and new exclude
+each other. Upstream's crier and horologium take none."""

@@ -20,9 +20,9 @@ from prow_async.adapters.kube import clusters
 from prow_async.adapters.web import hook as web_hook
 from prow_async.adapters.web import pages, server, stored
 from prow_async.api.errors import CannotStart
-from prow_async.apps import embedded, flag_groups, process
+from prow_async.apps import embedded, flag_groups, leases, process
 from prow_async.apps import hook as hook_app
-from prow_async.apps.engine import Engine, Parts
+from prow_async.apps.engine import Component, Engine, Parts
 from prow_async.core import run_page, webhook
 from prow_async.ports.github import GitHub
 from prow_async.sandbox.github import deliver
@@ -116,8 +116,10 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         pages.add(site, lambda name: found[0].describe(name) if found else None, _logs(found, cluster, config, node))
         stored.add(site, _buckets(config), storage.open_bucket)
         web_url = await stack.enter_async_context(server.serving(site, values["listen-host"], values["port"]))
+        components: frozenset[Component] = frozenset({"hook", "plank", "crier", "sinker", "horologium"})
+        namespace = config.current().config.prowjob_namespace
         parts = Parts(
-            components=frozenset({"hook", "plank", "crier", "sinker", "horologium"}),
+            components=components,
             jobs=cluster.jobs,
             events=cluster.events,
             pods=cluster.pods,
@@ -133,8 +135,9 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             clock=shell.clock,
             ids=shell.ids,
             metrics=shell.metrics,
-            installation=process.installation(shell, config.current().config.prowjob_namespace),
+            installation=process.installation(shell, namespace),
             dry_run=values["dry-run"],
+            leases=leases.candidacies(shell, cluster, namespace, components),
             job_pages=web_url,
         )
         found.append(Engine(parts))

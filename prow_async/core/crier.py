@@ -107,10 +107,13 @@ def after_refusal(facts: Facts, why: str) -> Decision | None:
 
 
 def record(job: JobView) -> PatchProwJob:
-    """Record the state as reported. It touches this one key, so it needs no resourceVersion."""
+    """Record the state as reported, on condition that the job is as we know it: a record that arrives late, after
+    another crier has told a newer state, must not bring the older one back.
+    """
     return PatchProwJob(
         namespace=job.namespace,
         name=job.name,
+        resource_version=job.resource_version,
         patch={"status": {"prev_report_states": {REPORTER: job.state}}},
         why=f"state {job.state} was reported to GitHub",
     )

@@ -3,10 +3,12 @@
 from typing import Protocol
 
 
-class Clock(Protocol):
+class WallClock(Protocol):
     def now(self) -> float:
         """Seconds since the Unix epoch, UTC."""
 
+
+class Clock(WallClock, Protocol):
     def monotonic(self) -> float:
         """Seconds since some moment; never set back, and counting on while the machine sleeps where that is known."""
 

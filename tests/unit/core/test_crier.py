@@ -72,7 +72,7 @@ def test_contents() -> None:
     assert isinstance(comment, CreateComment)
     assert (comment.org, comment.repo, comment.number) == ("o", "r", 5)
     assert isinstance(record, PatchProwJob)
-    assert (record.namespace, record.name, record.resource_version) == ("ci", "job-1", "")
+    assert (record.namespace, record.name, record.resource_version) == ("ci", "job-1", "7")
     assert record.patch == {"status": {"prev_report_states": {"github-reporter": "failure"}}}
 
 
