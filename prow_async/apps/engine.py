@@ -189,7 +189,7 @@ class Engine:
     async def _unfinished_presubmits(self, org: str, repo: str, number: int) -> list[JobsOf]:
         await self.jobs.wait_synced()
         return [
-            JobsOf(job.name, job.namespace, job.resource_version, job.job)
+            JobsOf(job.name, job.namespace, job.resource_version, job.job, job.event_guid)
             for job in self.pulls.jobs_of(org, repo, number)
             if job.type == "presubmit" and not job.complete
         ]
