@@ -268,6 +268,8 @@ async def test_a_periodic_under_way_is_one_object(kind: Json, due_s: float) -> N
     periodic = Periodic(name="tick", agent="kubernetes", spec=POD_SPEC, **kind)
     town = Town(Config(periodics=(periodic,)))
     async with two(town, "horologium") as (first, second):
+        await passes(61)
+        assert len(town.kube.all_jobs()) == 1
         for job in town.kube.all_jobs():
             complete(town, job.metadata.name, "success")
         first.kube.out.hold(is_write("POST", "/prowjobs"))
@@ -275,9 +277,9 @@ async def test_a_periodic_under_way_is_one_object(kind: Json, due_s: float) -> N
         assert first.kube.out.held
         on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
         await take_over(first, second)
-        await passes(61)
+        await passes(20)
         before = {job.metadata.name for job in town.kube.all_jobs()}
-        assert before
+        assert len(before) == 2
         on_its_way.open()
         await settle()
         assert {job.metadata.name for job in town.kube.all_jobs()} == before
