@@ -16,11 +16,12 @@ from prow_async.actors.executor import Executor
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.store import Change, Store
 from prow_async.api import names
-from prow_async.api.actions import Decision, PatchProwJob
+from prow_async.api.actions import Decision, PatchProwJob, PostStatus
 from prow_async.api.config import Config
 from prow_async.api.errors import Missing, ProwError, Refused, Retry, Stale
+from prow_async.api.github import Status
 from prow_async.api.views import JobView
-from prow_async.core import crier, gotemplate, jobview, objects
+from prow_async.core import crier, gotemplate, jobview, objects, report
 from prow_async.core.enablement import Enablement
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import ConfigSource
@@ -172,6 +173,9 @@ class Crier:
             return
         facts = await self._gather(job)
         try:
+            if name in self._doubts:
+                await self._repair(job, crier.decide(facts))
+                return
             await self._act(job, crier.decide(facts))
         except Retry:
             raise
@@ -185,6 +189,15 @@ class Crier:
         if job.completion_s is not None:
             latency_s = max(0.0, self._env.clock.now() - job.completion_s)
             self._env.metrics.observe("crier_report_latency", latency_s, reporter=crier.REPORTER)
+
+    async def _repair(self, job: JobView, decision: Decision) -> None:
+        """Tell once more what no longer stands as it was told; see actors/doubts."""
+        found: tuple[Status, ...] = ()
+        if any(isinstance(action, PostStatus) for action in decision.actions):
+            found = await self._github.combined_status(job.org, job.repo, report.status_sha(job))
+        stored = self._jobs.get(job.name)
+        recorded = stored is not None and stored.reported.get(crier.REPORTER) == job.state
+        await self._act(job, crier.still_needed(decision, found, recorded))
 
     async def _gather(self, job: JobView) -> crier.Facts:
         facts = msgspec.structs.replace(self._facts(job), outdated=bool(self._newer(job)))

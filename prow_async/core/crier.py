@@ -11,9 +11,9 @@ from collections.abc import Iterable
 import msgspec
 
 from prow_async.api import names
-from prow_async.api.actions import Decision, PatchProwJob, PostStatus
+from prow_async.api.actions import Action, Decision, PatchProwJob, PostStatus
 from prow_async.api.config import GitHubReporter
-from prow_async.api.github import Comment
+from prow_async.api.github import Comment, Status
 from prow_async.api.views import JobView
 from prow_async.core import report, report_comment
 
@@ -93,6 +93,27 @@ def decide(facts: Facts) -> Decision:
     words = f"{job.state}: {'posts its status' if posts else 'no status of this type of job is wanted'}"
     words += f"; {len(comments)} changes to comments" if comments else "; no comment to change"
     return Decision((*posts, *comments, record(job)), words)
+
+
+def still_needed(decision: Decision, found: Iterable[Status], recorded: bool) -> Decision:
+    """Return what is left of a report that was made before: what does not stand as it was told.
+
+    Args:
+        found: the commit's statuses. (With comments `decide` has compared already.)
+        recorded: the job's state is recorded as reported.
+    """
+    standing = {_words(status) for status in found}
+    left: tuple[Action, ...] = tuple(
+        action
+        for action in decision.actions
+        if not (isinstance(action, PostStatus) and _words(action.status) in standing)
+        and not (isinstance(action, PatchProwJob) and recorded)
+    )
+    return Decision(left, f"told once more: {decision.why}")
+
+
+def _words(status: Status) -> tuple[str, str, str, str]:
+    return status.context, status.state, status.description or "", status.target_url or ""
 
 
 def after_refusal(facts: Facts, why: str) -> Decision | None:

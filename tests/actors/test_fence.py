@@ -59,6 +59,11 @@ def complete(town: Town, name: str, state: str) -> None:
     town.kube.set_status(name, state=state, completionTime=instants.rfc3339(town.clock.now()))
 
 
+def posted(town: Town, sha: str) -> int:
+    """Return how many statuses a commit was ever given."""
+    return len(town.github.repo(ORG, REPO).statuses[sha])
+
+
 async def take_over(first: Replica, second: Replica) -> None:
     """Pause the first for as long as the second needs to lead."""
     first.pause()
@@ -215,9 +220,11 @@ async def test_a_comment_under_way_does_not_stand_twice() -> None:
         await settle()
         assert len(seen.comments(number)) == 2
         await first.go_on()
+        told = posted(town, sha)
         await passes(90)
         assert len(seen.comments(number)) == 1
         assert seen.statuses(sha) == {"unit": "failure"}
+        assert posted(town, sha) == told, "a status that stands was posted again"
 
 
 @story
@@ -233,12 +240,12 @@ async def test_a_record_under_way_does_not_bring_an_old_state_back() -> None:
         await take_over(first, second)
         complete(town, "a", "success")
         await passes(2)
-        posted = len(town.github.statuses(ORG, REPO, sha))
+        told = posted(town, sha)
         on_its_way.open()
         await first.go_on()
-        await passes(10)
+        await passes(100)
         assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
-        assert len(town.github.statuses(ORG, REPO, sha)) == posted
+        assert posted(town, sha) == told
 
 
 @story

@@ -1,6 +1,7 @@
 """Two controller-managers on a real kube-apiserver: who leads, and how the other comes to lead."""
 
 import json
+import signal
 import time
 import uuid
 from pathlib import Path
@@ -22,6 +23,7 @@ class Cluster:
 
     def __init__(self, server: realkube.Server, namespace: str) -> None:
         self._server = server
+        self._namespace = namespace
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._jobs = f"/apis/prow.k8s.io/v1/namespaces/{namespace}/prowjobs"
 
@@ -55,6 +57,13 @@ class Cluster:
 
     def state(self, name: str) -> str:
         return str(self._server.request("GET", f"{self._jobs}/{name}")["status"]["state"])
+
+    def jobs(self) -> dict[str, Any]:
+        return {job["metadata"]["name"]: job["status"] for job in self._server.request("GET", self._jobs)["items"]}
+
+    def pods(self) -> list[str]:
+        items = self._server.request("GET", f"/api/v1/namespaces/{self._namespace}/pods")["items"]
+        return [pod["metadata"]["name"] for pod in items]
 
     def finishes(self, name: str) -> None:
         program.until(lambda: self.state(name) == "success", f"{name} succeeds")
@@ -101,6 +110,32 @@ def test_two_replicas_hand_over(prow: tuple[Installation, Cluster]) -> None:
     assert made.running.pop(ONE).wait(40) == 0
     spec = cluster.lease()
     assert (spec.get("holderIdentity") or "", spec["leaseDurationSeconds"]) == ("", 1)
+
+
+def test_a_leader_that_stood_still(prow: tuple[Installation, Cluster]) -> None:
+    """1. The leader is stopped (SIGSTOP); the other takes over and finishes its jobs. 2. It goes on, and stands by."""
+    made, cluster = prow
+    made.start("controller-manager", seat="-1")
+    program.until(lambda: leads(made, ONE), "the first leads")
+    made.start("controller-manager", seat="-2")
+    names = [cluster.run_job() for _ in range(5)]
+    made.running[ONE].send_signal(signal.SIGSTOP)
+    try:
+        names += [cluster.run_job() for _ in range(5)]
+        program.until(lambda: leads(made, TWO), "the second leads")
+        for name in names:
+            cluster.finishes(name)
+        ended = cluster.jobs()
+    finally:
+        made.running[ONE].send_signal(signal.SIGCONT)
+    program.until(lambda: not leads(made, ONE), "the first stands by")
+    names.append(cluster.run_job())
+    cluster.finishes(names[-1])
+    assert leads(made, TWO)
+    later = cluster.jobs()
+    assert {name: later[name] for name in ended} == ended
+    pods = cluster.pods()
+    assert sorted(pods) == sorted(names)
 
 
 def test_upstream_holds_the_lock(prow: tuple[Installation, Cluster]) -> None:

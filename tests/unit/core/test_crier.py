@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from prow_async.api.actions import CreateComment, PatchProwJob, PostStatus
@@ -140,3 +141,23 @@ def test_refusals(why: str, counts: bool) -> None:
     assert (decision is not None) is counts
     if decision is not None:
         assert decision.actions == (crier.record(samples.view()),)
+
+
+@pytest.mark.parametrize(
+    ("change", "recorded", "left"),
+    [
+        ({}, True, [COMMENT]),
+        ({}, False, [COMMENT, RECORD]),
+        ({"state": "pending"}, True, [STATUS, COMMENT]),
+        ({"target_url": "http://elsewhere"}, True, [STATUS, COMMENT]),
+        ({"context": "other"}, False, [STATUS, COMMENT, RECORD]),
+    ],
+)
+def test_what_is_told_once_more(change: dict[str, Any], recorded: bool, left: list[str]) -> None:
+    """A status that stands as it was told is not posted again; a state that is recorded is not recorded again."""
+    decision = crier.decide(facts())
+    posted = decision.actions[0]
+    assert isinstance(posted, PostStatus)
+    stands = msgspec.structs.replace(posted.status, **change)
+    needed = crier.still_needed(decision, (stands,), recorded)
+    assert [type(action).__name__ for action in needed.actions] == left
