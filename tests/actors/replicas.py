@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 
 from prow_async.actors.leader import Candidacy
-from prow_async.adapters.github.client import Client
+from prow_async.adapters.github import client as github_client
 from prow_async.adapters.github.credentials import FixedToken
 from prow_async.adapters.kube import collection
 from prow_async.adapters.kube.collection import KubeCollection
@@ -178,7 +178,7 @@ class Replica:
             jobs=self._collection(collection.PROWJOBS, JOBS),
             events=self._collection(collection.EVENTS, JOBS),
             pods={"default": self._collection(collection.PODS, PODS, label_selector="created-by-prow=true")},
-            github=Client(self.hub, FixedToken("bot-token"), town.metrics, self.clock),
+            github=github_client.on(self.hub, FixedToken("bot-token"), town.metrics, self.clock),
             clock=self.clock,
             leases={component: self._candidacy(component, timing) for component in several},
             **more,
