@@ -72,15 +72,14 @@ class Leader:
 
     async def resign(self) -> None:
         """Stop acting for good and give the Lease up, so that a standby takes it at once. `run` returns."""
-        led, self._resigned = self.leading, True
+        self._resigned = True
         self.fence.park()
-        if led:
-            with anyio.move_on_after(QUIET_S):
-                await self.fence.quiet()
+        with anyio.move_on_after(QUIET_S):
+            await self.fence.quiet()
         self._scope.cancel()
         with anyio.move_on_after(RELEASE_S):
             await self._ended.wait()
-            if led:
+            if lease.wrote_ever(self._lock):
                 await self._release()
 
     def _decide(self) -> lease.Step:
@@ -158,8 +157,9 @@ class Leader:
             self._renewed()
 
     async def _write(self, step: lease.Write) -> None:
-        """Create or replace the Lease."""
+        """Create or replace the Lease. Until the answer has come, and if none comes, it may stand either way."""
         sent_s, before = self._clock.monotonic(), self._lock
+        self._lock = lease.tried(before, sent_s)
         body = msgspec.json.encode(step.body)
         try:
             with anyio.fail_after(self._patience_s()):
@@ -168,16 +168,15 @@ class Leader:
                 else:
                     stored = await self._leases.replace(before.name, body)
             found = _read(stored)
-        except (Stale, Exists, Missing):  # somebody was faster: look who
-            self._lock = lease.tried(self._lock, sent_s, doubt=True)
+        except (Stale, Exists, Missing):
+            return  # somebody was faster: look who
         except (ProwError, TimeoutError, msgspec.DecodeError) as error:
-            self._lock = lease.tried(self._lock, sent_s, doubt=True)
             self._say(f"the lease cannot be written: {_words(error)}")
-        else:
-            if not self.leading:
-                self.inherited = bool(before.holder)
-            self._lock = lease.wrote(self._lock, found, sent_s)
-            self._renewed()
+            return
+        if not self.leading:
+            self.inherited = bool(before.holder)
+        self._lock = lease.wrote(self._lock, found, sent_s)
+        self._renewed()
 
     async def _listen(self, until_s: float) -> None:
         """Follow the Lease until there is something to do. Where watching is refused, look again and again."""
@@ -230,7 +229,7 @@ class Leader:
             try:
                 await self._leases.replace(self._lock.name, msgspec.json.encode(body))
             except ProwError as error:
-                self._lock = lease.tried(self._lock, self._clock.monotonic(), doubt=True)
+                self._lock = lease.tried(self._lock, self._clock.monotonic())
                 self._say(f"the lease cannot be released: {error}")
             else:
                 self._log.info("lease released")

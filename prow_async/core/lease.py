@@ -171,9 +171,14 @@ def observe(lock: Lock, lease: Json | None, now_s: float) -> Lock:
     return msgspec.structs.replace(lock, known=True, lease=lease, holder=holder, claim_until_s=until_s)
 
 
-def tried(lock: Lock, sent_s: float, doubt: bool) -> Lock:
-    """A write was sent at `sent_s` and did not work; with `doubt` the Lease may stand otherwise than we know."""
-    return msgspec.structs.replace(lock, tried_s=sent_s, known=lock.known and not doubt)
+def tried(lock: Lock, sent_s: float) -> Lock:
+    """A write is sent at `sent_s`: unless `wrote` follows, the Lease may stand either way and has to be read."""
+    return msgspec.structs.replace(lock, tried_s=sent_s, known=False)
+
+
+def wrote_ever(lock: Lock) -> bool:
+    """True when a Lease may be there that we wrote."""
+    return lock.tried_s > -math.inf
 
 
 def wrote(lock: Lock, stored: Json, sent_s: float) -> Lock:

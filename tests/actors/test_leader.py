@@ -274,3 +274,22 @@ async def test_dry_run_takes_no_lease() -> None:
         assert engine.leaders == {}
         await passes(30)
     assert town.kube.world.objects("leases", JOBS) == []
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@story
+async def test_stopped_while_it_takes_the_lease(answered: bool) -> None:
+    """The write had its effect, the answer did not come: what is ours is given up all the same."""
+    town = Town()
+    async with anyio.create_task_group() as group:
+        ours = Replica(town, "plank", "ours_1", group)
+        gate = ours.kube.back if answered else ours.kube.out
+        gate.hold(lambda method, path: method == "POST" and "/leases" in path)
+        await ours.start()
+        assert not ours.leader.leading
+        await ours.stop()
+        gate.open()
+        await settle()
+        if answered:
+            assert lease_of(town, "plank")["holderIdentity"] == ""
+        group.cancel_scope.cancel()

@@ -128,7 +128,7 @@ def test_a_leader_renews_every_retry_period() -> None:
 def test_a_renewal_that_fails_is_tried_again_soon_until_the_deadline() -> None:
     """1. The time of sending counts, not the answer's. 2. Failures: again after a quarter. 3. Then down, fenced."""
     ours = leading()
-    failed = lease.tried(ours, 102.0, doubt=True)
+    failed = lease.tried(ours, 102.0)
     assert lease.decide(failed, 102.4, WALL) == lease.Wait(102.5, "leading")
     assert lease.decide(failed, 102.5, WALL) == lease.Look()
     assert lease.held(failed, 105.9)
@@ -143,20 +143,22 @@ def test_a_renewal_that_fails_is_tried_again_soon_until_the_deadline() -> None:
 
 @pytest.mark.parametrize(("holder", "why"), [("other_2", "other_2 has taken it"), ("", "somebody has released it")])
 def test_a_leader_that_sees_another_steps_down(holder: str, why: str) -> None:
-    doubtful = lease.tried(leading(), 102.0, doubt=True)
+    doubtful = lease.tried(leading(), 102.0)
     assert lease.decide(lease.observe(doubtful, stands(holder, "9"), 102.1), 102.1, WALL) == lease.StepDown(why)
 
 
 def test_a_leader_whose_lease_is_deleted_makes_it_anew() -> None:
-    gone = lease.observe(lease.tried(leading(), 102.0, doubt=True), None, 102.6)
+    gone = lease.observe(lease.tried(leading(), 102.0), None, 102.6)
     step = lease.decide(gone, 102.6, WALL)
     assert isinstance(step, lease.Write)
     assert step.create
 
 
 def test_a_standby_that_loses_the_race_does_not_storm() -> None:
-    free = lease.tried(lease.observe(lock(), stands(""), 100.0), 100.0, doubt=False)
-    assert lease.decide(free, 100.1, WALL) == lease.Wait(100.5, "the last try failed")
+    free = lease.tried(lease.observe(lock(), stands(""), 100.0), 100.0)
+    assert lease.decide(free, 100.1, WALL) == lease.Look()
+    looked = lease.observe(free, stands("", "8"), 100.1)
+    assert lease.decide(looked, 100.1, WALL) == lease.Wait(100.5, "the last try failed")
 
 
 def test_release() -> None:
@@ -172,7 +174,7 @@ def test_release() -> None:
     }
     assert body["metadata"]["resourceVersion"] == "8"
     assert lease.release(lease.observe(lock(), stands(), 1.0), WALL) is None
-    assert lease.release(lease.tried(leading(), 101.0, doubt=True), WALL) is None
+    assert lease.release(lease.tried(leading(), 101.0), WALL) is None
 
 
 @pytest.mark.parametrize(
@@ -283,7 +285,7 @@ def _turn(server: Server, replicas: list[lease.Lock], number: int, scene: Any) -
                 def told() -> None:
                     known = replicas[number]
                     if stored is None or not arrives:
-                        replicas[number] = lease.tried(known, own_s, doubt=True)
+                        replicas[number] = lease.tried(known, own_s)
                     else:
                         replicas[number] = lease.wrote(known, stored, own_s)
 
