@@ -39,6 +39,7 @@ async def two_hooks(town: Town, folder: Path) -> AsyncIterator[tuple[StoreInbox,
             yield zero, one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart_s", [0, 1, 300])
 @story
 async def test_the_same_delivery_to_both(apart_s: float, tmp_path: Path) -> None:

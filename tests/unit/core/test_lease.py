@@ -216,6 +216,7 @@ STALL = st.tuples(WAITS, WAITS, st.booleans())
 """How long a request travels, how long its answer does, and whether the answer arrives."""
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     rates=st.lists(st.sampled_from([1.0, 0.98, 1.02, 0.9]), min_size=2, max_size=3),
