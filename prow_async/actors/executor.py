@@ -5,16 +5,20 @@ when its first try may or may not have had its effect is decided here too: names
 protect patches and deletes, a comment is looked for before it is written again.
 """
 
+import copy
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import anyio
 import msgspec
 import structlog
 
+from prow_async.actors.fence import OPEN, Fence, Fenced
 from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, ProwError, Refused, Retry, Stale
+from prow_async.api.prowjob import Json
 from prow_async.core import adoption, identity, instants, jobview, objects
 from prow_async.ports.blobs import Attributes, Storage
 from prow_async.ports.clock import Clock, Ids
@@ -64,6 +68,14 @@ class Executor:
         self._lanes: dict[str, anyio.CapacityLimiter] = defaultdict(lambda: anyio.CapacityLimiter(64))
         self._github_lane = anyio.CapacityLimiter(16)
         self._message_lane = anyio.CapacityLimiter(16)
+        self._storage_lane = anyio.CapacityLimiter(math.inf)
+        self._fence = OPEN
+
+    def behind(self, fence: Fence) -> Self:
+        """Return the same executor for one component: its writes pass the fence, all else is shared."""
+        fenced = copy.copy(self)
+        fenced._fence = fence
+        return fenced
 
     async def perform(self, action: actions.Action, cause: str) -> bytes | None:
         """Perform one action; return the object as stored where the server says so.
@@ -72,7 +84,8 @@ class Executor:
             cause: delivery GUID or object name, for the log.
 
         Raises:
-            Retry: it did not work in `tries` tries; the effect may or may not be there. Decide again or send again.
+            Retry: it did not work in `tries` tries, or the component's lease is not held; the effect may or may not be
+                there. Decide again or send again.
             Stale, Exists, Missing, Refused: as the port says; Missing never for deletes.
         """
         kind = type(action).__name__
@@ -84,10 +97,12 @@ class Executor:
             try:
                 result = await self._once(action, started_s if attempt > 1 else None)
             except Retry as error:
-                self._metrics.count("prow_async_executor_retries_total", action=kind)
-                if attempt == self._tries:
-                    self._metrics.count("prow_async_executor_actions_total", action=kind, outcome="retry")
+                fenced = isinstance(error, Fenced)
+                if fenced or attempt == self._tries:
+                    outcome = "fenced" if fenced else "retry"
+                    self._metrics.count("prow_async_executor_actions_total", action=kind, outcome=outcome)
                     raise
+                self._metrics.count("prow_async_executor_retries_total", action=kind)
                 wait_s = self._backoff.wait_s(attempt) if error.after_s is None else error.after_s
                 log.info("write will be tried again", action=kind, why=error.why, wait_s=round(wait_s, 2), cause=cause)
                 await anyio.sleep(wait_s)
@@ -109,26 +124,55 @@ class Executor:
 
     async def _once(self, action: actions.Action, since_s: float | None) -> bytes | None:
         """One try. `since_s` is set when an earlier try may have had its effect."""
-        match action:
-            case actions.CreateProwJob() | actions.PatchProwJob() | actions.AbortProwJob() | actions.DeleteProwJob():
-                async with self._lanes[""]:
+        if isinstance(action, actions.DeleteProwJob | actions.DeletePod) and not action.uid:
+            raise Refused(f"{action.name} is not deleted: without a UID another object might be meant", reason="NoUID")
+        async with self._lane(action), self._fence.writing():
+            match action:
+                case (
+                    actions.CreateProwJob() | actions.PatchProwJob() | actions.AbortProwJob() | actions.DeleteProwJob()
+                ):
                     return await self._job(action)
-            case actions.CreatePod() | actions.PatchPod() | actions.DeletePod():
-                return await self._pod(action)
-            case actions.RecordEvent():
-                async with self._lanes[""]:
+                case actions.CreatePod() | actions.PatchPod() | actions.DeletePod():
+                    return await self._pod(self._cluster(action.cluster), action)
+                case actions.RecordEvent():
                     return await self._event(action)
-            case actions.WriteBlob():
-                await self._blob(action)
-                return None
-            case actions.PostSlackMessage() | actions.PublishMessage():
-                async with self._message_lane:
+                case actions.WriteBlob():
+                    await self._blob(action)
+                    return None
+                case actions.PostSlackMessage() | actions.PublishMessage():
                     await self._message(action)
                     return None
-            case _:
-                async with self._github_lane:
+                case _:
                     await self._github(action, since_s)
                     return None
+
+    def _lane(self, action: actions.Action) -> anyio.CapacityLimiter:
+        """Return what bounds the writes under way to where this one goes."""
+        match action:
+            case actions.CreatePod() | actions.PatchPod() | actions.DeletePod():
+                self._cluster(action.cluster)
+                return self._lanes[action.cluster]
+            case (
+                actions.CreateProwJob()
+                | actions.PatchProwJob()
+                | actions.AbortProwJob()
+                | actions.DeleteProwJob()
+                | actions.RecordEvent()
+            ):
+                return self._lanes[""]
+            case actions.WriteBlob():
+                return self._storage_lane
+            case actions.PostSlackMessage() | actions.PublishMessage():
+                return self._message_lane
+            case _:
+                return self._github_lane
+
+    def _cluster(self, alias: str) -> Collection:
+        """Return a build cluster's pods. Clusters come and go."""
+        pods = self._to.pods.get(alias)
+        if pods is None:
+            raise Refused(f"no build cluster has the alias {alias!r}", reason="UnknownCluster")
+        return pods
 
     async def _job(
         self, action: actions.CreateProwJob | actions.PatchProwJob | actions.AbortProwJob | actions.DeleteProwJob
@@ -138,11 +182,7 @@ class Executor:
             case actions.CreateProwJob():
                 return await self._create_job(action)
             case actions.PatchProwJob():
-                patch = action.patch
-                if action.resource_version:
-                    meta = {**patch.get("metadata", {}), "resourceVersion": action.resource_version}
-                    patch = {**patch, "metadata": meta}
-                return await jobs.merge_patch(action.name, patch)
+                return await jobs.merge_patch(action.name, _conditional(action))
             case actions.AbortProwJob():
                 return await self._abort(action)
             case actions.DeleteProwJob():
@@ -178,6 +218,7 @@ class Executor:
                     return None
                 status = {"state": "aborted", "description": action.description}
                 patch = {"metadata": {"resourceVersion": view.resource_version}, "status": status}
+                await self._fence.enter()
                 return await self._to.jobs.merge_patch(action.name, patch)
             except Stale:
                 continue
@@ -185,24 +226,20 @@ class Executor:
                 return None
         raise Retry(f"ProwJob {action.name} changed {ABORT_TRIES} times while it was being aborted")
 
-    async def _pod(self, action: actions.CreatePod | actions.PatchPod | actions.DeletePod) -> bytes | None:
-        pods = self._to.pods.get(action.cluster)
-        if pods is None:
-            raise Refused(f"no build cluster has the alias {action.cluster!r}", reason="UnknownCluster")
-        async with self._lanes[action.cluster]:
-            match action:
-                case actions.CreatePod():
-                    return await pods.create(msgspec.json.encode(action.pod))
-                case actions.PatchPod():
-                    meta = {"resourceVersion": action.resource_version} if action.resource_version else {}
-                    patch = {**action.patch, "metadata": {**action.patch.get("metadata", {}), **meta}}
-                    return await pods.merge_patch(action.name, patch)
-                case actions.DeletePod():
-                    try:
-                        await pods.delete(action.name, action.uid)
-                    except Missing:
-                        return None
+    async def _pod(
+        self, pods: Collection, action: actions.CreatePod | actions.PatchPod | actions.DeletePod
+    ) -> bytes | None:
+        match action:
+            case actions.CreatePod():
+                return await pods.create(msgspec.json.encode(action.pod))
+            case actions.PatchPod():
+                return await pods.merge_patch(action.name, _conditional(action))
+            case actions.DeletePod():
+                try:
+                    await pods.delete(action.name, action.uid)
+                except Missing:
                     return None
+                return None
 
     async def _event(self, action: actions.RecordEvent) -> bytes | None:
         now = instants.rfc3339(self._clock.now())
@@ -228,7 +265,7 @@ class Executor:
         return await self._to.events.create(msgspec.json.encode(event))
 
     async def _blob(self, action: actions.WriteBlob) -> None:
-        """Write an object. No lane here: each bucket has its own, so that one that is away holds up no other."""
+        """Write an object. The lane is free: each bucket has its own, so that one that is away holds up no other."""
         storage = self._to.storage
         if storage is None:
             raise Refused("this component was started without storage", reason="NoStorage")
@@ -256,6 +293,7 @@ class Executor:
                 await github.post_status(action.org, action.repo, action.sha, action.status)
             case actions.CreateComment():
                 if since_s is None or not await self._said(action, since_s):
+                    await self._fence.enter()
                     await github.create_comment(action.org, action.repo, action.number, action.body)
             case actions.EditComment():
                 await github.edit_comment(action.org, action.repo, action.comment_id, action.body)
@@ -305,6 +343,12 @@ async def _workflow(github: GitHub, action: actions.ApproveRun | actions.RerunFa
             await github.approve_run(action.org, action.repo, action.run_id)
         case actions.RerunFailedJobs():
             await github.rerun_failed_jobs(action.org, action.repo, action.run_id)
+
+
+def _conditional(action: actions.PatchProwJob | actions.PatchPod) -> Json:
+    """Return the patch with the condition that the object is as it was when the patch was decided upon."""
+    meta = {**action.patch.get("metadata", {}), "resourceVersion": action.resource_version}
+    return {**action.patch, "metadata": meta}
 
 
 def _readable(read: Callable[[bytes], T], raw: bytes, name: str) -> T:

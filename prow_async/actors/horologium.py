@@ -59,7 +59,11 @@ class Horologium:
         return max(found, key=lambda job: (job.start_s or job.created_s, job.created_s, job.name), default=None)
 
     async def run(self) -> None:
-        """Tick until cancelled, at once and then every horologium.tick_interval."""
+        """Tick until cancelled, at once and then every horologium.tick_interval.
+
+        Run again, it counts as just started: others may have started runs meanwhile.
+        """
+        self._ticked.clear()
         await self._jobs.wait_synced()
         while True:
             now_s = self._env.clock.now()

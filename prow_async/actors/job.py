@@ -4,7 +4,7 @@ It holds nothing that the cluster does not hold, beside our own writes that the 
 timers only wake it; a lost wake-up is made good by the next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import anyio
@@ -55,6 +55,7 @@ class JobActors:
         self._clusters = clusters
         self._executor = executor
         self._env = env
+        self._stored = jobs
         self._jobs = Overlay(jobs)
         self._uids: dict[str, str] = {}
         self.actors: KeyedActors[str, Wake] = KeyedActors(
@@ -62,14 +63,22 @@ class JobActors:
             self._turn,
             self._failed,
             "again",
-            Limits(concurrency=1024, lane=self._alias_of, waited=_waited(env.metrics)),
+            Limits(concurrency=1024, lane=self._alias_of, waited=_waited(env.metrics), seed=self._seed),
         )
         jobs.subscribe(self._job_changed)
         clusters.subscribe(self._waker(jobs))
         clusters.subscribe_pods(self._pod_changed)
 
     async def run(self) -> None:
+        """Run every unfinished job until cancelled; run again, it starts from what the stores show then."""
         await self.actors.run()
+
+    def _seed(self) -> Iterator[str]:
+        """Name the unfinished jobs, and those of living pods: a job may have ended without its pod."""
+        yield from (job.name for job in self._stored if not job.complete and job.agent == "kubernetes")
+        for cluster in self._clusters.once():
+            living = (pod for pod in cluster.store if pod.created_by_prow and adoption.lives(pod))
+            yield from (pod.job_name or pod.name for pod in living)
 
     def _alias_of(self, name: str) -> str:
         job = self._jobs.get(name)
@@ -117,6 +126,8 @@ class JobActors:
         job = self._jobs.get(name)
         if job is None or job.complete or job.agent != "kubernetes":
             self._forget(name)
+            if job is not None and job.complete:
+                await self._delete_straggler(job)
             return None
         with structlog.contextvars.bound_contextvars(prowjob=name, **_guid(job)):
             return await self._look(job, mails)
@@ -234,6 +245,16 @@ class JobActors:
             await self._executor.perform(delete, job.name)
         except Stale:  # another pod stands there by now: the one we meant is gone
             return
+
+    async def _delete_straggler(self, job: JobView) -> None:
+        """Delete a pod that came too late: its creation was under way when the job ended without it."""
+        cluster = self._clusters.get(job.cluster)
+        pod = cluster.store.get(job.name) if cluster is not None else None
+        if pod is not None and adoption.is_straggler(job, pod):
+            why = f"pod {pod.name} came to be after its job had ended without it"
+            log.warning("straggling pod deleted", prowjob=job.name, uid=pod.uid)
+            guarded = names.GCS_K8S_FINALIZER in pod.finalizers
+            await self._delete_pod(job, pod, plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded))
 
     async def _drop_finalizer(self, job: JobView, pod: PodView) -> None:
         rest = [f for f in pod.finalizers if f != names.GCS_K8S_FINALIZER]

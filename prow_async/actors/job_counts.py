@@ -1,27 +1,50 @@
 """How many ProwJobs there are in each state, and how many transitions were seen: upstream's two metrics.
 
+Only who leads counts, or two replicas would count everything twice.
+
 Source: upstream pkg/kube/metrics.go (first sight of a job counts as a transition).
 """
 
 from collections import Counter
 
+import anyio
+
 from prow_async.actors.store import Change, Store
 from prow_async.api.views import JobView
 from prow_async.ports.metrics import Metrics
 
+EVERY_S = 15.0
 LABELS = ("job_namespace", "job_name", "type", "state", "org", "repo", "base_ref", "cluster", "retest")
 
 
 class JobCounts:
-    """Counts ProwJobs of one store."""
+    """Counts ProwJobs of one store.
 
-    def __init__(self, jobs: Store[JobView], metrics: Metrics) -> None:
+    Args:
+        counting: whether to count from the start, without a call of `run`.
+    """
+
+    def __init__(self, jobs: Store[JobView], metrics: Metrics, counting: bool = True) -> None:
         self._jobs = jobs
         self._metrics = metrics
+        self._counting = counting
         jobs.subscribe(self._changed)
+
+    async def run(self) -> None:
+        """Count until cancelled."""
+        self._counting = True
+        try:
+            while True:
+                self.update()
+                await anyio.sleep(EVERY_S)
+        finally:
+            self._counting = False
+            self._metrics.replace("prowjobs", ())
 
     def _changed(self, change: Change[JobView]) -> None:
         new, old = change.new, change.old
+        if not self._counting:
+            return
         if new is not None and (old is None or (old.state, old.build_id) != (new.state, new.build_id)):
             labels = dict(zip(LABELS, _values(new), strict=True))
             self._metrics.count("prowjob_state_transitions", **labels)

@@ -8,11 +8,16 @@ SNOWFLAKE_EPOCH_MS = 1288834974657
 _NODE = 1
 _NODE_BITS = 10
 _STEP_BITS = 12
+_STEADY = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+"""Linux's goes on while the machine sleeps; so does macOS's CLOCK_MONOTONIC."""
 
 
 class SystemClock:
     def now(self) -> float:
         return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)
 
 
 class SystemIds:

@@ -20,12 +20,14 @@ class CreateProwJob(_Action, frozen=True, kw_only=True):
 
 
 class PatchProwJob(_Action, frozen=True, kw_only=True):
-    """Merge-patch a ProwJob. With a resource version the write fails as Stale when the object has moved on."""
+    """Merge-patch a ProwJob; Stale when it has moved on. `resource_version` is never empty: a patch that was decided
+    upon by somebody whose time is over must have no effect.
+    """
 
     namespace: str
     name: str
     patch: Json
-    resource_version: str = ""
+    resource_version: str
 
 
 class AbortProwJob(_Action, frozen=True, kw_only=True):
@@ -51,11 +53,13 @@ class CreatePod(_Action, frozen=True, kw_only=True):
 
 
 class PatchPod(_Action, frozen=True, kw_only=True):
+    """Merge-patch a pod; conditional as PatchProwJob."""
+
     cluster: str
     namespace: str
     name: str
     patch: Json
-    resource_version: str = ""
+    resource_version: str
 
 
 class DeletePod(_Action, frozen=True, kw_only=True):

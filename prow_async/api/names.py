@@ -1,6 +1,6 @@
 """Wire names that upstream Prow fixed, and our own few under our prefix.
 
-Source: upstream pkg/kube/prowjob.go, pkg/github/types.go, cmd/*/main.go.
+Source: upstream pkg/kube/prowjob.go, pkg/github/types.go, cmd/*/main.go (LeaderElectionID).
 """
 
 GROUP = "prow.k8s.io"
@@ -51,3 +51,12 @@ BLOB_REPORTER = "gcsreporter"
 POD_REPORTER = "gcsk8sreporter"
 SLACK_REPORTER = "slackreporter"
 PUBSUB_REPORTER = "pubsub-reporter"
+
+LEASES = {
+    "plank": "prow-controller-manager-leader-lock",
+    "sinker": "prow-sinker-leaderlock",
+    "crier": "prow-crier-leaderlock",
+    "horologium": "prow-horologium-leaderlock",
+}
+"""Names of the Leases, in the namespace of ProwJobs, by component. The first two are upstream's: old and new exclude
+each other. Upstream's crier and horologium take none."""

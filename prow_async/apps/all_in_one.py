@@ -19,9 +19,9 @@ from prow_async.adapters.kube import clusters
 from prow_async.adapters.web import hook as web_hook
 from prow_async.adapters.web import pages, server, stored
 from prow_async.api.errors import CannotStart
-from prow_async.apps import embedded, flag_groups, process, reports
+from prow_async.apps import embedded, flag_groups, leases, process, reports
 from prow_async.apps import hook as hook_app
-from prow_async.apps.engine import Engine, Parts
+from prow_async.apps.engine import Component, Engine, Parts
 from prow_async.core import webhook
 from prow_async.ports.github import GitHub
 from prow_async.sandbox.github import deliver
@@ -30,6 +30,7 @@ from prow_async.sandbox.kubelet import kubelet
 
 log = structlog.get_logger()
 SAMPLE = Path(__file__).resolve().parent / "sample"
+COMPONENTS: frozenset[Component] = frozenset({"hook", "plank", "crier", "sinker", "horologium"})
 CONTAINER = "test"
 """The one container of an undecorated job."""
 
@@ -102,8 +103,6 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         )
         kube, cluster = await _kube(shell, config, place, stack)
         github, forge, remote = await _github(shell, place, stack)
-        if values["github-endpoint"] and not values["hmac-secret-file"]:
-            raise CannotStart("--github-endpoint needs --hmac-secret-file: the secret that GitHub signs webhooks with")
         tokens, secret = _tokens(values["hmac-secret-file"], shell)
         inbox = await stack.enter_async_context(durable.opened(folder / "inbox", shell.clock))
         kept = folder / "inbox" / decisions.NAME
@@ -115,8 +114,9 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         pages.add(site, lambda name: found[0].describe(name) if found else None, _logs(found, cluster, config, node))
         stored.add(site, reports.buckets(config), storage.open_bucket)
         web_url = await stack.enter_async_context(server.serving(site, values["listen-host"], values["port"]))
+        namespace = config.current().config.prowjob_namespace
         parts = Parts(
-            components=frozenset({"hook", "plank", "crier", "sinker", "horologium"}),
+            components=COMPONENTS,
             jobs=cluster.jobs,
             events=cluster.events,
             pods=cluster.pods,
@@ -133,8 +133,9 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             clock=shell.clock,
             ids=shell.ids,
             metrics=shell.metrics,
-            installation=process.installation(shell, config.current().config.prowjob_namespace),
+            installation=process.installation(shell, namespace),
             dry_run=values["dry-run"],
+            leases=leases.candidacies(shell, cluster, namespace, COMPONENTS),
             job_pages=web_url,
         )
         found.append(Engine(parts))
@@ -215,6 +216,8 @@ async def _github(
 
 def _tokens(path: str, shell: process.Shell) -> tuple[Callable[[], webhook.Tokens], bytes]:
     """Return the webhook secrets, and the one the small GitHub signs with."""
+    if shell.flags["github-endpoint"] and not path:
+        raise CannotStart("--github-endpoint needs --hmac-secret-file: the secret that GitHub signs webhooks with")
     if not path:
         secret = secrets.token_hex(20).encode()
         shell.censor.add([secret])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from prow_async.apps import flag_groups, process, reports
+from prow_async.apps import flag_groups, leases, process, reports
 from prow_async.apps.engine import Engine, Parts
 
 
@@ -36,6 +36,7 @@ async def run(shell: process.Shell) -> None:
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
             dry_run=shell.flags["dry-run"],
+            leases=leases.candidacies(shell, kube, now.prowjob_namespace, ["crier"]),
             enablement=allowed,
         )
         await process.serve(shell, Engine(parts), config)

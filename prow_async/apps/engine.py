@@ -4,6 +4,7 @@ Every composition uses it: the single components, `prow-async up`, and the fault
 nothing but which actors run.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from prow_async.actors.executor import Executor, Targets
 from prow_async.actors.explainer import Explainer
 from prow_async.actors.job import Env, JobActors
 from prow_async.actors.job_counts import JobCounts
+from prow_async.actors.leader import Candidacy, Leader
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.reflector import Reflector
 from prow_async.actors.repo_owners import RepoOwners
@@ -78,6 +80,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     installation: str
     dry_run: bool = False
+    leases: Mapping[Component, Candidacy] = {}
+    """Components that act only while their Lease is held; the others act always. Unused on dry run: nothing is written,
+    so nobody need be excluded."""
     job_pages: str = ""
     """Address of our own pages: where Details links lead when the configuration says nothing else."""
     reports: Reports = Reports(reporters=(GitHubReporter,))
@@ -102,22 +107,32 @@ class Engine:
         self.pulls = PullIndex(self.jobs)
         self._trust = TrustCache(parts.clock)
         self._owners = RepoOwners(parts.code) if parts.code is not None else None
+        self.leaders = {
+            name: Leader(name, candidacy, parts.clock, parts.metrics)
+            for name, candidacy in parts.leases.items()
+            if name in parts.components and not parts.dry_run
+        }
         self._supervisor = Supervisor(self._restarted)
         self._aside: list[actions.RecordEvent] = []
         self._aside_bell = anyio.Event()
         self._reflector = Reflector("prowjobs", parts.jobs, jobview.read, self.jobs, parts.metrics, self._set_job_aside)
         self._needs_pods = bool(parts.components & {"plank", "sinker"})
-        self._counts = JobCounts(self.jobs, parts.metrics) if "plank" in parts.components else None
+        counting = "plank" not in self.leaders
+        self._counts = JobCounts(self.jobs, parts.metrics, counting) if "plank" in parts.components else None
         self.job_actors = self._plank() if "plank" in parts.components else None
         self.router = self._hook() if "hook" in parts.components else None
         self.crier = self._crier() if "crier" in parts.components else None
         self.horologium = self._horologium() if "horologium" in parts.components else None
         self.sinker = self._sinker() if "sinker" in parts.components else None
 
+    def _executor_of(self, component: Component) -> Executor:
+        leader = self.leaders.get(component)
+        return self.executor if leader is None else self.executor.behind(leader.fence)
+
     def _plank(self) -> JobActors:
         p = self.parts
         env = Env(p.config, p.clock, p.ids, p.metrics, self.stories, self.jobs.raw, p.job_pages)
-        return JobActors(self.jobs, p.jobs, self.clusters, self.executor, env)
+        return JobActors(self.jobs, p.jobs, self.clusters, self._executor_of("plank"), env)
 
     def _hook(self) -> Router:
         p = self.parts
@@ -127,7 +142,7 @@ class Engine:
             p.inbox,
             p.plugins,
             self._reads,
-            self.executor,
+            self._executor_of("hook"),
             router.Env(p.metrics, p.clock, self._trust.heard, p.enablement, p.decisions),
         )
 
@@ -146,7 +161,11 @@ class Engine:
             job_pages=p.job_pages,
         )
         reporters = [make(reads) for make in p.reports.reporters]
-        return crier.Crier(self.jobs, reporters, self.executor, crier.Env(p.clock, p.metrics, p.jobs, p.enablement))
+        leader = self.leaders.get("crier")
+        env = crier.Env(
+            p.clock, p.metrics, p.jobs, p.enablement, inherited=lambda: leader is not None and leader.inherited
+        )
+        return crier.Crier(self.jobs, reporters, self._executor_of("crier"), env)
 
     def _reported_cluster(self, alias: str) -> reporter_reads.Cluster | None:
         cluster = self.clusters.get(alias)
@@ -157,11 +176,12 @@ class Engine:
     def _horologium(self) -> horologium.Horologium:
         p = self.parts
         env = horologium.Env(p.config, p.clock, p.metrics, p.installation)
-        return horologium.Horologium(self.jobs, self.executor, env)
+        return horologium.Horologium(self.jobs, self._executor_of("horologium"), env)
 
     def _sinker(self) -> sinker.Sinker:
         p = self.parts
-        return sinker.Sinker(self.jobs, self.clusters, p.jobs, self.executor, sinker.Env(p.config, p.clock, p.metrics))
+        env = sinker.Env(p.config, p.clock, p.metrics)
+        return sinker.Sinker(self.jobs, self.clusters, p.jobs, self._executor_of("sinker"), env)
 
     def _reads(self, known: Known) -> Reads:
         p = self.parts
@@ -189,7 +209,7 @@ class Engine:
     async def _unfinished_presubmits(self, org: str, repo: str, number: int) -> list[JobsOf]:
         await self.jobs.wait_synced()
         return [
-            JobsOf(job.name, job.namespace, job.resource_version, job.job)
+            JobsOf(job.name, job.namespace, job.resource_version, job.job, job.event_guid)
             for job in self.pulls.jobs_of(org, repo, number)
             if job.type == "presubmit" and not job.complete
         ]
@@ -231,23 +251,45 @@ class Engine:
             self.crier.hurry()
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled: what watches always, what acts while it may."""
+        metrics = self.parts.metrics
         services = self.watches()
-        for name, actor in (
-            ("plank", self.job_actors),
-            ("hook", self.router),
-            ("crier", self.crier),
-            ("horologium", self.horologium),
-            ("sinker", self.sinker),
-        ):
-            if actor is not None:
-                services[name] = actor.run
+        for component, acting in self._acting().items():
+            leader = self.leaders.get(component)
+            if leader is None:
+                services |= acting
+            else:
+                act = functools.partial(Supervisor(self._restarted).run, acting)
+                services[f"lease of {component}"] = functools.partial(leader.run, act)
         services["gauges"] = self._gauges
-        services["set aside"] = self._tell_aside
         if self.parts.loop_lag:
-            metrics = self.parts.metrics
             services["loop lag"] = lambda: lag.watch(lambda s: metrics.observe("prow_async_loop_lag_seconds", s))
         await self._supervisor.run(services)
+
+    def _acting(self) -> dict[Component, dict[str, Service]]:
+        """Return the services that write, by component."""
+        acting: dict[Component, dict[str, Service]] = {}
+        if self.job_actors is not None and self._counts is not None:
+            acting["plank"] = {
+                "plank": self.job_actors.run,
+                "set aside": self._tell_aside,
+                "counts": self._counts.run,
+            }
+        if self.router is not None:
+            acting["hook"] = {"hook": self.router.run}
+        if self.crier is not None:
+            acting["crier"] = {"crier": self.crier.run}
+        if self.horologium is not None:
+            acting["horologium"] = {"horologium": self.horologium.run}
+        if self.sinker is not None:
+            acting["sinker"] = {"sinker": self.sinker.run}
+        return acting
+
+    async def resign(self) -> None:
+        """Stop every component that acts under a lease, and give the leases up: a standby takes them at once."""
+        async with anyio.create_task_group() as group:
+            for leader in self.leaders.values():
+                group.start_soon(leader.resign)
 
     def _restarted(self, name: str, error: Exception, wait_s: float) -> None:
         self.parts.metrics.count("prow_async_actor_restarts_total", actor=name)
@@ -279,11 +321,12 @@ class Engine:
         self._aside_bell.set()
 
     async def _tell_aside(self) -> None:
+        teller = self._executor_of("plank")
         while True:
             while self._aside:
                 event = self._aside.pop(0)
                 try:
-                    await self.executor.perform(event, event.name)
+                    await teller.perform(event, event.name)
                 except ProwError as error:
                     log.warning("no event written for an object set aside", name=event.name, why=str(error))
             self._aside_bell = anyio.Event()
@@ -294,8 +337,6 @@ class Engine:
         while True:
             for family in self._families:
                 metrics.gauge("prow_async_mailbox_depth", family.statistics()["depth"], actor=family.name)
-            if self._counts is not None:
-                self._counts.update()
             await anyio.sleep(GAUGES_EVERY_S)
 
     def describe(self, name: str) -> str | None:

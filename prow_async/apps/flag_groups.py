@@ -6,6 +6,7 @@ Source: upstream pkg/flagutil and cmd/*/main.go. Flags of our own come last in e
 import msgspec
 
 from prow_async.apps.flags import Flag
+from prow_async.core import lease
 
 _CONFIG_OURS = (
     Flag("quarantine-bad-config", "bool", False, "leave out the jobs of bad job files instead of refusing all (ours)"),
@@ -88,6 +89,20 @@ OURS = (
     Flag("listen-host", "str", "0.0.0.0", "address every port listens on (ours)"),  # noqa: S104 - servers in pods
     Flag("grace-period", "duration", 180.0, "longest drain after SIGTERM"),
 )
+_TIMING = lease.Timing()
+
+
+def _leader(on: bool) -> tuple[Flag, ...]:
+    """Return the flags of leader election: kube-controller-manager's names. Upstream's components have none."""
+    return (
+        Flag("leader-elect", "bool", on, "act only while holding the component's Lease (ours)"),
+        Flag("leader-elect-lease-duration", "duration", float(_TIMING.duration_s), "others wait so long (ours)"),
+        Flag("leader-elect-renew-deadline", "duration", _TIMING.renew_deadline_s, "then stop acting (ours)"),
+        Flag("leader-elect-retry-period", "duration", _TIMING.retry_s, "time between renewals (ours)"),
+    )
+
+
+LEADER = _leader(on=True)
 _DRY = Flag("dry-run", "bool", True, "write nothing at all, say what would be written")
 
 EXPLAIN_IN_HELP = Flag(
@@ -125,6 +140,7 @@ CONTROLLER_MANAGER = (
     *STORAGE,
     *INSTRUMENTATION,
     *OURS,
+    *LEADER,
     _DRY,
     Flag("tot-url", "str", "", "address of tot", "tot"),
     Flag("label-selector", "str", "", "only pods with these labels", "the label selector"),
@@ -161,6 +177,7 @@ CRIER = (
     *_CREDENTIALS,
     *INSTRUMENTATION,
     *OURS,
+    *LEADER,
     Flag("dry-run", "bool", False, "write nothing at all, say what would be written"),
     *_reporters(on=0),
     Flag("report-agent", "str", "", "tell GitHub of jobs of this agent only"),
@@ -174,6 +191,7 @@ SINKER = (
     *KUBERNETES,
     *INSTRUMENTATION,
     *OURS,
+    *LEADER,
     _DRY,
     Flag("run-once", "bool", False, "sweep once, then exit"),
 )
@@ -182,6 +200,7 @@ HOROLOGIUM = (
     *KUBERNETES,
     *INSTRUMENTATION,
     *OURS,
+    *LEADER,
     _DRY,
     Flag("timeout-listing-prowjobs", "duration", 60.0, "longest wait for the first list of ProwJobs", "this limit"),
 )
@@ -214,4 +233,5 @@ UP = (
     Flag("listen-host", "str", "127.0.0.1", "address the webhook server, metrics and health listen on"),
     Flag("installation-id", "str", "", "first part of derived names (default: the ProwJob namespace)"),
     Flag("grace-period", "duration", 30.0, "longest drain after SIGTERM"),
+    *_leader(on=False),
 )

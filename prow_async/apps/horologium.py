@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from prow_async.apps import flag_groups, process
+from prow_async.apps import flag_groups, leases, process
 from prow_async.apps.engine import Engine, Parts
 
 
@@ -24,5 +24,6 @@ async def run(shell: process.Shell) -> None:
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
             dry_run=shell.flags["dry-run"],
+            leases=leases.candidacies(shell, kube, now.prowjob_namespace, ["horologium"]),
         )
         await process.serve(shell, Engine(parts), config)

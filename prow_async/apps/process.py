@@ -114,6 +114,8 @@ class Clusters(msgspec.Struct, frozen=True):
     pods: Mapping[str, kube_port.Collection]
     logs: Mapping[str, kube_port.PodLogs]
     infos: Mapping[str, kube_port.PodInfo]
+    lease: Callable[[str], collection.KubeCollection]
+    """Makes the collection of the one Lease of a name, in the namespace of ProwJobs."""
     files: live.LiveClusters | None = None
 
 
@@ -136,7 +138,15 @@ async def connect_clusters(shell: Shell, config: config_files.ConfigFiles) -> As
     async with live.LiveClusters(wanted, shell.name, disabled, pods_of, shell.metrics) as files:
         jobs = collection.KubeCollection(files.infra, "", collection.PROWJOBS, now.prowjob_namespace)
         events = collection.KubeCollection(files.infra, "", collection.EVENTS, now.prowjob_namespace)
-        yield Clusters(jobs, events, files.pods, files.logs, files.infos, files)
+        yield Clusters(
+            jobs, events, files.pods, files.logs, files.infos, _leases(files.infra, now.prowjob_namespace), files
+        )
+
+
+def _leases(infra: Transport, namespace: str) -> Callable[[str], collection.KubeCollection]:
+    return lambda name: collection.KubeCollection(
+        infra, "", collection.LEASES, namespace, field_selector=f"metadata.name={name}"
+    )
 
 
 def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod_namespace: str) -> Clusters:
@@ -157,6 +167,7 @@ def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod
         pods,
         {alias: podlogs.KubePodLogs(transport, alias) for alias, transport in transports.items()},
         {alias: podinfo.KubePodInfo(transport, alias) for alias, transport in transports.items()},
+        _leases(infra, prowjob_namespace),
     )
 
 
@@ -202,6 +213,7 @@ async def serve(
             await wait_signal()
             log.info("stopping: draining what is under way", grace_period_s=values["grace-period"])
             await inner.aclose()
+            await engine.resign()
             await drain(engine, values["grace-period"])
             group.cancel_scope.cancel()
     log.info("stopped")

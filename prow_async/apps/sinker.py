@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import structlog
 
-from prow_async.apps import flag_groups, process
+from prow_async.apps import flag_groups, leases, process
 from prow_async.apps.engine import Engine, Parts
 
 log = structlog.get_logger()
@@ -31,6 +31,7 @@ async def run(shell: process.Shell) -> None:
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
             dry_run=shell.flags["dry-run"],
+            leases=leases.candidacies(shell, kube, now.prowjob_namespace, ["sinker"]),
         )
         engine = Engine(parts)
         if shell.flags["run-once"]:
@@ -40,12 +41,27 @@ async def run(shell: process.Shell) -> None:
 
 
 async def _once(engine: Engine) -> None:
-    """List everything, sweep once, end."""
-    assert engine.sinker is not None
+    """List everything, sweep once (when the lease is ours), end."""
     async with anyio.create_task_group() as group:
         for service in engine.watches().values():
             group.start_soon(service)
         await engine.wait_listed()
-        swept = await engine.sinker.sweep()
-        log.info("swept once", objects=swept)
+        leader = engine.leaders.get("sinker")
+        if leader is None:
+            await _sweep(engine)
+        else:
+            swept = anyio.Event()
+
+            async def act() -> None:
+                await _sweep(engine)
+                swept.set()
+
+            group.start_soon(leader.run, act)
+            await swept.wait()
+            await leader.resign()
         group.cancel_scope.cancel()
+
+
+async def _sweep(engine: Engine) -> None:
+    assert engine.sinker is not None
+    log.info("swept once", objects=await engine.sinker.sweep())

@@ -9,6 +9,8 @@ from typing import Literal
 from prow_async.api.views import JobView, PodView
 
 Verdict = Literal["adopt", "wait", "foreign"]
+LATE_S = 60.0
+"""More than the clocks of two clusters differ: whatever is created so long after its job's end came too late."""
 
 
 def judge_pod(job: JobView, attempt: int, digest: str, found: PodView) -> tuple[Verdict, str]:
@@ -52,6 +54,23 @@ def owns(job: JobView, found: PodView) -> bool:
     if found.owner_uid:
         return found.owner_uid == job.uid
     return found.job_name == job.name and found.created_s >= job.created_s
+
+
+def lives(pod: PodView) -> bool:
+    """True when a pod may run, or may come to."""
+    return not pod.deleting and pod.phase in {"", "Pending", "Running"}
+
+
+def is_straggler(job: JobView, found: PodView) -> bool:
+    """True when a live pod of a complete job is none of those the job ran with: a creation that arrived late.
+
+    Pods that were there when their job ended may still upload, and are left alone. A job that ran knows its pod's
+    build id, so another one proves that clocks do not deceive us.
+    """
+    if job.completion_s is None or not owns(job, found) or not lives(found):
+        return False
+    late_s = 0.0 if found.build_id != job.build_id else LATE_S
+    return found.created_s > job.completion_s + late_s
 
 
 def same_job(ours: str, found: str) -> bool:

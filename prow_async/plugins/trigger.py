@@ -92,10 +92,11 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
         return await _judge(reads, origin, pr.user.login, bot.login) if plan.asks_trust else facts.author
 
     async def unfinished() -> tuple[trigger.Unfinished, ...]:
+        """What this delivery itself has started, in another hook that got it too, it does not end."""
         if not plan.abort:
             return ()
         found = await reads.unfinished_presubmits(origin.org, origin.repo.name, number)
-        return tuple(trigger.Unfinished(job.namespace, job.name, job.job) for job in found)
+        return tuple(trigger.Unfinished(job.namespace, job.name, job.job) for job in found if job.guid != guid)
 
     trusted, running = await _both(author, unfinished)
     facts = msgspec.structs.replace(facts, author=trusted, unfinished=running)

@@ -1,11 +1,16 @@
-"""Wall-clock time and fresh identifiers. Waiting is anyio's business (anyio.sleep), so that tests can bend time."""
+"""Wall-clock time, monotonic time and fresh identifiers. Waiting is anyio's business, so that tests can bend time."""
 
 from typing import Protocol
 
 
-class Clock(Protocol):
+class WallClock(Protocol):
     def now(self) -> float:
         """Seconds since the Unix epoch, UTC."""
+
+
+class Clock(WallClock, Protocol):
+    def monotonic(self) -> float:
+        """Seconds since some moment; never set back, and counting on while the machine sleeps where that is known."""
 
 
 class Ids(Protocol):

@@ -50,6 +50,9 @@ class Collection(Protocol):
     async def create(self, body: bytes) -> bytes:
         """Create an object from its JSON; return it as stored."""
 
+    async def replace(self, name: str, body: bytes) -> bytes:
+        """Put an object in the place of the one that stands there, on condition of the resourceVersion in it."""
+
     async def merge_patch(self, name: str, patch: Json) -> bytes:
         """Apply a JSON merge patch. Put metadata.resourceVersion or metadata.uid into it to make it conditional."""
 

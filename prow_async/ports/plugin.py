@@ -42,6 +42,8 @@ class JobsOf(msgspec.Struct, frozen=True):
     namespace: str
     resource_version: str
     job: str
+    guid: str = ""
+    """The delivery that started it."""
 
 
 class Reads(msgspec.Struct, frozen=True):

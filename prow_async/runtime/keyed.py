@@ -5,7 +5,7 @@ that raises is a failure: it is reported with its story, and the key is woken ag
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +33,8 @@ class Limits:
     `waited`: told, at the begin of a turn, how many seconds its oldest mail has waited.
     `lane`: names what a key's turns may get stuck on; at most `in_lane` turns of one lane go on at once, so that one
     that is stuck takes no room from the others.
+    `seed`: names every key that may have something to do, each time the family starts to run. With it, nothing is kept
+    for a family that does not run: mail is dropped, and timers and failure counts end with the run.
     """
 
     concurrency: int = 256
@@ -41,6 +43,7 @@ class Limits:
     mailbox: int = 16
     backoff: Backoff = field(default_factory=Backoff)
     waited: Callable[[float], None] = field(default=lambda _: None)
+    seed: Callable[[], Iterable[Any]] | None = None
 
 
 @dataclass
@@ -79,6 +82,7 @@ class KeyedActors(Generic[K, M]):
         self._lane_of = limits.lane
         self._in_lane = limits.in_lane
         self._lanes: dict[Hashable, _Lane[K]] = {}
+        self._seed = limits.seed
         self._boxes: dict[K, Mailbox[M]] = {}
         self._running: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -92,6 +96,8 @@ class KeyedActors(Generic[K, M]):
 
     def post(self, key: K, mail: M, kind: object = None) -> None:
         """Wake a key. Never blocks; mail of the same kind (by default the mail itself) is coalesced."""
+        if self._group is None and self._seed is not None:
+            return
         box = self._boxes.get(key)
         if box is None:
             box = self._boxes[key] = Mailbox(self._mailbox_limit, anyio.current_time() if self._group else 0.0)
@@ -124,13 +130,15 @@ class KeyedActors(Generic[K, M]):
         return bool(self._boxes or self._running)
 
     async def run(self) -> None:
-        """Give turns until cancelled. Everything posted before the start is served too."""
+        """Give turns until cancelled, first to what was posted before the start, or to what the seed names."""
         async with anyio.create_task_group() as group:
             self._group = group
             group.start_soon(self._timers.run)
             try:
                 for _ in range(len(self._ready)):
                     self._rouse()
+                for key in self._seed() if self._seed is not None else ():
+                    self.post(key, self._wake)
                 await anyio.sleep_forever()
             finally:
                 self._group = None
@@ -141,6 +149,14 @@ class KeyedActors(Generic[K, M]):
                     self._ready.extend(lane.waiting)
                 self._running.clear()
                 self._lanes.clear()
+                if self._seed is not None:
+                    self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._boxes.clear()
+        self._ready.clear()
+        self._failures.clear()
+        self._timers.clear()
 
     def _rouse(self) -> None:
         if self._idle:

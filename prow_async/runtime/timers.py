@@ -31,6 +31,10 @@ class Timers:
     def cancel(self, key: Hashable) -> None:
         self._set.pop(key, None)
 
+    def clear(self) -> None:
+        self._set.clear()
+        self._heap.clear()
+
     def __len__(self) -> int:
         return len(self._set)
 

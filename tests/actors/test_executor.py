@@ -46,11 +46,13 @@ def every_action(town: Town, number: int, sha: str) -> list[actions.Action]:
     about: Json = {"kind": "ProwJob", "name": "a", "uid": "u", "api_version": "v1", "reason": "R", "message": "m"}
     return [
         actions.CreateProwJob(job=town.prowjob("b"), why=WHY),
-        actions.PatchProwJob(namespace=JOBS, name="a", patch={"status": {"state": "error"}}, why=WHY),
+        actions.PatchProwJob(
+            namespace=JOBS, name="a", patch={"status": {"state": "error"}}, resource_version="1", why=WHY
+        ),
         abort(),
         actions.DeleteProwJob(namespace=JOBS, name="a", uid="u", reason="aged", why=WHY),
         actions.CreatePod(cluster="default", pod=town.pod_of("a"), why=WHY),
-        actions.PatchPod(patch={"metadata": {"labels": {"a": "b"}}}, **pod),
+        actions.PatchPod(patch={"metadata": {"labels": {"a": "b"}}}, resource_version="1", **pod),
         actions.DeletePod(uid="u", reason="aged", **pod),
         actions.RecordEvent(namespace=JOBS, why=WHY, **about),
         status(sha),
@@ -122,7 +124,7 @@ async def test_refusals_are_not_tried_again() -> None:
     cases: list[tuple[actions.Action, type[Exception]]] = [
         (actions.CreatePod(cluster="default", pod=town.pod_of("a"), why=WHY), Exists),
         (actions.PatchProwJob(namespace=JOBS, name="a", patch=patch, resource_version="1", why=WHY), Stale),
-        (actions.PatchProwJob(namespace=JOBS, name="none", patch=patch, why=WHY), Missing),
+        (actions.PatchProwJob(namespace=JOBS, name="none", patch=patch, resource_version="1", why=WHY), Missing),
         (actions.DeletePod(cluster="default", namespace=PODS, name="a", uid="other", reason="r", why=WHY), Stale),
         (actions.DeleteProwJob(namespace=JOBS, name="a", uid="other", reason="r", why=WHY), Stale),
         (comment(99), Missing),

@@ -41,7 +41,11 @@ DECISION = Decision(
     (
         actions.CreateProwJob(why="a job", job=JOB),
         actions.PatchProwJob(
-            why="state", namespace="n", name="j", patch={"status": {"state": "error", "x": [1, None]}}
+            why="state",
+            namespace="n",
+            name="j",
+            patch={"status": {"state": "error", "x": [1, None]}},
+            resource_version="7",
         ),
         actions.PostStatus(why="tell", org="o", repo="r", sha="s", status=Status(state="pending", context="ci")),
         actions.CreateComment(why="say", org="o", repo="r", number=7, body="Tëxt ✓\n"),

@@ -88,7 +88,7 @@ class Installation:
     def __init__(self, folder: Path, server: realkube.Server, github: str, namespace: str) -> None:
         self._folder = folder
         self._server = server
-        self._namespace = namespace
+        self.namespace = namespace
         for name, text in (
             ("config.yaml", JOBS.replace("NAMESPACE", namespace)),
             ("plugins.yaml", PLUGINS),
@@ -107,7 +107,8 @@ class Installation:
         self._github = [f"--github-endpoint={github}", f"--github-token-path={folder}/token"]
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, flags: Sequence[str] = ()) -> None:
+    def start(self, name: str, flags: Sequence[str] = (), seat: str = "") -> None:
+        """Start a component; of several replicas each has a seat, which its name here ends in."""
         folder = self._folder
         inbox = [f"--plugin-config={folder}/plugins.yaml", f"--inbox-dir={folder}/inbox"]
         own = {
@@ -115,9 +116,10 @@ class Installation:
             "crier": [*self._github, "--github-workers=1"],
         }.get(name, [])
         command = [str(program.PROGRAM), name, *self._shared, *own, *flags]
-        with (self._folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(command, stdout=log, stderr=log)
-        program.until(lambda: b'"msg":"started"' in self.log(name), f"{name} started")
+        seated = name + seat
+        with (self._folder / f"{seated}.log").open("ab") as log:
+            self.running[seated] = subprocess.Popen(command, stdout=log, stderr=log)
+        program.until(lambda: b'"msg":"started"' in self.log(seated), f"{seated} started")
 
     def log(self, name: str) -> bytes:
         assert self.running[name].poll() is None, (self._folder / f"{name}.log").read_text()[-3000:]
@@ -127,7 +129,7 @@ class Installation:
         return [json.loads(line) for line in self.log(name).splitlines()]
 
     def jobs(self) -> list[Any]:
-        found: list[Any] = self._server.request("GET", f"/apis/prow.k8s.io/v1/namespaces/{self._namespace}/prowjobs")[
+        found: list[Any] = self._server.request("GET", f"/apis/prow.k8s.io/v1/namespaces/{self.namespace}/prowjobs")[
             "items"
         ]
         return found

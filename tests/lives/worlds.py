@@ -33,6 +33,9 @@ class Clock:
     def now(self) -> float:
         return START_S + anyio.current_time()
 
+    def monotonic(self) -> float:
+        return anyio.current_time()
+
 
 class Ids:
     """Identifiers by dice; build ids count up."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from prow_async.ports.clock import Clock
+from prow_async.ports.clock import WallClock
 
 _KEPT_HEADERS = ("content-type", "link", "etag")
 
@@ -51,7 +51,7 @@ class EtagCache:
         shelf: asked for what is not in memory, and given everything that is kept.
     """
 
-    def __init__(self, limit_bytes: int, clock: Clock, shelf: Shelf | None = None) -> None:
+    def __init__(self, limit_bytes: int, clock: WallClock, shelf: Shelf | None = None) -> None:
         self._limit_bytes = limit_bytes
         self._clock = clock
         self._shelf = shelf

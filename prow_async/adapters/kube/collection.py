@@ -79,11 +79,11 @@ class KubeCollection:
     """A kind in a namespace, or in all of them when `namespace` is empty. See ports/kube.Collection for the errors.
 
     Args:
-        label_selector: narrows lists and watches, not what is addressed by name.
+        label_selector, field_selector: narrow lists and watches, not what is addressed by name.
         watch_timeout_s: asked for each watch.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where a collection is, and what narrows it
         self,
         transport: Transport,
         cluster: str,
@@ -91,12 +91,14 @@ class KubeCollection:
         namespace: str = "",
         label_selector: str = "",
         watch_timeout_s: Callable[[], int] = watch_timeout_s,
+        field_selector: str = "",
     ) -> None:
         self._transport = transport
         self._cluster = cluster
         self._kind = kind
         self._namespace = namespace
-        self._narrow = {"labelSelector": label_selector} if label_selector else {}
+        narrow = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        self._narrow = {key: selector for key, selector in narrow.items() if selector}
         self._watch_timeout_s = watch_timeout_s
         self._all = kind.path(namespace)
 
@@ -148,6 +150,10 @@ class KubeCollection:
             return await self._send("POST", self._all, JSON, body)
         except Stale as error:
             raise Retry(error.why, status=409) from error
+
+    async def replace(self, name: str, body: bytes) -> bytes:
+        """Put an object in the place of the one that stands there; see the port."""
+        return await self._send("PUT", self._one(name), JSON, body)
 
     async def merge_patch(self, name: str, patch: Json) -> bytes:
         """Apply a JSON merge patch; return the object as stored."""

@@ -57,3 +57,25 @@ def test_jobs_are_the_same_only_on_equal_known_digests() -> None:
     assert adoption.same_job("a", "a")
     assert not adoption.same_job("a", "b")
     assert not adoption.same_job("", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, True),
+        ({"phase": "Running"}, True),
+        ({"phase": "Succeeded"}, False),
+        ({"deleting": True}, False),
+        ({"owner_uid": "another"}, False),
+        ({"created_s": NOW}, False),
+        ({"created_s": NOW - 5}, False),
+        ({"build_id": "1"}, False),
+        ({"build_id": "1", "created_s": NOW + 61}, True),
+    ],
+)
+def test_stragglers(change: dict[str, Any], expected: bool) -> None:
+    """A live pod of a complete job is late if it was created after the job's end; with its build id, long after."""
+    done = job(state="success", completion_s=NOW, build_id="1")
+    found: PodView = pod(**{"created_s": NOW + 1, "build_id": "2", "phase": "Pending", **change})
+    assert adoption.is_straggler(done, found) is expected
+    assert not adoption.is_straggler(job(), found)

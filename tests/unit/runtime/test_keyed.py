@@ -236,3 +236,26 @@ def test_cancelled_with_keys_waiting_for_room() -> None:
 
     virtual.run(body)
     assert {key for key, _, at in r.turns if at >= 1} == {f"k{i}" for i in range(5)}
+
+
+def test_a_seeded_family_keeps_nothing_while_it_does_not_run() -> None:
+    """1. Mail before and between runs is dropped. 2. Each run begins with the seed. 3. Timers end with the run."""
+    r = Recorder(takes_s=0)
+    r.again = {"a": [5.0, 5.0]}
+    keys = ["a"]
+
+    async def body() -> None:
+        limits = Limits(seed=lambda: keys)
+        family: KeyedActors[str, str] = KeyedActors("t", r.turn, r.failed, "wake", limits)
+        family.post("x", "early")
+        with anyio.move_on_after(1):
+            await family.run()
+        family.post("y", "between")
+        assert not family.busy
+        assert family.statistics()["timers"] == 0
+        keys[:] = ["b"]
+        with anyio.move_on_after(10):
+            await family.run()
+
+    virtual.run(body)
+    assert [(key, mails) for key, mails, _ in r.turns] == [("a", ("wake",)), ("b", ("wake",))]

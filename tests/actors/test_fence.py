@@ -1,0 +1,343 @@
+"""Leaders paused at every seam: the world is looked at, not the wire.
+
+One pod at most for each attempt, no ended job changed, the last word on GitHub the job's, no comment twice.
+"""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from prow_async.adapters.kube import collection
+from prow_async.api import names
+from prow_async.api.config import Config, Plank, Sinker
+from prow_async.api.jobconfig import Periodic
+from prow_async.core import instants
+from tests.actors.replicas import Replica, leads, two
+from tests.actors.worlds import BOT, JOBS, ORG, POD_SPEC, PODS, REPO, Town, passes, settle, story
+from tests.lives.ledger import Ledger, Life, Seen
+
+Json = dict[str, Any]
+ENDED = {"success", "failure", "error", "aborted"}
+
+
+class Watched:
+    """What a town saw: every state of every ProwJob and pod, and every status and comment."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+        self.changed: list[str] = []
+        self.jobs = Ledger(town.kube.world, town.clock, collection.PROWJOBS.path(JOBS), self._job)
+        self.pods = Ledger(town.kube.world, town.clock, collection.PODS.path(PODS), lambda life, seen: None)
+
+    def _job(self, life: Life, seen: Seen) -> None:
+        if len(life.states) > 1 and seen.kind == "MODIFIED":
+            before, after = (state.content.get("status", {}) for state in life.states[-2:])
+            fields = ("state", "completionTime", "description", "pod_name", "build_id")
+            if before.get("completionTime") and any(before.get(f) != after.get(f) for f in fields):
+                self.changed.append(f"{life.name}: {before} became {after}")
+
+    def judge(self) -> None:
+        assert self.changed == []
+        attempts = [pod.attempt for pod in self.pods.lives.values()]
+        assert len(attempts) == len(set(attempts)), attempts
+
+    def comments(self, number: int) -> list[str]:
+        said = self._town.github.comments(ORG, REPO, number)
+        return [comment.body or "" for comment in said if comment.user.login == BOT]
+
+    def statuses(self, sha: str) -> dict[str, str]:
+        return {status.context: status.state for status in self._town.github.statuses(ORG, REPO, sha)}
+
+
+def is_write(method: str, part: str) -> Any:
+    return lambda asked, path: asked == method and part in path
+
+
+def complete(town: Town, name: str, state: str) -> None:
+    town.kube.set_status(name, state=state, completionTime=instants.rfc3339(town.clock.now()))
+
+
+def posted(town: Town, sha: str) -> int:
+    """Return how many statuses a commit was ever given."""
+    return len(town.github.repo(ORG, REPO).statuses[sha])
+
+
+async def take_over(first: Replica, second: Replica) -> None:
+    """Pause the first for as long as the second needs to lead."""
+    first.pause()
+    await leads(second, 10.0)
+    await settle()
+
+
+@pytest.mark.parametrize("fate", ["stands", "ended", "swept"])
+@story
+async def test_a_pod_creation_under_way(fate: str) -> None:
+    """It arrives when the other's pod stands, has ended, or is gone again: one pod an attempt, or deleted at once."""
+    town = Town()
+    seen = Watched(town)
+    async with two(town, "plank") as (first, second):
+        first.kube.out.hold(is_write("POST", "/pods"))
+        town.kube.put(town.prowjob("a"))
+        await settle()
+        assert len(first.kube.out.held) == 1
+        on_its_way = first.kube.out
+        first.kube.out = type(on_its_way)()
+        await take_over(first, second)
+        assert town.kube.pod("a")
+        if fate != "stands":
+            town.kube.pod_ends("a")
+            await passes(3)
+            assert town.kube.job("a").status.state == "success"
+        if fate == "swept":
+            town.kube.delete_pod("a")
+            await passes(3)
+        on_its_way.open()
+        await passes(3)
+        await first.go_on()
+        await passes(30)
+        assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ([] if fate == "swept" else ["a"])
+        assert seen.changed == []
+        if fate != "swept":
+            seen.judge()
+        assert (first.leader.leading, second.leader.leading) == (False, True)
+
+
+@story
+async def test_a_state_patch_under_way() -> None:
+    """`pending` arrives when the job has long succeeded: it has no effect."""
+    town = Town()
+    seen = Watched(town)
+    async with two(town, "plank") as (first, second):
+        first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
+        town.kube.put(town.prowjob("a"))
+        await settle()
+        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        await take_over(first, second)
+        town.kube.pod_ends("a")
+        await passes(3)
+        on_its_way.open()
+        await first.go_on()
+        await passes(30)
+        assert town.kube.job("a").status.state == "success"
+        seen.judge()
+
+
+@story
+async def test_a_deletion_under_way_meets_the_next_pod() -> None:
+    """An evicted pod's deletion arrives when the next attempt's pod stands under its name: that one lives on."""
+    town = Town()
+    seen = Watched(town)
+    async with two(town, "plank") as (first, second):
+        town.kube.put(town.prowjob("a"))
+        await settle()
+        first.kube.out.hold(is_write("DELETE", "/pods/"))
+        town.kube.set_pod("a", phase="Failed", reason="Evicted")
+        await settle()
+        assert first.kube.out.held
+        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        await take_over(first, second)
+        await passes(5)
+        uid = town.kube.pod("a")["metadata"]["uid"]
+        assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "1"
+        on_its_way.open()
+        await first.go_on()
+        await passes(30)
+        assert town.kube.pod("a")["metadata"]["uid"] == uid
+        seen.judge()
+
+
+@story
+async def test_between_reading_and_writing() -> None:
+    """A leader that has just read that a pod is gone, and then stands still, writes nothing of it afterwards."""
+    town = Town(Config(plank=Plank(max_revivals=0)))
+    seen = Watched(town)
+    async with two(town, "plank") as (first, second):
+        town.kube.put(town.prowjob("a"))
+        await settle()
+        first.kube.back.hold(is_write("GET", "/pods/a"))
+        second.kube.back.hold(is_write("WATCH", "/pods"))
+        town.kube.ask("DELETE", collection.PODS.path(PODS, "a"))
+        await settle()
+        assert first.kube.back.held
+        pod = town.pod_of("a", build_id="99")
+        first.clock.stop()
+        await passes(9)
+        second.kube.back.open()
+        await settle()
+        before = len(first.faults.writes())
+        first.clock.go_on()
+        first.kube.back.open()
+        await passes(3)
+        writes = [line for line in first.faults.writes()[before:] if "/leases" not in line]
+        assert writes == []
+        assert pod
+        assert seen.changed == []
+
+
+@story
+async def test_a_status_under_way_does_not_stand_in_the_end() -> None:
+    """1. `pending` waits on the wire while the other reports success. 2. It arrives last. 3. Success is told again."""
+    town = Town()
+    seen = Watched(town)
+    number, sha = town.open_pull()
+    async with two(town, "crier") as (first, second):
+        first.hub.out.hold(is_write("POST", "/statuses/"))
+        town.kube.put(town.presubmit("a", number, sha))
+        await settle()
+        on_its_way, first.hub.out = first.hub.out, type(first.hub.out)()
+        await take_over(first, second)
+        complete(town, "a", "success")
+        await settle()
+        assert seen.statuses(sha) == {"unit": "success"}
+        on_its_way.open()
+        await settle()
+        assert seen.statuses(sha) == {"unit": "pending"}
+        await first.go_on()
+        await passes(90)
+        assert seen.statuses(sha) == {"unit": "success"}
+        assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
+        seen.judge()
+
+
+@story
+async def test_a_comment_under_way_does_not_stand_twice() -> None:
+    town = Town()
+    seen = Watched(town)
+    number, sha = town.open_pull()
+    async with two(town, "crier") as (first, second):
+        town.kube.put(town.presubmit("a", number, sha))
+        await settle()
+        first.hub.out.hold(is_write("POST", "/comments"))
+        complete(town, "a", "failure")
+        await settle()
+        assert first.hub.out.held
+        on_its_way, first.hub.out = first.hub.out, type(first.hub.out)()
+        await take_over(first, second)
+        assert len(seen.comments(number)) == 1
+        on_its_way.open()
+        await settle()
+        assert len(seen.comments(number)) == 2
+        await first.go_on()
+        told = posted(town, sha)
+        await passes(90)
+        assert len(seen.comments(number)) == 1
+        assert seen.statuses(sha) == {"unit": "failure"}
+        assert posted(town, sha) == told, "a status that stands was posted again"
+
+
+@story
+async def test_a_record_under_way_does_not_bring_an_old_state_back() -> None:
+    """1. The record of `triggered` waits on the wire; the other records success. 2. It arrives: success stays told."""
+    town = Town()
+    number, sha = town.open_pull()
+    async with two(town, "crier") as (first, second):
+        first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
+        town.kube.put(town.presubmit("a", number, sha))
+        await settle()
+        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        await take_over(first, second)
+        complete(town, "a", "success")
+        await passes(2)
+        told = posted(town, sha)
+        on_its_way.open()
+        await first.go_on()
+        await passes(100)
+        assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
+        assert posted(town, sha) == told
+
+
+@story
+async def test_a_sweep_under_way_meets_a_new_object_of_that_name() -> None:
+    town = Town(Config(sinker=Sinker(resync_period_s=60.0, max_prowjob_age_s=600.0)))
+    town.kube.put(town.presubmit("a"))
+    complete(town, "a", "success")
+    async with two(town, "sinker") as (first, second):
+        first.kube.out.hold(is_write("DELETE", "/prowjobs/"))
+        await passes(700)
+        assert first.kube.out.held
+        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        await take_over(first, second)
+        await passes(70)
+        assert town.kube.all_jobs() == []
+        town.kube.put(town.presubmit("a"))
+        on_its_way.open()
+        await first.go_on()
+        await passes(30)
+        assert [job.metadata.name for job in town.kube.all_jobs()] == ["a"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "due_s"), [({"interval": "1h"}, 3700), ({"cron": "* * * * *"}, 61)])
+@story
+async def test_a_periodic_under_way_is_one_object(kind: Json, due_s: float) -> None:
+    """1. Its creation waits on the wire; the other starts the slot. 2. It arrives: no second run."""
+    periodic = Periodic(name="tick", agent="kubernetes", spec=POD_SPEC, **kind)
+    town = Town(Config(periodics=(periodic,)))
+    async with two(town, "horologium") as (first, second):
+        await passes(61)
+        assert len(town.kube.all_jobs()) == 1
+        for job in town.kube.all_jobs():
+            complete(town, job.metadata.name, "success")
+        first.kube.out.hold(is_write("POST", "/prowjobs"))
+        await passes(due_s)
+        assert first.kube.out.held
+        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        await take_over(first, second)
+        await passes(20)
+        before = {job.metadata.name for job in town.kube.all_jobs()}
+        assert len(before) == 2
+        on_its_way.open()
+        await settle()
+        assert {job.metadata.name for job in town.kube.all_jobs()} == before
+        await first.go_on()
+        await passes(1)
+        slots = [job.metadata.annotations.get(names.CAUSE) for job in town.kube.all_jobs()]
+        assert len(slots) == len(set(slots))
+
+
+async def kubelet(town: Town, codes: dict[str, int]) -> None:
+    """Run every pod for two seconds; it ends as its job is meant to."""
+    while True:
+        for pod in town.kube.all_pods():
+            name, phase = pod["metadata"]["name"], pod.get("status", {}).get("phase") or "Pending"
+            if phase == "Pending":
+                town.kube.pod_runs(name)
+            elif phase == "Running":
+                town.kube.pod_ends(name, codes[name])
+        await passes(2)
+
+
+SEAMS = [(number, fate) for number in range(1, 25) for fate in ("sent", "answered", "dead")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "fate"), SEAMS)
+@story
+async def test_paused_at_every_seam(number: int, fate: str) -> None:
+    """1. Two jobs live, one fails. 2. The leader of everything stands still at its Nth request, sent or answered.
+
+    3. The other takes over. 4. What was sent arrives; the first goes on, or dies. 5. The world shows nothing of it.
+    """
+    town = Town()
+    seen = Watched(town)
+    pull, sha = town.open_pull()
+    components = ("plank", "crier", "sinker")
+    async with two(town, components) as (first, second), anyio.create_task_group() as group:
+        group.start_soon(kubelet, town, {"good": 0, "bad": 1})
+        first.pause_at(number, fate == "answered")
+        town.kube.put(town.presubmit("good", pull, sha, job="good", context="good"))
+        town.kube.put(town.presubmit("bad", pull, sha, job="bad", context="bad"))
+        await passes(20)
+        assert first.paused is second.leader.leading
+        assert first.paused or number > 15, "the lives have become shorter: so must be the list of seams"
+        if fate == "dead":
+            first.die()
+        await first.go_on()
+        await passes(100)
+        states = {job.metadata.name: job.status.state for job in town.kube.all_jobs()}
+        assert states == {"good": "success", "bad": "failure"}
+        assert seen.statuses(sha) == states
+        assert len(seen.comments(pull)) == 1
+        seen.judge()
+        group.cancel_scope.cancel()
