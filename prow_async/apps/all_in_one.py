@@ -114,7 +114,6 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         pages.add(site, lambda name: found[0].describe(name) if found else None, _logs(found, cluster, config, node))
         stored.add(site, reports.buckets(config), storage.open_bucket)
         web_url = await stack.enter_async_context(server.serving(site, values["listen-host"], values["port"]))
-        namespace = config.current().config.prowjob_namespace
         parts = Parts(
             components=COMPONENTS,
             jobs=cluster.jobs,
@@ -133,9 +132,9 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             clock=shell.clock,
             ids=shell.ids,
             metrics=shell.metrics,
-            installation=process.installation(shell, namespace),
+            installation=process.installation(shell, config.current().config.prowjob_namespace),
             dry_run=values["dry-run"],
-            leases=leases.candidacies(shell, cluster, namespace, COMPONENTS),
+            leases=leases.candidacies(shell, cluster, COMPONENTS),
             job_pages=web_url,
         )
         found.append(Engine(parts))

@@ -36,7 +36,7 @@ async def run(shell: process.Shell) -> None:
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
             dry_run=shell.flags["dry-run"],
-            leases=leases.candidacies(shell, kube, now.prowjob_namespace, ["crier"]),
+            leases=leases.candidacies(shell, kube, ["crier"]),
             enablement=allowed,
         )
         await process.serve(shell, Engine(parts), config)

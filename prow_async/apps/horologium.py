@@ -24,6 +24,6 @@ async def run(shell: process.Shell) -> None:
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
             dry_run=shell.flags["dry-run"],
-            leases=leases.candidacies(shell, kube, now.prowjob_namespace, ["horologium"]),
+            leases=leases.candidacies(shell, kube, ["horologium"]),
         )
         await process.serve(shell, Engine(parts), config)

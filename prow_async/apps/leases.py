@@ -12,7 +12,7 @@ from prow_async.core import lease
 
 
 def candidacies(
-    shell: process.Shell, cluster: process.Clusters, namespace: str, components: Iterable[Component]
+    shell: process.Shell, cluster: process.Clusters, components: Iterable[Component]
 ) -> dict[Component, Candidacy]:
     """Return under which Leases the components act, by the flags; none with --leader-elect=false.
 
@@ -31,9 +31,7 @@ def candidacies(
         return {}
     identity = f"{socket.gethostname()}_{shell.ids.uuid4()}"
     return {
-        component: Candidacy(
-            cluster.lease(name), lease.Lock(name=name, namespace=namespace, identity=identity, timing=timing)
-        )
+        component: Candidacy(cluster.lease(name), lease.Lock(name=name, identity=identity, timing=timing))
         for component in components
         if (name := names.LEASES.get(component)) is not None
     }

@@ -31,7 +31,7 @@ async def run(shell: process.Shell) -> None:
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
             dry_run=shell.flags["dry-run"],
-            leases=leases.candidacies(shell, kube, now.prowjob_namespace, ["sinker"]),
+            leases=leases.candidacies(shell, kube, ["sinker"]),
         )
         engine = Engine(parts)
         if shell.flags["run-once"]:

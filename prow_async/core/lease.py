@@ -43,7 +43,6 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     """What one replica knows. Monotonic seconds throughout."""
 
     name: str
-    namespace: str
     identity: str
     timing: Timing = Timing()
     known: bool = False
@@ -129,7 +128,7 @@ def _write(lock: Lock, wall_s: float, why: str) -> Write:
         "leaseTransitions": 0,
     }
     if lock.lease is None:
-        meta = {"name": lock.name, "namespace": lock.namespace}
+        meta = {"name": lock.name}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
         return Write(body, True, why)
     old = _spec(lock.lease)

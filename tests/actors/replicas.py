@@ -188,7 +188,7 @@ class Replica:
 
     def _candidacy(self, component: Component, timing: lease.Timing) -> Candidacy:
         name = names.LEASES[component]
-        lock = lease.Lock(name=name, namespace=JOBS, identity=self.identity, timing=timing)
+        lock = lease.Lock(name=name, identity=self.identity, timing=timing)
         return Candidacy(self._collection(collection.LEASES, JOBS, field_selector=f"metadata.name={name}"), lock)
 
     def _collection(self, kind: collection.Kind, namespace: str, **more: Any) -> KubeCollection:

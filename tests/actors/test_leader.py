@@ -268,7 +268,7 @@ async def test_a_standby_holds_no_mail_and_its_gauges_say_what_it_is() -> None:
 async def test_dry_run_takes_no_lease() -> None:
     town = Town()
     town.kube.put(town.prowjob("a"))
-    lock = lease.Lock(name=LOCK, namespace=JOBS, identity="dry_1")
+    lock = lease.Lock(name=LOCK, identity="dry_1")
     dry = {"plank": Candidacy(town.kube.collection(collection.LEASES, JOBS), lock)}
     async with town.engine("plank", dry_run=True, leases=dry) as engine:
         assert engine.leaders == {}

@@ -41,7 +41,7 @@ def allow(server: realkube.Server, namespace: str, verbs: list[str]) -> None:
 def leader(transport: Transport, namespace: str, identity: str) -> Leader:
     leases = KubeCollection(transport, "", LEASES, namespace, field_selector=f"metadata.name={LOCK}")
     timing = lease.Timing(4, 3.0, 0.5)
-    lock = lease.Lock(name=LOCK, namespace=namespace, identity=identity, timing=timing)
+    lock = lease.Lock(name=LOCK, identity=identity, timing=timing)
     return Leader("plank", Candidacy(leases, lock), SystemClock(), PrometheusMetrics())
 
 

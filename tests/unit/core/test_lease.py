@@ -17,7 +17,7 @@ TIMING = lease.Timing(8, 6.0, 2.0)
 
 
 def lock(**more: Any) -> lease.Lock:
-    return lease.Lock(name="a-lock", namespace="prow", identity="me_1", timing=TIMING, **more)
+    return lease.Lock(name="a-lock", identity="me_1", timing=TIMING, **more)
 
 
 def stands(holder: str = "other_2", version: str = "7", **spec: Any) -> Json:
@@ -51,7 +51,7 @@ def test_a_lease_that_is_not_there_is_created() -> None:
     assert step.body == {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": "a-lock", "namespace": "prow"},
+        "metadata": {"name": "a-lock"},
         "spec": {
             "holderIdentity": "me_1",
             "leaseDurationSeconds": 8,
