@@ -40,6 +40,7 @@ def test_every_field() -> None:
         "resource_version": "9",
         "created_s": instants.seconds(AT),
         "deleting": False,
+        "deletion_s": None,
         "job_name": "j",
         "build_id": "77",
         "created_by_prow": True,
@@ -50,9 +51,25 @@ def test_every_field() -> None:
         "phase": "Running",
         "reason": "r",
         "message": "m",
+        "disruption": "",
+        "unscheduled": "",
         "start_s": instants.seconds(AT) + 1,
         "containers": (),
     }
+
+
+def test_what_the_cluster_says_of_its_place() -> None:
+    """A true DisruptionTarget and a false PodScheduled count, whatever else is said."""
+    conditions = [
+        {"type": "Ready", "status": "False", "reason": "no"},
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"},
+        {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"},
+    ]
+    view = podview.read(pod(conditions=conditions))
+    assert (view.disruption, view.unscheduled) == ("PreemptionByScheduler", "0/3 nodes")
+    well = [{"type": "PodScheduled", "status": "True"}, {"type": "DisruptionTarget", "status": "False"}]
+    view = podview.read(pod(conditions=well))
+    assert (view.disruption, view.unscheduled) == ("", "")
 
 
 def test_the_least_there_can_be() -> None:
@@ -67,7 +84,9 @@ def test_an_attempt_that_is_no_number_is_none(attempt: str) -> None:
 
 
 def test_deleting() -> None:
-    assert podview.read(pod({"deletionTimestamp": AT})).deleting
+    going = podview.read(pod({"deletionTimestamp": AT}))
+    assert going.deleting
+    assert going.deletion_s == instants.seconds(AT)
 
 
 @pytest.mark.parametrize(
