@@ -4,7 +4,7 @@ It holds nothing that the cluster does not hold, beside our own writes that the 
 timers only wake it; a lost wake-up is made good by the next.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import anyio
@@ -13,14 +13,27 @@ import structlog
 
 from prow_async.actors.clusters import Cluster, Clusters
 from prow_async.actors.executor import Executor
+from prow_async.actors.gate import Gate
 from prow_async.actors.overlay import Overlay
 from prow_async.actors.store import Change, Store
 from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, Refused, Retry, Stale, UserMistake
 from prow_async.api.prowjob import Json, ProwJob
 from prow_async.api.views import JobView, PodView
-from prow_async.core import adoption, instants, joburl, jobview, objects, plank, podspec, podview
-from prow_async.ports.clock import Clock, Ids
+from prow_async.core import (
+    adoption,
+    failures,
+    instants,
+    joburl,
+    jobview,
+    objects,
+    outdated,
+    plank,
+    podspec,
+    podview,
+    slots,
+)
+from prow_async.ports.clock import Clock
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
@@ -28,7 +41,7 @@ from prow_async.runtime.keyed import KeyedActors, Limits
 from prow_async.runtime.story import Stories
 
 log = structlog.get_logger()
-Wake = Literal["job", "pod", "again", "cluster"]
+Wake = Literal["job", "pod", "again", "cluster", "slot", "outdated"]
 GONE_CHECK_S = 1.0
 PATCH_TRIES = 5
 LOOKS = 3
@@ -56,7 +69,9 @@ class JobActors:
         self._executor = executor
         self._env = env
         self._jobs = Overlay(jobs)
-        self._uids: dict[str, str] = {}
+        self._runs = outdated.Runs()
+        self.gate = Gate(self._jobs.get, self._pod_there, env.config, lambda name: self.actors.post(name, "slot"))
+        env.config.subscribe(lambda *_: self.gate.limits_changed())
         self.actors: KeyedActors[str, Wake] = KeyedActors(
             "job",
             self._turn,
@@ -67,9 +82,15 @@ class JobActors:
         jobs.subscribe(self._job_changed)
         clusters.subscribe(self._waker(jobs))
         clusters.subscribe_pods(self._pod_changed)
+        for alias in clusters.aliases:
+            self.gate.cluster(alias, self._usable(alias))
 
     async def run(self) -> None:
-        await self.actors.run()
+        self.gate.open()
+        try:
+            await self.actors.run()
+        finally:
+            self.gate.close()
 
     def _alias_of(self, name: str) -> str:
         job = self._jobs.get(name)
@@ -79,20 +100,44 @@ class JobActors:
         def wake(alias: str) -> None:
             for job in jobs:
                 if job.cluster == alias and not job.complete:
+                    self.gate.look(job.name)
                     self.actors.post(job.name, "cluster")
+            self.gate.cluster(alias, self._usable(alias))
 
         return wake
 
+    def _usable(self, alias: str) -> bool:
+        """True unless the cluster is away: of one that is none of ours the jobs end at once."""
+        cluster = self._clusters.get(alias)
+        return cluster is None or not cluster.away
+
+    def _pod_there(self, job: JobView) -> slots.Pod:
+        cluster = self._clusters.get(job.cluster)
+        if cluster is None:
+            return "absent"
+        pod = cluster.own.get(job.name)
+        if pod is not None and adoption.owns(job, pod):
+            return "there"
+        return "absent" if cluster.store.synced else "unknown"
+
     def _job_changed(self, change: Change[JobView]) -> None:
         if change.new is None:
+            self._runs.drop(change.name)
             self._forget(change.name)
-        elif not change.new.complete and change.new.agent == "kubernetes":
-            self.actors.post(change.name, "job")
+        else:
+            for name in self._runs.put(change.new):
+                self.actors.post(name, "outdated")
+            if not change.new.complete and change.new.agent == "kubernetes":
+                self.actors.post(change.name, "job")
+        self.gate.look(change.name)
 
     def _pod_changed(self, change: Change[PodView]) -> None:
         pod = change.new or change.old
         if pod is not None and pod.created_by_prow:
-            self.actors.post(pod.job_name or pod.name, "pod")
+            name = pod.job_name or pod.name
+            if change.new is None or change.old is None:
+                self.gate.look(name)
+            self.actors.post(name, "pod")
 
     def _forget(self, name: str) -> None:
         self.actors.forget(name)
@@ -133,7 +178,7 @@ class JobActors:
         if not cluster.store.synced:
             return await self._without_cluster(job, None, cluster)
         pod = cluster.own.get(name)
-        step = plank.decide(job, pod, self._settings(), self._env.clock.now())
+        step = plank.decide(job, pod, self._settings(), self._env.clock.now(), self._runs.newer(name))
         if cluster.away_for_s >= plank.AWAY_GRACE_S:
             return await self._without_cluster(job, step, cluster)
         unseen = job.state == "pending" and pod is not None and cluster.store.get(name) is None
@@ -169,6 +214,9 @@ class JobActors:
             log.info("dry run: step not taken", step=type(step).__name__, why=step.why)
             return None
         match step:
+            case plank.Start() if job.state == "triggered" and not self.gate.enter(job):
+                self._env.stories.add(job.name, "waits for a slot")
+                return self._until_deadline(job)
             case plank.Start():
                 return await self._start(job, step)
             case plank.Patch() if step.delete_pod and not step.delete_first:
@@ -182,6 +230,13 @@ class JobActors:
             case plank.Settled():
                 return None
 
+    def _until_deadline(self, job: JobView) -> float | None:
+        """Return when a parked job must be looked at: never, but for its cluster being away, which has a deadline."""
+        cluster = self._clusters.get(job.cluster)
+        if cluster is None or not cluster.away:
+            return None
+        return max(GONE_CHECK_S, plank.AWAY_GRACE_S - cluster.away_for_s)
+
     async def _confirm(self, job: JobView, step: plank.Confirm) -> float | None:
         """Nothing is concluded from a pod's absence in the store: read it."""
         try:
@@ -191,7 +246,11 @@ class JobActors:
         again = plank.decide(job, pod, self._settings(), self._env.clock.now())
         if isinstance(again, plank.Confirm):
             return GONE_CHECK_S
-        return await self._take(job, pod, again)
+        again_s = await self._take(job, pod, again)
+        cluster = self._clusters.get(job.cluster)
+        if cluster is not None and cluster.store.get(pod.name) is None:  # the watch may never show it: --label-selector
+            return UNSEEN_S if again_s is None else min(again_s, UNSEEN_S)
+        return again_s
 
     async def _give_up_pod(self, job: JobView, pod: PodView | None, step: plank.Patch) -> float | None:
         """No pod is given up on hearsay: it may have ended while the watch was silent. Read it first, if it can be."""
@@ -213,10 +272,17 @@ class JobActors:
     async def _patch(self, job: JobView, pod: PodView | None, step: plank.Patch) -> float | None:
         if step.delete_first:
             await self._delete_pod(job, pod, step)
-        patched = await self._patch_status(job, step.status, step.why)
+        labels = {names.FAILURE_CLASS: str(step.failure)} if step.failure else None
+        patched = await self._patch_status(job, step.status, step.why, labels)
         if patched is None:
             return GONE_CHECK_S
         log.info("job moved", job=job.job, state=patched.state, complete=patched.complete, why=step.why)
+        if step.failure:
+            self._env.metrics.count(
+                "prow_async_job_failures_total", failure_class=step.failure, cluster=job.cluster, job_name=job.job
+            )
+        if step.lost:
+            self._env.metrics.count("prow_async_pods_lost_total", cause=step.lost, cluster=job.cluster)
         if not step.delete_first:
             await self._delete_pod(job, pod, step)
         return None if patched.complete else 0.0
@@ -279,6 +345,7 @@ class JobActors:
                 return None
             view = jobview.read(raw)
             self._jobs.wrote(job.name, job.resource_version, view)
+            self.gate.look(job.name)
             return view
         return None
 
@@ -293,6 +360,9 @@ class JobActors:
             pod, raw = await self._pod_of(job, full, step.attempt)
         except (UserMistake, Refused) as error:
             return await self._refuse(job, full, error)
+        except Retry:
+            await self._give_slots_back(job)
+            raise
         if raw is None:
             return GONE_CHECK_S
         view = podview.read(raw)
@@ -317,6 +387,17 @@ class JobActors:
         log.info("pod created", job=job.job, cluster=job.cluster)
         return None
 
+    async def _give_slots_back(self, job: JobView) -> None:
+        """Let others pass while a pod cannot be made, unless it was made after all, or nobody can tell."""
+        if job.state != "triggered":
+            return
+        try:
+            await self._pods_of(job).get(job.name)
+        except Missing:
+            self.gate.leave(job.name)
+        except (Retry, Refused) as error:
+            self._env.stories.add(job.name, f"keeps its slots, its pod may exist: {error}")
+
     async def _full(self, job: JobView) -> ProwJob | None:
         raw = self._env.raw(job.name)
         if raw is None:
@@ -330,7 +411,7 @@ class JobActors:
     async def _pod_of(self, job: JobView, full: ProwJob, attempt: int) -> tuple[Json, bytes | None]:
         """Create this attempt's pod or adopt the one that stands there. (pod, None): not yet, ask again."""
         namespace = self._env.config.current().config.pod_namespace
-        pod = podspec.pod_for(full, self._env.ids.build_id(), namespace, attempt)
+        pod = podspec.pod_for(full, await self._env.build_id(job.job), namespace, attempt)
         create = actions.CreatePod(cluster=job.cluster, pod=pod, why=f"attempt {attempt} of {job.job}")
         try:
             return pod, await self._executor.perform(create, job.name)
@@ -363,7 +444,7 @@ class JobActors:
             status = plank.completed("error", text, self._env.clock.now())
             if full is not None:
                 status["url"] = self._url(full, "")
-            step = plank.Patch(status, text)
+            step = plank.Patch(status, text, failure=failures.of_refusal(error))
         if isinstance(error, Refused) and error.reason == "Foreign":
             event = actions.RecordEvent(
                 namespace=job.namespace,
@@ -410,7 +491,8 @@ class Env(msgspec.Struct, frozen=True):
 
     config: ConfigSource
     clock: Clock
-    ids: Ids
+    build_id: Callable[[str], Awaitable[str]]
+    """Vends the next build id of a job by name."""
     metrics: Metrics
     stories: Stories
     raw: Callable[[str], bytes | None]

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from prow_async.adapters import config_files, decisions, storage
+from prow_async.adapters import config_files, decisions, storage, web_client
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.github import client, credentials
 from prow_async.adapters.inbox import durable
@@ -116,7 +116,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         stored.add(site, reports.buckets(config), storage.open_bucket)
         web_url = await stack.enter_async_context(server.serving(site, values["listen-host"], values["port"]))
         parts = Parts(
-            components=frozenset({"hook", "plank", "crier", "sinker", "horologium"}),
+            components=frozenset({"hook", "plank", "scheduler", "crier", "sinker", "horologium"}),
             jobs=cluster.jobs,
             events=cluster.events,
             pods=cluster.pods,
@@ -127,6 +127,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             plugins=hook_app.PLUGINS,
             decisions=explained,
             explain_in_help=values["explain-in-help"],
+            web=await stack.enter_async_context(web_client.connect(shell.name)),
             inrepo=process.in_repo(shell, remote, folder),
             code=process.repo_code(shell, remote, folder),
             config=config,

@@ -1,10 +1,12 @@
-"""prow-controller-manager: runs ProwJobs as pods."""
+"""prow-controller-manager: runs ProwJobs as pods, and finds their clusters."""
 
 from collections.abc import Sequence
 
+from prow_async.adapters import web_client
 from prow_async.api.errors import CannotStart
 from prow_async.apps import flag_groups, process
 from prow_async.apps.engine import Engine, Parts
+from prow_async.core import tot
 
 
 def main(argv: Sequence[str]) -> int:
@@ -15,15 +17,15 @@ async def run(shell: process.Shell) -> None:
     unknown = set(shell.flags["enable-controller"]) - {"plank", "scheduler"}
     if unknown:
         raise CannotStart(f"--enable-controller: no such controller: {', '.join(sorted(unknown))}")
-    if "plank" not in shell.flags["enable-controller"]:
-        raise CannotStart("--enable-controller: the scheduler does not exist yet; only plank does")
-    if "scheduler" in shell.flags["enable-controller"]:
-        process.log.warning("--enable-controller=scheduler has no effect: the scheduler is not there yet")
+    if shell.flags["tot-url"] and (wrong := tot.problem(shell.flags["tot-url"])):
+        raise CannotStart(f"--tot-url: {wrong}")
     config = process.load_config(shell)
     now = config.current().config
-    async with process.connect_clusters(shell, config) as kube:
+    async with process.connect_clusters(shell, config) as kube, web_client.connect(shell.name) as web:
         parts = Parts(
-            components=frozenset({"plank"}),
+            components=frozenset(shell.flags["enable-controller"]),
+            web=web,
+            tot_url=shell.flags["tot-url"],
             jobs=kube.jobs,
             events=kube.events,
             pods=kube.pods,

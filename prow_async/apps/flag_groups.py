@@ -126,9 +126,9 @@ CONTROLLER_MANAGER = (
     *INSTRUMENTATION,
     *OURS,
     _DRY,
-    Flag("tot-url", "str", "", "address of tot", "tot"),
-    Flag("label-selector", "str", "", "only pods with these labels", "the label selector"),
-    Flag("enable-controller", "strings", ("plank",), "plank; scheduler"),
+    Flag("tot-url", "str", "", "address of tot, which counts builds (default: build ids that sort by time)"),
+    Flag("label-selector", "str", "", "only pods with these labels beside created-by-prow=true"),
+    Flag("enable-controller", "strings", ("plank",), "plank; scheduler; once given, only those named"),
 )
 _CREDENTIALS = (
     Flag("gcs-credentials-file", "str", "", "credentials for gs:// (default: those of the surroundings)"),

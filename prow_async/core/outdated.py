@@ -1,7 +1,8 @@
-"""Which runs of a presubmit are out of date: those for the same pull requests that began before the newest one.
+"""Which runs of a presubmit are out of date: those for the same pull requests that are older than the newest one.
 
-Same means the same job, repository, base branch and pull numbers, extra refs included; commits do not count. Of two
-that began in the same second the one whose name comes first stays, whoever looks.
+Same means the same job, repository, base branch and pull numbers, extra refs included; commits do not count. Newest is
+what was created last, and of several of the same second the last by name: everybody who looks picks the same one, and
+so does the reporter.
 
 Source: upstream pkg/pjutil/abort.go TerminateOlderJobs.
 """
@@ -33,7 +34,7 @@ class Runs:
         group[job.name] = job
         if len(group) == 1:
             return []
-        return [name for name, other in group.items() if _order(other) > _order(job)]
+        return [name for name, other in group.items() if _age(other) < _age(job)]
 
     def drop(self, name: str) -> None:
         key = self._keys.pop(name, None)
@@ -49,7 +50,7 @@ class Runs:
         key = self._keys.get(name)
         if key is None:
             return None
-        newest = min(self._groups[key].values(), key=_order)
+        newest = max(self._groups[key].values(), key=_age)
         return None if newest.name == name else newest
 
 
@@ -58,6 +59,5 @@ def _counts(job: JobView) -> bool:
     return unfinished and job.type == "presubmit" and job.agent == "kubernetes"
 
 
-def _order(job: JobView) -> tuple[float, str]:
-    """Newest first."""
-    return -(job.created_s if job.start_s is None else job.start_s), job.name
+def _age(job: JobView) -> tuple[float, float, str]:
+    return job.created_s, job.start_s or 0.0, job.name

@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -104,7 +105,7 @@ def results_are_the_pods(seen: Evidence) -> Iterator[str]:
 
 
 def _may_be_aborted(seen: Evidence, job: Life) -> bool:
-    if job.uid in seen.person.by_hand:
+    if job.uid in seen.person.by_hand or any(_replaces(other, job) for other in seen.worlds.jobs):
         return True
     numbers = {pull["number"] for pull in (job.spec("refs") or {}).get("pulls", ())}
     for handled in seen.inbox.handled.values():
@@ -114,6 +115,18 @@ def _may_be_aborted(seen: Evidence, job: Life) -> bool:
             if ends and (handled.finished_s or 0.0) >= job.created_s:
                 return True
     return False
+
+
+def _replaces(other: Life, job: Life) -> bool:
+    """True when a run of the same job on the same pull requests is newer, as far as whole seconds tell."""
+
+    def tested(one: Life) -> tuple[Any, ...]:
+        refs = one.spec("refs") or {}
+        numbers = sorted(pull["number"] for pull in refs.get("pulls", ()))
+        return one.spec("type"), one.spec("job"), refs.get("base_ref"), numbers
+
+    same = other is not job and job.spec("type") == "presubmit" and tested(other) == tested(job)
+    return same and other.created_s >= job.created_s
 
 
 def no_pod_outlives_its_job(seen: Evidence) -> Iterator[str]:

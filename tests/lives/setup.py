@@ -1,11 +1,13 @@
 """The installation every life runs: its configuration, and the same in plain words for the model of what must be."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from prow_async.api.config import Config
 from prow_async.api.plugin_config import OrgPlugins, PluginConfig
 from prow_async.core import config_load
-from prow_async.ports.config import Snapshot
+from prow_async.ports.config import Snapshot, Told
 
 ORG, REPO = "acme", "widget"
 FULL_REPO = f"{ORG}/{REPO}"
@@ -122,6 +124,10 @@ class Configuration:
 
     def current(self) -> Snapshot:
         return self._now
+
+    def subscribe(self, told: Told) -> Callable[[], None]:
+        """Nobody needs to be told: no limit changes."""
+        return lambda: None
 
     def calm(self) -> None:
         """Reload without periodics, so that the life can come to rest."""

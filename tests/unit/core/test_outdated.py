@@ -11,10 +11,10 @@ from prow_async.api.views import JobView
 from prow_async.core.outdated import Runs
 
 
-def run(name: str, start_s: float | None = 1.0, **more: Any) -> JobView:
-    base: dict[str, Any] = {"namespace": "n", "uid": name, "resource_version": "1", "created_s": 1.0, "job": "unit"}
+def run(name: str, created_s: float = 1.0, **more: Any) -> JobView:
+    base: dict[str, Any] = {"namespace": "n", "uid": name, "resource_version": "1", "job": "unit"}
     base |= {"type": "presubmit", "agent": "kubernetes", "state": "pending", "refs_identity": "o/r@main [1]"}
-    return JobView(**{**base, "name": name, "start_s": start_s, **more})
+    return JobView(**{**base, "name": name, "created_s": created_s, **more})
 
 
 def newer(runs: Runs, name: str) -> str:
@@ -55,10 +55,10 @@ def test_what_is_something_else_outdates_nothing(other: dict[str, Any]) -> None:
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.randoms())
-def test_one_survives_in_whatever_order_they_are_seen(starts: list[int], dice: Any) -> None:
-    """The last to begin; of several the first by name: every looker picks the same."""
-    made = [run(name, start) for name, start in zip(itertools.islice("abcdef", len(starts)), starts, strict=True)]
-    survivor = min((one for one in made if one.start_s == max(starts)), key=lambda one: one.name)
+def test_one_survives_in_whatever_order_they_are_seen(times: list[int], dice: Any) -> None:
+    """The last to be made; of several the last by name: every looker picks the same."""
+    made = [run(name, at) for name, at in zip(itertools.islice("abcdef", len(times)), times, strict=True)]
+    survivor = max((one for one in made if one.created_s == max(times)), key=lambda one: one.name)
     dice.shuffle(made)
     runs = Runs()
     for one in made:
