@@ -18,7 +18,7 @@ from prow_async.adapters.git.code import MirroredCode
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.adapters.kube import clusters, collection, live, podinfo, podlogs
-from prow_async.adapters.web import config_page, explain_page, health, metrics_page, server
+from prow_async.adapters.web import config_page, explain_page, health, metrics_page, pages, server
 from prow_async.api.errors import CannotStart
 from prow_async.apps import config_flags, github
 from prow_async.apps import flags as flag_parser
@@ -195,6 +195,7 @@ async def serve(
     async with AsyncExitStack() as outer:
         site = metrics_page.metrics_site(shell.metrics)
         config_page.add(site, config.status, shell.clock)
+        pages.add_jobs(site, engine.describe, engine.describe_slots)
         if (explainer := engine.explainer()) is not None:
             explain_page.add(site, explainer.pull)
         metrics_url = await outer.enter_async_context(server.serving(site, host, values["metrics-port"]))
