@@ -127,7 +127,7 @@ class JobActors:
         else:
             for name in self._runs.put(change.new):
                 self.actors.post(name, "outdated")
-            if not change.new.complete and change.new.agent == "kubernetes":
+            if plank.concerns(change.new):
                 self.actors.post(change.name, "job")
         self.gate.look(change.name)
 
@@ -160,7 +160,7 @@ class JobActors:
 
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
         job = self._jobs.get(name)
-        if job is None or job.complete or job.agent != "kubernetes":
+        if job is None or not plank.concerns(job):
             self._forget(name)
             return None
         with structlog.contextvars.bound_contextvars(prowjob=name, **_guid(job)):

@@ -70,10 +70,10 @@ async def _from_clusters(shell: process.Shell, name: str) -> str:
             loop_lag=False,
         )
         engine = Engine(parts)
-        for reflector in engine.reflectors:
-            group.start_soon(reflector.run)
+        for watch in engine.watches().values():
+            group.start_soon(watch)
         with anyio.move_on_after(LISTED_WITHIN_S):
-            await engine.wait_synced()
+            await engine.wait_listed()
         listed = engine.jobs.synced
         text = engine.describe(name)
         group.cancel_scope.cancel()

@@ -75,6 +75,11 @@ LOOK_AGAIN_S = 30.0
 """How long news of a pod that is on its way out is waited for before it is looked at."""
 
 
+def concerns(job: JobView) -> bool:
+    """True while a job is this controller's to move: not before the scheduler has had it."""
+    return not job.complete and job.agent == "kubernetes" and job.state in {"triggered", "pending", "aborted"}
+
+
 def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float, newer: JobView | None = None) -> Step:
     """Return the next step.
 

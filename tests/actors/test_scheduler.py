@@ -90,9 +90,9 @@ async def test_where_nobody_answers_the_jobs_own_cluster_stands(answer: Answered
 
 @story
 async def test_from_scheduling_to_the_pod() -> None:
-    """1. Scheduler and plank in one process. 2. The job gets its cluster, then its pod there."""
-    town = Town(Config(scheduler=Scheduler(True, Failover({"default": "west"}))), aliases=("default", "west"))
-    town.kube.put(waiting(town, "a"))
+    """1. Scheduler and plank in one process. 2. The job is moved off a cluster that is gone, its pod made elsewhere."""
+    town = Town(Config(scheduler=Scheduler(True, Failover({"gone": "west"}))), aliases=("default", "west"))
+    town.kube.put(waiting(town, "a", cluster="gone"))
     async with town.engine("scheduler", "plank"):
         await passes(5)
         assert town.kube.job("a").status.state == "pending"

@@ -72,6 +72,23 @@ def test_without_a_pod(view: JobView, step: type) -> None:
 
 
 @pytest.mark.parametrize(
+    ("view", "ours"),
+    [
+        (job(state="triggered"), True),
+        (job(), True),
+        (job(state="aborted"), True),
+        (job(state="scheduling"), False),
+        (job(state=""), False),
+        (job(agent="jenkins"), False),
+        (job(state="aborted", completion_s=NOW), False),
+    ],
+)
+def test_what_concerns_us(view: JobView, ours: bool) -> None:
+    """A job is not touched before the scheduler has had it, whatever its cluster says until then."""
+    assert plank.concerns(view) is ours
+
+
+@pytest.mark.parametrize(
     ("seen", "state", "description"),
     [
         (pod(phase="Succeeded", containers=ended(0)), "success", "Job succeeded."),
