@@ -39,6 +39,12 @@ class Gate:
         self._given: set[str] = set()
         self._resting: set[str] = set()
         self._open = False
+        self._listed = False
+
+    def listed(self) -> None:
+        """Say that every ProwJob has been seen. Before that nobody knows who holds slots, and none is given."""
+        self._listed = True
+        self._deal()
 
     def open(self) -> None:
         """Begin to give slots. Whoever was given one before, and may not know, is told again."""
@@ -60,6 +66,11 @@ class Gate:
         self._slots.shut(alias, not usable)
         self._deal()
 
+    def keep(self, job: JobView) -> None:
+        """Note that a job holds its slots, though no watch has shown why: until its end, as if we had given them."""
+        self._given.add(job.name)
+        self._slots.hold(slots.claim_of(job))
+
     def look(self, name: str) -> None:
         """Look at a job anew: it, or its pod, has changed."""
         self._see(name)
@@ -70,6 +81,9 @@ class Gate:
         self._resting.discard(job.name)
         self._see(job.name)
         self._deal(but=job.name)
+        if not self._dealing and self._slots.unlimited(job.name):
+            self._given.add(job.name)
+            self._slots.hold(slots.claim_of(job))
         return self._slots.holds(job.name)
 
     def leave(self, name: str) -> None:
@@ -90,6 +104,10 @@ class Gate:
     def waiting(self) -> int:
         return self._slots.waiting
 
+    @property
+    def _dealing(self) -> bool:
+        return self._open and self._listed
+
     def _see(self, name: str) -> None:
         job = self._job(name)
         if job is None or job.complete:
@@ -107,7 +125,7 @@ class Gate:
             self._slots.drop(name)
 
     def _deal(self, but: str = "") -> None:
-        if not self._open:
+        if not self._dealing:
             return
         for name in self._slots.grant():
             self._given.add(name)

@@ -11,9 +11,11 @@ import anyio
 import msgspec
 import structlog
 
+from prow_async.actors import catch_up
 from prow_async.actors.clusters import Cluster, Clusters
 from prow_async.actors.executor import Executor
 from prow_async.actors.gate import Gate
+from prow_async.actors.job_writes import JobWrites
 from prow_async.actors.overlay import Overlay
 from prow_async.actors.store import Change, Store
 from prow_async.api import actions, names
@@ -43,7 +45,6 @@ from prow_async.runtime.story import Stories
 log = structlog.get_logger()
 Wake = Literal["job", "pod", "again", "cluster", "slot", "outdated"]
 GONE_CHECK_S = 1.0
-PATCH_TRIES = 5
 LOOKS = 3
 UNSEEN_S = 30.0
 
@@ -68,9 +69,11 @@ class JobActors:
         self._clusters = clusters
         self._executor = executor
         self._env = env
+        self._store = jobs
         self._jobs = Overlay(jobs)
         self._runs = outdated.Runs()
         self.gate = Gate(self._jobs.get, self._pod_there, env.config, lambda name: self.actors.post(name, "slot"))
+        self._writes = JobWrites(source, executor, self._wrote)
         env.config.subscribe(lambda *_: self.gate.limits_changed())
         self.actors: KeyedActors[str, Wake] = KeyedActors(
             "job",
@@ -80,17 +83,26 @@ class JobActors:
             Limits(concurrency=1024, lane=self._alias_of, waited=_waited(env.metrics)),
         )
         jobs.subscribe(self._job_changed)
+        jobs.on_synced(self.gate.listed)
         clusters.subscribe(self._waker(jobs))
         clusters.subscribe_pods(self._pod_changed)
         for alias in clusters.aliases:
             self.gate.cluster(alias, self._usable(alias))
 
     async def run(self) -> None:
-        self.gate.open()
         try:
-            await self.actors.run()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._open_gate)
+                await self.actors.run()
         finally:
             self.gate.close()
+
+    async def _open_gate(self) -> None:
+        """Give slots once it is sure who holds some: who acted before us may have written what no watch shows yet."""
+        if self._store.synced:
+            for job in await catch_up.holders(self._source, self._store, self._clusters):
+                self.gate.keep(job)
+        self.gate.open()
 
     def _alias_of(self, name: str) -> str:
         job = self._jobs.get(name)
@@ -119,6 +131,10 @@ class JobActors:
         if pod is not None and adoption.owns(job, pod):
             return "there"
         return "absent" if cluster.store.synced else "unknown"
+
+    def _wrote(self, based_on: JobView, view: JobView) -> None:
+        self._jobs.wrote(view.name, based_on.resource_version, view)
+        self.gate.look(view.name)
 
     def _job_changed(self, change: Change[JobView]) -> None:
         if change.new is None:
@@ -271,9 +287,9 @@ class JobActors:
 
     async def _patch(self, job: JobView, pod: PodView | None, step: plank.Patch) -> float | None:
         if step.delete_first:
-            await self._delete_pod(job, pod, step)
+            await self._writes.delete_pod(job, pod, step)
         labels = {names.FAILURE_CLASS: str(step.failure)} if step.failure else None
-        patched = await self._patch_status(job, step.status, step.why, labels)
+        patched = await self._writes.patch_status(job, step.status, step.why, labels)
         if patched is None:
             return GONE_CHECK_S
         log.info("job moved", job=job.job, state=patched.state, complete=patched.complete, why=step.why)
@@ -284,70 +300,8 @@ class JobActors:
         if step.lost:
             self._env.metrics.count("prow_async_pods_lost_total", cause=step.lost, cluster=job.cluster)
         if not step.delete_first:
-            await self._delete_pod(job, pod, step)
+            await self._writes.delete_pod(job, pod, step)
         return None if patched.complete else 0.0
-
-    async def _delete_pod(self, job: JobView, pod: PodView | None, step: plank.Patch) -> None:
-        if not step.delete_pod or pod is None:
-            return
-        if step.drop_finalizer:
-            await self._drop_finalizer(job, pod)
-        why = step.why
-        delete = actions.DeletePod(
-            cluster=job.cluster, namespace=pod.namespace, name=pod.name, uid=step.delete_pod, reason=why, why=why
-        )
-        try:
-            await self._executor.perform(delete, job.name)
-        except Stale:  # another pod stands there by now: the one we meant is gone
-            return
-
-    async def _drop_finalizer(self, job: JobView, pod: PodView) -> None:
-        rest = [f for f in pod.finalizers if f != names.GCS_K8S_FINALIZER]
-        patch = actions.PatchPod(
-            cluster=job.cluster,
-            namespace=pod.namespace,
-            name=pod.name,
-            patch={"metadata": {"finalizers": rest}},
-            resource_version=pod.resource_version,
-            why="the pod is given up: nobody will report on it",
-        )
-        try:
-            await self._executor.perform(patch, job.name)
-        except Missing:
-            return
-
-    async def _patch_status(
-        self, job: JobView, status: dict[str, object], why: str, labels: dict[str, str] | None = None
-    ) -> JobView | None:
-        """Patch the job on condition that it is as we know it. None: it has moved on, decide again.
-
-        Writes that do not concern us (a reporter's mark) may have come between: then the condition is renewed.
-        """
-        for _ in range(PATCH_TRIES):
-            patch = actions.PatchProwJob(
-                namespace=job.namespace,
-                name=job.name,
-                patch={"metadata": {"labels": labels}, "status": status} if labels else {"status": status},
-                resource_version=job.resource_version,
-                why=why,
-            )
-            try:
-                raw = await self._executor.perform(patch, job.name)
-            except Stale:
-                fresh = jobview.read(await self._source.get(job.name))
-                if _moved(job, fresh):
-                    return None
-                job = fresh
-                continue
-            except Missing:
-                return None
-            if raw is None:
-                return None
-            view = jobview.read(raw)
-            self._jobs.wrote(job.name, job.resource_version, view)
-            self.gate.look(job.name)
-            return view
-        return None
 
     async def _start(self, job: JobView, step: plank.Start) -> float | None:
         try:
@@ -380,7 +334,7 @@ class JobActors:
         if job.pending_s is None:
             status["pendingTime"] = now
         labels = {names.ID_LABEL: job.name, names.BUILD_ID_LABEL: build_id}  # upstream's jobs carry them too
-        patched = await self._patch_status(job, status, f"pod {view.name} created", labels)
+        patched = await self._writes.patch_status(job, status, f"pod {view.name} created", labels)
         if patched is None:
             return GONE_CHECK_S
         self._env.stories.add(job.name, f"pod {view.namespace}/{view.name} created in cluster {job.cluster}")
@@ -431,7 +385,7 @@ class JobActors:
         if verdict == "wait":
             if not found.deleting:
                 gone = plank.Patch({}, why, delete_pod=found.uid, drop_finalizer=bool(found.finalizers))
-                await self._delete_pod(job, found, gone)
+                await self._writes.delete_pod(job, found, gone)
             return pod, None
         return expected, raw
 
@@ -475,15 +429,6 @@ def _waited(metrics: Metrics) -> Callable[[float], None]:
 
 def _guid(job: JobView) -> dict[str, str]:
     return {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
-
-
-def _moved(known: JobView, fresh: JobView) -> bool:
-    """True when something that decisions rest upon has changed."""
-
-    def basis(job: JobView) -> tuple[object, ...]:
-        return (job.uid, job.state, job.complete, job.pod_name, job.build_id, job.revivals, job.deleting)
-
-    return basis(known) != basis(fresh)
 
 
 class Env(msgspec.Struct, frozen=True):

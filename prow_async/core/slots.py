@@ -143,6 +143,11 @@ class Slots:
         """How many stand in line."""
         return len(self._line_of)
 
+    def unlimited(self, name: str) -> bool:
+        """True when a job waits for nothing that is counted."""
+        line = self._line_of.get(name)
+        return line is not None and self.limits.total <= 0 and line[0] == line[1] == "" and line[2] not in self._shut
+
     def hold(self, claim: Claim) -> None:
         """Note that a job holds its slots, whatever the limits say: it was seen to."""
         if self._held.get(claim.name) == claim:

@@ -1,6 +1,7 @@
 """What must hold at the end of every life, looked up in the worlds and not in the engine's own memory."""
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -127,6 +128,28 @@ def _replaces(other: Life, job: Life) -> bool:
 
     same = other is not job and job.spec("type") == "presubmit" and tested(other) == tested(job)
     return same and other.created_s >= job.created_s
+
+
+def limits_hold(seen: Evidence) -> Iterator[str]:
+    """At no moment more jobs run than may: together, of a queue, of a job. A job runs from its first pod to its end."""
+    events: list[tuple[float, int, Life]] = []
+    for job in seen.worlds.jobs:
+        pods = [pod.states[0].at_s for pod in seen.worlds.pods if pod.attempt[0] == job.uid]
+        began = pods + [s.at_s for s in job.states if s.content["status"].get("state") == "pending"]
+        ended = [s.at_s for s in job.states if s.kind == "DELETED" or s.content["status"].get("completionTime")]
+        if began and min(began) < min(ended, default=math.inf):
+            events += [(min(began), 1, job), *((at, 0, job) for at in ended[:1])]
+    running: set[str] = set()
+    by_uid = {job.uid: job for job in seen.worlds.jobs}
+    for at_s, begins, job in sorted(events, key=lambda event: event[:2]):
+        (running.add if begins else running.discard)(job.uid)
+        now = [by_uid[uid] for uid in running]
+        same = [one for one in now if one.spec("job") == job.spec("job")]
+        queued = [one for one in now if one.spec("job_queue_name") == job.spec("job_queue_name")]
+        limit, queue = job.spec("max_concurrency") or 0, job.spec("job_queue_name")
+        over = len(now) > setup.TOTAL or (limit and len(same) > limit) or (queue and len(queued) > setup.QUEUES[queue])
+        if begins and over:
+            yield f"at {at_s:.2f} {len(now)} jobs run, {len(same)} of {job.spec('job')}: {', '.join(map(_say, now))}"
 
 
 def no_pod_outlives_its_job(seen: Evidence) -> Iterator[str]:
@@ -291,6 +314,7 @@ ALL: tuple[Check, ...] = (
     jobs_end_once,
     one_pod_per_attempt,
     results_are_the_pods,
+    limits_hold,
     no_pod_outlives_its_job,
     deliveries_are_handled_once,
     statuses_tell_the_newest_run,
