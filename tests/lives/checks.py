@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -131,14 +131,12 @@ def _replaces(other: Life, job: Life) -> bool:
 
 
 def limits_hold(seen: Evidence) -> Iterator[str]:
-    """At no moment more jobs run than may: together, of a queue, of a job. A job runs from its first pod to its end."""
+    """At no moment more jobs run than may: together, of a queue, of a job."""
     events: list[tuple[float, int, Life]] = []
     for job in seen.worlds.jobs:
-        pods = [pod.states[0].at_s for pod in seen.worlds.pods if pod.attempt[0] == job.uid]
-        began = pods + [s.at_s for s in job.states if s.content["status"].get("state") == "pending"]
-        ended = [s.at_s for s in job.states if s.kind == "DELETED" or s.content["status"].get("completionTime")]
-        if began and min(began) < min(ended, default=math.inf):
-            events += [(min(began), 1, job), *((at, 0, job) for at in ended[:1])]
+        began_s, ended_s = _ran(job, [pod for pod in seen.worlds.pods if pod.attempt[0] == job.uid])
+        if began_s < ended_s:
+            events += [(began_s, 1, job), (ended_s, 0, job)]
     running: set[str] = set()
     by_uid = {job.uid: job for job in seen.worlds.jobs}
     for at_s, begins, job in sorted(events, key=lambda event: event[:2]):
@@ -150,6 +148,21 @@ def limits_hold(seen: Evidence) -> Iterator[str]:
         over = len(now) > setup.TOTAL or (limit and len(same) > limit) or (queue and len(queued) > setup.QUEUES[queue])
         if begins and over:
             yield f"at {at_s:.2f} {len(now)} jobs run, {len(same)} of {job.spec('job')}: {', '.join(map(_say, now))}"
+
+
+def _ran(job: Life, pods: list[Life]) -> tuple[float, float]:
+    """Return when a job began to run, by its pod or its state, and when it ended: complete, or aborted and bare."""
+
+    def first(times: Iterable[float]) -> float:
+        return min(times, default=math.inf)
+
+    def state(name: str) -> float:
+        return first(s.at_s for s in job.states if s.content["status"].get("state") == name)
+
+    ended_s = first(s.at_s for s in job.states if s.kind == "DELETED" or s.content["status"].get("completionTime"))
+    gone = [first(s.at_s for s in pod.states if s.kind == "DELETED") for pod in pods]
+    bare_s = max([state("aborted"), *gone])
+    return min(first(pod.states[0].at_s for pod in pods), state("pending")), min(ended_s, bare_s)
 
 
 def no_pod_outlives_its_job(seen: Evidence) -> Iterator[str]:
