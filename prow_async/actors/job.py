@@ -11,6 +11,7 @@ import anyio
 import msgspec
 import structlog
 
+import prow_async
 from prow_async.actors import catch_up
 from prow_async.actors.clusters import Cluster, Clusters
 from prow_async.actors.executor import Executor
@@ -366,6 +367,7 @@ class JobActors:
         """Create this attempt's pod or adopt the one that stands there. (pod, None): not yet, ask again."""
         namespace = self._env.config.current().config.pod_namespace
         pod = podspec.pod_for(full, await self._env.build_id(job.job), namespace, attempt)
+        pod["metadata"]["labels"][names.PLANK_VERSION_LABEL] = prow_async.__version__  # no part of the digest
         create = actions.CreatePod(cluster=job.cluster, pod=pod, why=f"attempt {attempt} of {job.job}")
         try:
             return pod, await self._executor.perform(create, job.name)
