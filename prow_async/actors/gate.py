@@ -67,7 +67,7 @@ class Gate:
         self._deal()
 
     def keep(self, job: JobView) -> None:
-        """Note that a job holds its slots, though no watch has shown why: until its end, as if we had given them."""
+        """Note that a job holds its slots, whatever any watch shows, until its end: as if it had stood in line."""
         self._given.add(job.name)
         self._slots.hold(slots.claim_of(job))
 
@@ -81,9 +81,8 @@ class Gate:
         self._resting.discard(job.name)
         self._see(job.name)
         self._deal(but=job.name)
-        if not self._dealing and self._slots.unlimited(job.name):
-            self._given.add(job.name)
-            self._slots.hold(slots.claim_of(job))
+        if not self._dealing and not self._slots.counts(slots.claim_of(job)):
+            self.keep(job)
         return self._slots.holds(job.name)
 
     def leave(self, name: str) -> None:
@@ -117,12 +116,15 @@ class Gate:
             return
         # Once given, slots are held until the end, whatever an old view of the job says: it may have its pod by now.
         role = "holds" if name in self._given else slots.role(job, self._pod(job))
+        claim = slots.claim_of(job)
         if role == "holds":
-            self._slots.hold(slots.claim_of(job))
-        elif role == "waits" and name not in self._resting:
-            self._slots.wait(slots.claim_of(job))
-        else:
+            self._slots.hold(claim)
+        elif role == "out" or name in self._resting:
             self._slots.drop(name)
+        elif self._dealing and not self._slots.counts(claim):
+            self.keep(job)
+        else:
+            self._slots.wait(claim)
 
     def _deal(self, but: str = "") -> None:
         if not self._dealing:

@@ -143,10 +143,9 @@ class Slots:
         """How many stand in line."""
         return len(self._line_of)
 
-    def unlimited(self, name: str) -> bool:
-        """True when a job waits for nothing that is counted."""
-        line = self._line_of.get(name)
-        return line is not None and self.limits.total <= 0 and line[0] == line[1] == "" and line[2] not in self._shut
+    def counts(self, claim: Claim) -> bool:
+        """True when somebody must count before a job may start; otherwise it need not stand in line."""
+        return bool(self.limits.total > 0 or claim.limit or claim.queue or claim.cluster in self._shut)
 
     def hold(self, claim: Claim) -> None:
         """Note that a job holds its slots, whatever the limits say: it was seen to."""

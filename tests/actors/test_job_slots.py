@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from prow_async.api import names
@@ -304,3 +305,33 @@ async def test_a_preempted_pod_is_replaced_once_it_has_gone() -> None:
         assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "1"
         assert town.kube.job("a").status.state == "pending"
         assert town.metrics.total("prow_async_pods_lost_total", cause="preempted") == 1
+
+
+@story
+async def test_who_takes_over_counts_what_no_watch_has_shown() -> None:
+    """1. A standby watches, its news are late. 2. The one that acts starts a job, dies. 3. The slot counts."""
+    town = Town(plank(max_concurrency=1))
+    for name in "ab":
+        town.kube.put(town.prowjob(name))
+        await passes(1)
+    standby = Engine(town.parts("plank"))
+    async with anyio.create_task_group() as group:
+        for watch in standby.watches().values():
+            group.start_soon(watch)
+        await settle()
+        late = (b'"MODIFIED"', b'"type":"ADDED","object":{"apiVersion":"v1","kind":"Pod"')
+        town.kube.faults.watch_line = lambda line: [] if any(part in line for part in late) else [line]
+        async with town.engine("plank"):
+            assert pending(town) == ["a"]
+        assert standby.job_actors is not None
+        job = standby.jobs.get("a")
+        assert job is not None
+        assert job.state == "triggered"
+        group.start_soon(standby.job_actors.run)
+        await passes(60)
+        assert running(town) == 1
+        town.kube.faults.watch_line = None
+        town.kube.pod_ends("a")
+        await passes(200)
+        assert pending(town) == ["b"]
+        group.cancel_scope.cancel()
