@@ -24,6 +24,8 @@ LISTED_WITHIN_S = 30.0
 
 
 def main(argv: Sequence[str]) -> int:
+    if argv and not argv[0].startswith("-"):  # a person may well name the job first
+        argv = [*argv[1:], argv[0]]
     parsed = flags.parse(PROGRAM, FLAGS, argv)
     if len(parsed.words) != 1 or "/" in parsed.words[0]:
         raise CannotStart("usage: prow-async explain [flags] PROWJOB, or ORG/REPO#NUMBER [JOB]")

@@ -246,9 +246,9 @@ class Slots:
                 if not self._room(group, claim):
                     waiting[group] = waiting.get(group, 0) + 1
                     some[group] = claim
-        lines = [f"{count} wait: {self._say(group, some[group])}" for group, count in sorted(waiting.items())]
+        lines = [f"in line {count}: {self._say(group, some[group])}" for group, count in sorted(waiting.items())]
         of = f" of {self.limits.total}" if self.limits.total > 0 else ""
-        return [f"{len(self._held)}{of} slots held, {self.waiting} jobs wait", *lines]
+        return [f"slots held: {len(self._held)}{of}; jobs that wait: {self.waiting}", *lines]
 
     def _everybody(self) -> Iterator[Claim]:
         for waiters in self._lines.values():

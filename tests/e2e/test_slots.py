@@ -52,7 +52,7 @@ class Manager:
     def explain(self, name: str, *flags: str) -> str:
         asked = flags or (f"--endpoint=http://127.0.0.1:{self.port}",)
         done = subprocess.run(
-            [program.PROGRAM, "explain", *asked, name], capture_output=True, text=True, timeout=60, check=False
+            [program.PROGRAM, "explain", name, *asked], capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -151,7 +151,7 @@ def test_whoever_waits_is_told_why(manager: Manager) -> None:
     assert "its queue shut is closed: its capacity is 0" in manager.explain("c", *direct)
     assert manager.jobs()["b"]["metadata"]["resourceVersion"] == version
     status, page = program.get(f"http://127.0.0.1:{manager.port}/slots")
-    assert (status, page.splitlines()[0]) == (200, b"1 slots held, 2 jobs wait")
+    assert (status, page.splitlines()[0]) == (200, b"slots held: 1; jobs that wait: 2")
     gone = subprocess.run(
         [program.PROGRAM, "explain", f"--endpoint=http://127.0.0.1:{manager.port}", "nobody"],
         capture_output=True,

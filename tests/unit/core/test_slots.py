@@ -142,7 +142,7 @@ def test_place_and_reason() -> None:
     told = s.standing("x")
     assert told is not None
     assert told.why.endswith("plank.max_concurrency is 4, and r1, r2, r3, r4 hold slots")
-    assert s.overview()[0] == "4 of 4 slots held, 6 jobs wait"
+    assert s.overview()[0] == "slots held: 4 of 4; jobs that wait: 6"
 
 
 def model(held: dict[str, Claim], waiting: dict[str, Claim], limits: Limits, shut: set[str]) -> list[str]:
