@@ -4,7 +4,6 @@ Source: upstream pkg/plank/reconciler.go (RequiredTestPodVerbs, syncClusterStatu
 worked with all the same: what it refuses is told on the jobs.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 import anyio
@@ -12,7 +11,10 @@ import msgspec
 import structlog
 
 from prow_async.actors.clusters import Cluster, Clusters
+from prow_async.actors.executor import Executor
+from prow_async.api import actions
 from prow_async.api.errors import ProwError
+from prow_async.core import storage_paths
 from prow_async.ports.config import ConfigSource
 
 log = structlog.get_logger()
@@ -21,17 +23,15 @@ EVERY_S = 60.0
 PATIENCE_S = 20.0
 Status: TypeAlias = Literal["Reachable", "No-Manager", "Error", "MissingPermissions"]
 """Upstream's words. No-Manager: known, and never listed."""
-Tell: TypeAlias = Callable[[str, bytes], Awaitable[None]]
-"""Writes a file to a place in storage. Raises ProwError."""
 
 
 class Access:
     """Looks at each cluster when it comes, and until it is well; at all of them while there is a file to write."""
 
-    def __init__(self, clusters: Clusters, config: ConfigSource, tell: Tell) -> None:
+    def __init__(self, clusters: Clusters, config: ConfigSource, executor: Executor) -> None:
         self._clusters = clusters
         self._config = config
-        self._tell = tell
+        self._executor = executor
         self._well: set[Cluster] = set()
 
     async def run(self) -> None:
@@ -53,7 +53,15 @@ class Access:
         if not place:
             return
         try:
-            await self._tell(place, msgspec.json.encode(dict(sorted(found.items()))))
+            bucket, path = storage_paths.split(place)
+            write = actions.WriteBlob(
+                bucket=bucket,
+                path=path,
+                body=msgspec.json.encode(dict(sorted(found.items()))),
+                cache_control="no-cache",
+                why="how build clusters stand",
+            )
+            await self._executor.perform(write, path)
         except ProwError as error:
             log.warning("build cluster status file not written", place=place, why=str(error))
 

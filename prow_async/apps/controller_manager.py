@@ -1,8 +1,12 @@
 """prow-controller-manager: runs ProwJobs as pods, and finds their clusters."""
 
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 
-from prow_async.adapters import web_client
+from prow_async.actors.reporters.reads import Reports
+from prow_async.adapters import storage, web_client
+from prow_async.adapters.storage.threads import ThreadedStorage
 from prow_async.api.errors import CannotStart
 from prow_async.apps import flag_groups, process
 from prow_async.apps.engine import Engine, Parts
@@ -26,6 +30,8 @@ async def run(shell: process.Shell) -> None:
             components=frozenset(shell.flags["enable-controller"]),
             web=web,
             tot_url=shell.flags["tot-url"],
+            looks_at_access="plank" in shell.flags["enable-controller"],
+            reports=Reports(storage=_storage(shell)),
             jobs=kube.jobs,
             events=kube.events,
             pods=kube.pods,
@@ -38,3 +44,13 @@ async def run(shell: process.Shell) -> None:
             dry_run=shell.flags["dry-run"],
         )
         await process.serve(shell, Engine(parts), config)
+
+
+def _storage(shell: process.Shell) -> ThreadedStorage:
+    """Open storage for the build cluster status file; nothing else is written there."""
+    files = {"gcs_credentials_file": "gcs-credentials-file", "s3_credentials_file": "s3-credentials-file"}
+    values = {name: shell.flags[flag] for name, flag in files.items()}
+    for path in filter(None, values.values()):
+        if not Path(path).is_file():
+            raise CannotStart(f"the credentials file {path} does not exist")
+    return ThreadedStorage(functools.partial(storage.open_bucket, **values))

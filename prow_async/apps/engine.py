@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from prow_async.actors import build_ids, crier, horologium, router, scheduler, sinker
+from prow_async.actors.access import Access
 from prow_async.actors.clusters import Clusters
 from prow_async.actors.commit_index import CommitIndex
 from prow_async.actors.executor import Executor, Targets
@@ -76,6 +77,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     web: Web | None = None
     """The scheduler needs it, and whoever asks tot."""
     tot_url: str = ""
+    looks_at_access: bool = False
+    """Ask build clusters what we may do, and write plank.build_cluster_status_file."""
     config: ConfigSource
     clock: Clock
     ids: Ids
@@ -113,6 +116,7 @@ class Engine:
         self._needs_pods = bool(parts.components & {"plank", "sinker"})
         self._counts = JobCounts(self.jobs, parts.metrics) if "plank" in parts.components else None
         self.job_actors = self._plank() if "plank" in parts.components else None
+        self.access = Access(self.clusters, parts.config, self.executor) if parts.looks_at_access else None
         self.scheduler = self._scheduler() if "scheduler" in parts.components else None
         self.router = self._hook() if "hook" in parts.components else None
         self.crier = self._crier() if "crier" in parts.components else None
@@ -253,6 +257,7 @@ class Engine:
         for name, actor in (
             ("plank", self.job_actors),
             ("scheduler", self.scheduler),
+            ("access", self.access),
             ("hook", self.router),
             ("crier", self.crier),
             ("horologium", self.horologium),

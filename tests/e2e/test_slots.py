@@ -1,5 +1,6 @@
 """The controller manager on the real kube-apiserver: limits hold through kill -9, and whoever waits is told why."""
 
+import json
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.slow, *realkube.REAL]
 CONFIG = """
 prowjob_namespace: NAMESPACE
 pod_namespace: NAMESPACE
-plank: {job_queue_capacities: {few: 2, shut: 0}}
+plank: {job_queue_capacities: {few: 2, shut: 0}, build_cluster_status_file: "file://FOLDER/status.json"}
 scheduler: {enabled: true, failover: {mappings: {gone: default}}}
 """
 LIMIT = 2
@@ -28,7 +29,7 @@ class Manager:
         self.server, self.namespace = server, namespace
         self._folder = folder
         self.config = folder / "config.yaml"
-        self.config.write_text(CONFIG.replace("NAMESPACE", namespace))
+        self.config.write_text(CONFIG.replace("NAMESPACE", namespace).replace("FOLDER", str(folder)))
         self.running: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -150,6 +151,9 @@ def test_whoever_waits_is_told_why(manager: Manager) -> None:
     assert why in manager.explain("b", *direct)
     assert "its queue shut is closed: its capacity is 0" in manager.explain("c", *direct)
     assert manager.jobs()["b"]["metadata"]["resourceVersion"] == version
+    status_file = manager.config.with_name("status.json")
+    program.until(status_file.is_file, "the status file")
+    assert json.loads(status_file.read_text()) == {"default": "Reachable", "real": "Reachable"}
     status, page = program.get(f"http://127.0.0.1:{manager.port}/slots")
     assert (status, page.splitlines()[0]) == (200, b"slots held: 1; jobs that wait: 2")
     gone = subprocess.run(
