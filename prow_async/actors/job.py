@@ -21,7 +21,7 @@ from prow_async.actors.overlay import Overlay
 from prow_async.actors.store import Change, Store
 from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, Refused, Retry, Stale, UserMistake
-from prow_async.api.prowjob import Json, ProwJob
+from prow_async.api.prowjob import ProwJob
 from prow_async.api.views import JobView, PodView
 from prow_async.core import (
     adoption,
@@ -308,13 +308,15 @@ class JobActors:
         try:
             full = await self._full(job)
         except objects.Unreadable as error:
-            return await self._refuse(job, None, UserMistake(f"the ProwJob does not read: {error.why}"))
+            return await self._refuse(job, None, UserMistake(f"the ProwJob does not read: {error.why}"), "")
         if full is None:
             return GONE_CHECK_S
+        build_id = ""
         try:
-            pod, raw = await self._pod_of(job, full, step.attempt)
+            build_id = await self._build_id(job, step.attempt)
+            raw = await self._pod_of(job, full, step.attempt, build_id)
         except (UserMistake, Refused) as error:
-            return await self._refuse(job, full, error)
+            return await self._refuse(job, full, error, build_id)
         except Retry:
             await self._give_slots_back(job)
             raise
@@ -324,7 +326,7 @@ class JobActors:
         if (cluster := self._clusters.get(job.cluster)) is not None:
             cluster.own.wrote(view.name, "", view)
         now = instants.rfc3339(self._env.clock.now())
-        build_id = view.build_id or pod["metadata"]["labels"].get(names.BUILD_ID_LABEL, "")
+        build_id = view.build_id or podview.build_id_in_env(raw) or build_id
         status: dict[str, object] = {
             "state": "pending",
             "description": "Job triggered.",
@@ -363,20 +365,27 @@ class JobActors:
         full = jobview.read_full(raw)
         return full if full.metadata.uid == job.uid else None
 
-    async def _pod_of(self, job: JobView, full: ProwJob, attempt: int) -> tuple[Json, bytes | None]:
-        """Create this attempt's pod or adopt the one that stands there. (pod, None): not yet, ask again."""
+    async def _build_id(self, job: JobView, attempt: int) -> str:
+        """Return the id of this attempt's pod if that is known to stand there already, else a new one."""
+        cluster = self._clusters.get(job.cluster)
+        pod = None if cluster is None else cluster.own.get(job.name)
+        known = pod is not None and pod.attempt == attempt and adoption.owns(job, pod)
+        return pod.build_id if pod is not None and known and pod.build_id else await self._env.build_id(job.job)
+
+    async def _pod_of(self, job: JobView, full: ProwJob, attempt: int, build_id: str) -> bytes | None:
+        """Create this attempt's pod or adopt the one that stands there. None: not yet, ask again."""
         namespace = self._env.config.current().config.pod_namespace
-        pod = podspec.pod_for(full, await self._env.build_id(job.job), namespace, attempt)
+        pod = podspec.pod_for(full, build_id, namespace, attempt)
         pod["metadata"]["labels"][names.PLANK_VERSION_LABEL] = prow_async.__version__  # no part of the digest
         create = actions.CreatePod(cluster=job.cluster, pod=pod, why=f"attempt {attempt} of {job.job}")
         try:
-            return pod, await self._executor.perform(create, job.name)
+            return await self._executor.perform(create, job.name)
         except Exists:
             pass
         try:
             raw = await self._pods_of(job).get(job.name)
         except Missing:
-            return pod, None
+            return None
         found = podview.read(raw)
         expected = podspec.pod_for(full, found.build_id, namespace, attempt) if found.build_id else pod
         digest = expected["metadata"]["annotations"][names.DIGEST]
@@ -388,10 +397,12 @@ class JobActors:
             if not found.deleting:
                 gone = plank.Patch({}, why, delete_pod=found.uid, drop_finalizer=bool(found.finalizers))
                 await self._writes.delete_pod(job, found, gone)
-            return pod, None
-        return expected, raw
+            return None
+        return raw
 
-    async def _refuse(self, job: JobView, full: ProwJob | None, error: UserMistake | Refused) -> float | None:
+    async def _refuse(
+        self, job: JobView, full: ProwJob | None, error: UserMistake | Refused, build_id: str
+    ) -> float | None:
         """No pod can be made for this job: say so on the job, and in an event where a stranger's pod is in the way."""
         if isinstance(error, Refused) and error.reason == "UnknownCluster":
             step = plank.terminal_error(error.why, self._env.clock.now())
@@ -399,7 +410,7 @@ class JobActors:
             text = f"Pod can not be created: {error}"
             status = plank.completed("error", text, self._env.clock.now())
             if full is not None:
-                status["url"] = self._url(full, "")
+                status |= {"build_id": build_id, "url": self._url(full, build_id)}
             step = plank.Patch(status, text, failure=failures.of_refusal(error))
         if isinstance(error, Refused) and error.reason == "Foreign":
             event = actions.RecordEvent(

@@ -24,6 +24,8 @@ def text(
         lines.append("is gone: it was finished and has been swept away, or somebody deleted it")
     else:
         lines += [*_facts(job), *(f"          {line}" for line in reports)]
+        if job.state == "scheduling":
+            lines.append("waits     for a controller manager with --enable-controller=scheduler to name its cluster")
         if standing is not None:
             lines.append(f"waits     {ordinal(standing.place)} of {standing.of} in line: {standing.why}")
     lines += ["", "what happened last in this process:"]

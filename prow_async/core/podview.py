@@ -119,6 +119,35 @@ def read(raw: bytes | msgspec.Raw) -> PodView:
     )
 
 
+class _Variable(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+    value: str = ""
+
+
+class _EnvContainer(msgspec.Struct, frozen=True, gc=False):
+    env: list[_Variable] | None = None
+
+
+class _EnvSpec(msgspec.Struct, frozen=True, gc=False):
+    containers: list[_EnvContainer]
+
+
+class _EnvPod(msgspec.Struct, frozen=True, gc=False):
+    spec: _EnvSpec
+
+
+_env_decoder = msgspec.json.Decoder(_EnvPod)
+
+
+def build_id_in_env(raw: bytes | msgspec.Raw) -> str:
+    """Return what the first container's BUILD_ID says: old pods carry no label of it. Empty where it says nothing."""
+    try:
+        containers = _env_decoder.decode(raw).spec.containers
+    except msgspec.DecodeError as error:
+        raise objects.Unreadable(str(error)) from error
+    return next((v.value for v in (containers[0].env or ()) if v.name == "BUILD_ID"), "") if containers else ""
+
+
 def _condition(status: _Status, kind: str, value: str) -> _Condition | None:
     return next((one for one in status.conditions or () if one.type == kind and one.status == value), None)
 

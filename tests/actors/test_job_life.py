@@ -85,6 +85,18 @@ async def test_a_job_that_can_never_run(spec: Json, text: str) -> None:
 
 
 @story
+async def test_a_refused_pods_build_id_is_kept() -> None:
+    """1. The server refuses the pod. 2. The job carries the id it was to have, and the address of its files."""
+    town = Town(Config(plank=Plank(job_url_template="https://ci.example/{{.Status.BuildID}}")))
+    town.kube.put(town.prowjob("a", pod_spec={"containers": [{"name": "test"}]}))
+    async with town.engine("plank"):
+        job = town.kube.job("a")
+        assert job.status.build_id
+        assert job.status.url == f"https://ci.example/{job.status.build_id}"
+        assert job.metadata.labels[names.FAILURE_CLASS] == "configuration"
+
+
+@story
 async def test_aborted() -> None:
     """1. Running. 2. Somebody sets the state aborted. 3. The pod is deleted, then the job completed; state stays."""
     town = Town()

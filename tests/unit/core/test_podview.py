@@ -128,3 +128,21 @@ def test_init_containers_come_first() -> None:
 def test_unreadable(body: bytes) -> None:
     with pytest.raises(objects.Unreadable):
         podview.read(body)
+
+
+@pytest.mark.parametrize(
+    ("env", "found"),
+    [
+        ([{"name": "A", "value": "x"}, {"name": "BUILD_ID", "value": "78"}], "78"),
+        ([{"name": "BUILD_ID"}], ""),
+        (None, ""),
+    ],
+)
+def test_the_build_id_of_a_pod_without_the_label(env: Any, found: str) -> None:
+    raw = msgspec.json.encode({"metadata": {"name": "x"}, "spec": {"containers": [{"name": "test", "env": env}]}})
+    assert podview.build_id_in_env(raw) == found
+
+
+def test_a_pod_whose_env_does_not_read() -> None:
+    with pytest.raises(objects.Unreadable):
+        podview.build_id_in_env(b'{"metadata": {"name": "x"}, "spec": {"containers": 7}}')
