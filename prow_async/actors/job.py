@@ -146,6 +146,8 @@ class JobActors:
                 self.actors.post(name, "outdated")
             if plank.concerns(change.new):
                 self.actors.post(change.name, "job")
+            elif change.new.complete:
+                self._forget(change.name)
         self.gate.look(change.name)
 
     def _pod_changed(self, change: Change[PodView]) -> None:
@@ -178,7 +180,11 @@ class JobActors:
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
         job = self._jobs.get(name)
         if job is None or not plank.concerns(job):
-            self._forget(name)
+            stored = self._store.get(name)
+            if stored is None or not plank.concerns(stored):
+                self._forget(name)
+            else:  # our own word alone says so: forgotten, the job would begin anew on the watch's old one
+                self.actors.forget(name)
             return None
         with structlog.contextvars.bound_contextvars(prowjob=name, **_guid(job)):
             return await self._look(job, mails)

@@ -16,8 +16,7 @@ class JobWrites:
     """Deletes pods, patches jobs.
 
     Args:
-        wrote: told what a job has become, and the view that was patched: of each patch that held, and of one that was
-            refused because the job had moved on.
+        wrote: told of each patch that held: the view it was made upon, and what came of it.
     """
 
     def __init__(self, source: Collection, executor: Executor, wrote: Callable[[JobView, JobView], None]) -> None:
@@ -75,7 +74,6 @@ class JobWrites:
             except Stale:
                 fresh = jobview.read(await self._source.get(job.name))
                 if _moved(job, fresh):
-                    self._wrote(job, fresh)
                     return None
                 job = fresh
                 continue

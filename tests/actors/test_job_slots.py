@@ -331,7 +331,8 @@ async def test_who_takes_over_counts_what_no_watch_has_shown() -> None:
         await passes(60)
         assert running(town) == 1
         town.kube.faults.watch_line = None
+        town.kube.patch("a", {"metadata": {"annotations": {"news": "at last"}}})
         town.kube.pod_ends("a")
-        await passes(200)
+        await passes(30)
         assert pending(town) == ["b"]
         group.cancel_scope.cancel()
