@@ -88,9 +88,13 @@ def _preview(argv: Sequence[str]) -> int:
 
 
 def _explain(argv: Sequence[str]) -> int:
-    from prow_async.apps import explain_pull
+    if any(word[:1] != "-" and "#" in word for word in argv):
+        from prow_async.apps import explain_pull
 
-    return explain_pull.main(argv)
+        return explain_pull.main(argv)
+    from prow_async.apps import explain_job
+
+    return explain_job.main(argv)
 
 
 def _commands(argv: Sequence[str]) -> int:
@@ -140,7 +144,7 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "run": (_run, "run one job of a configuration here, or its pod on a cluster"),
     "checkconfig": (_checkconfig, "check a configuration and warn of what it may not mean"),
     "preview": (_preview, "show every ProwJob and pod of a configuration, and what a change of it does"),
-    "explain": (_explain, "say why the jobs of a pull request did or did not run"),
+    "explain": (_explain, "say how a ProwJob stands, or why the jobs of a pull request did or did not run"),
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
     "commands": (_commands, "print every command of every plugin, in Markdown"),

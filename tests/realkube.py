@@ -89,7 +89,8 @@ class Server:
 
     def request(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
         """Send one request and return its JSON. Raises Answered for every status but 2xx."""
-        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json"}
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": kind}
         status, answer = _http(self.url, method, path, self._context, body, headers)
         if not 200 <= status < 300:
             raise Answered(status, answer)

@@ -269,7 +269,7 @@ class Executor:
         storage = self._to.storage
         if storage is None:
             raise Refused("this component was started without storage", reason="NoStorage")
-        attributes = Attributes(action.content_type, metadata=action.metadata)
+        attributes = Attributes(action.content_type, cache_control=action.cache_control, metadata=action.metadata)
         put = storage.put_new if action.only_new else storage.put
         await put(action.bucket, action.path, action.body, attributes)
 

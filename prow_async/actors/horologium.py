@@ -84,11 +84,12 @@ class Horologium:
         )
         if self._jobs.get(name) is not None or name in self._pretended:
             return True
-        namespace = self._env.config.current().config.prowjob_namespace
+        config = self._env.config.current().config
+        namespace = config.prowjob_namespace
         labels = {**periodic.labels}
         if decided.retry:
             labels[names.RERUN_LABEL] = str(decided.retry)
-        birth = newjob.Birth(name, namespace, now_s, f"horologium: {decided.why}")
+        birth = newjob.Birth(name, namespace, now_s, f"horologium: {decided.why}", newjob.first_state(config))
         job = newjob.new_prowjob(newjob.periodic_spec(periodic), labels, periodic.annotations, birth)
         create = actions.CreateProwJob(job=job, why=decided.why)
         try:

@@ -4,23 +4,39 @@ It holds nothing that the cluster does not hold, beside our own writes that the 
 timers only wake it; a lost wake-up is made good by the next.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
 
 import anyio
 import msgspec
 import structlog
 
+import prow_async
+from prow_async.actors import catch_up
 from prow_async.actors.clusters import Cluster, Clusters
 from prow_async.actors.executor import Executor
+from prow_async.actors.gate import Gate
+from prow_async.actors.job_writes import JobWrites
 from prow_async.actors.overlay import Overlay
 from prow_async.actors.store import Change, Store
 from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, Refused, Retry, Stale, UserMistake
-from prow_async.api.prowjob import Json, ProwJob
+from prow_async.api.prowjob import ProwJob
 from prow_async.api.views import JobView, PodView
-from prow_async.core import adoption, instants, joburl, jobview, objects, plank, podspec, podview
-from prow_async.ports.clock import Clock, Ids
+from prow_async.core import (
+    adoption,
+    failures,
+    instants,
+    joburl,
+    jobview,
+    objects,
+    outdated,
+    plank,
+    podspec,
+    podview,
+    slots,
+)
+from prow_async.ports.clock import Clock
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
@@ -28,9 +44,8 @@ from prow_async.runtime.keyed import KeyedActors, Limits
 from prow_async.runtime.story import Stories
 
 log = structlog.get_logger()
-Wake = Literal["job", "pod", "again", "cluster"]
+Wake = Literal["job", "pod", "again", "cluster", "slot", "outdated"]
 GONE_CHECK_S = 1.0
-PATCH_TRIES = 5
 LOOKS = 3
 UNSEEN_S = 30.0
 
@@ -55,9 +70,12 @@ class JobActors:
         self._clusters = clusters
         self._executor = executor
         self._env = env
-        self._stored = jobs
+        self._store = jobs
         self._jobs = Overlay(jobs)
-        self._uids: dict[str, str] = {}
+        self._runs = outdated.Runs()
+        self.gate = Gate(self._jobs.get, self._pod_there, env.config, lambda name: self.actors.post(name, "slot"))
+        self._writes = JobWrites(source, executor, self._wrote)
+        env.config.subscribe(lambda *_: self.gate.limits_changed())
         self.actors: KeyedActors[str, Wake] = KeyedActors(
             "job",
             self._turn,
@@ -66,16 +84,31 @@ class JobActors:
             Limits(concurrency=1024, lane=self._alias_of, waited=_waited(env.metrics), seed=self._seed),
         )
         jobs.subscribe(self._job_changed)
+        jobs.on_synced(self.gate.listed)
         clusters.subscribe(self._waker(jobs))
         clusters.subscribe_pods(self._pod_changed)
+        for alias in clusters.aliases:
+            self.gate.cluster(alias, self._usable(alias))
 
     async def run(self) -> None:
         """Run every unfinished job until cancelled; run again, it starts from what the stores show then."""
-        await self.actors.run()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._open_gate)
+                await self.actors.run()
+        finally:
+            self.gate.close()
+
+    async def _open_gate(self) -> None:
+        """Give slots once it is sure who holds some: who acted before us may have written what no watch shows yet."""
+        if self._store.synced:
+            for job in await catch_up.holders(self._source, self._store, self._clusters):
+                self.gate.keep(job)
+        self.gate.open()
 
     def _seed(self) -> Iterator[str]:
         """Name the unfinished jobs, and those of living pods: a job may have ended without its pod."""
-        yield from (job.name for job in self._stored if not job.complete and job.agent == "kubernetes")
+        yield from (job.name for job in self._store if plank.concerns(job))
         for cluster in self._clusters.once():
             living = (pod for pod in cluster.store if pod.created_by_prow and adoption.lives(pod))
             yield from (pod.job_name or pod.name for pod in living)
@@ -88,20 +121,50 @@ class JobActors:
         def wake(alias: str) -> None:
             for job in jobs:
                 if job.cluster == alias and not job.complete:
+                    self.gate.look(job.name)
                     self.actors.post(job.name, "cluster")
+            self.gate.cluster(alias, self._usable(alias))
 
         return wake
 
+    def _usable(self, alias: str) -> bool:
+        """True unless the cluster is away: of one that is none of ours the jobs end at once."""
+        cluster = self._clusters.get(alias)
+        return cluster is None or not cluster.away
+
+    def _pod_there(self, job: JobView) -> slots.Pod:
+        cluster = self._clusters.get(job.cluster)
+        if cluster is None:
+            return "absent"
+        pod = cluster.own.get(job.name)
+        if pod is not None and adoption.owns(job, pod):
+            return "there"
+        return "absent" if cluster.store.synced else "unknown"
+
+    def _wrote(self, based_on: JobView, view: JobView) -> None:
+        self._jobs.wrote(view.name, based_on.resource_version, view)
+        self.gate.look(view.name)
+
     def _job_changed(self, change: Change[JobView]) -> None:
         if change.new is None:
+            self._runs.drop(change.name)
             self._forget(change.name)
-        elif not change.new.complete and change.new.agent == "kubernetes":
-            self.actors.post(change.name, "job")
+        else:
+            for name in self._runs.put(change.new):
+                self.actors.post(name, "outdated")
+            if plank.concerns(change.new):
+                self.actors.post(change.name, "job")
+            elif change.new.complete:
+                self._forget(change.name)
+        self.gate.look(change.name)
 
     def _pod_changed(self, change: Change[PodView]) -> None:
         pod = change.new or change.old
         if pod is not None and pod.created_by_prow:
-            self.actors.post(pod.job_name or pod.name, "pod")
+            name = pod.job_name or pod.name
+            if change.new is None or change.old is None:
+                self.gate.look(name)
+            self.actors.post(name, "pod")
 
     def _forget(self, name: str) -> None:
         self.actors.forget(name)
@@ -124,10 +187,14 @@ class JobActors:
 
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
         job = self._jobs.get(name)
-        if job is None or job.complete or job.agent != "kubernetes":
-            self._forget(name)
-            if job is not None and job.complete:
-                await self._delete_straggler(job)
+        if job is None or not plank.concerns(job):
+            stored = self._store.get(name)
+            if stored is None or not plank.concerns(stored):
+                self._forget(name)
+                if job is not None and job.complete:
+                    await self._delete_straggler(job)
+            else:  # our own word alone says so: forgotten, the job would begin anew on the watch's old one
+                self.actors.forget(name)
             return None
         with structlog.contextvars.bound_contextvars(prowjob=name, **_guid(job)):
             return await self._look(job, mails)
@@ -144,7 +211,7 @@ class JobActors:
         if not cluster.store.synced:
             return await self._without_cluster(job, None, cluster)
         pod = cluster.own.get(name)
-        step = plank.decide(job, pod, self._settings(), self._env.clock.now())
+        step = plank.decide(job, pod, self._settings(), self._env.clock.now(), self._runs.newer(name))
         if cluster.away_for_s >= plank.AWAY_GRACE_S:
             return await self._without_cluster(job, step, cluster)
         unseen = job.state == "pending" and pod is not None and cluster.store.get(name) is None
@@ -180,6 +247,9 @@ class JobActors:
             log.info("dry run: step not taken", step=type(step).__name__, why=step.why)
             return None
         match step:
+            case plank.Start() if job.state == "triggered" and not self.gate.enter(job):
+                self._env.stories.add(job.name, "waits for a slot")
+                return self._until_deadline(job)
             case plank.Start():
                 return await self._start(job, step)
             case plank.Patch() if step.delete_pod and not step.delete_first:
@@ -193,6 +263,13 @@ class JobActors:
             case plank.Settled():
                 return None
 
+    def _until_deadline(self, job: JobView) -> float | None:
+        """Return when a parked job must be looked at: never, but for its cluster being away, which has a deadline."""
+        cluster = self._clusters.get(job.cluster)
+        if cluster is None or not cluster.away:
+            return None
+        return max(GONE_CHECK_S, plank.AWAY_GRACE_S - cluster.away_for_s)
+
     async def _confirm(self, job: JobView, step: plank.Confirm) -> float | None:
         """Nothing is concluded from a pod's absence in the store: read it."""
         try:
@@ -202,7 +279,11 @@ class JobActors:
         again = plank.decide(job, pod, self._settings(), self._env.clock.now())
         if isinstance(again, plank.Confirm):
             return GONE_CHECK_S
-        return await self._take(job, pod, again)
+        again_s = await self._take(job, pod, again)
+        cluster = self._clusters.get(job.cluster)
+        if cluster is not None and cluster.store.get(pod.name) is None:  # the watch may never show it: --label-selector
+            return UNSEEN_S if again_s is None else min(again_s, UNSEEN_S)
+        return again_s
 
     async def _give_up_pod(self, job: JobView, pod: PodView | None, step: plank.Patch) -> float | None:
         """No pod is given up on hearsay: it may have ended while the watch was silent. Read it first, if it can be."""
@@ -223,28 +304,21 @@ class JobActors:
 
     async def _patch(self, job: JobView, pod: PodView | None, step: plank.Patch) -> float | None:
         if step.delete_first:
-            await self._delete_pod(job, pod, step)
-        patched = await self._patch_status(job, step.status, step.why)
+            await self._writes.delete_pod(job, pod, step)
+        labels = {names.FAILURE_CLASS: str(step.failure)} if step.failure else None
+        patched = await self._writes.patch_status(job, step.status, step.why, labels)
         if patched is None:
             return GONE_CHECK_S
         log.info("job moved", job=job.job, state=patched.state, complete=patched.complete, why=step.why)
+        if step.failure:
+            self._env.metrics.count(
+                "prow_async_job_failures_total", failure_class=step.failure, cluster=job.cluster, job_name=job.job
+            )
+        if step.lost:
+            self._env.metrics.count("prow_async_pods_lost_total", cause=step.lost, cluster=job.cluster)
         if not step.delete_first:
-            await self._delete_pod(job, pod, step)
+            await self._writes.delete_pod(job, pod, step)
         return None if patched.complete else 0.0
-
-    async def _delete_pod(self, job: JobView, pod: PodView | None, step: plank.Patch) -> None:
-        if not step.delete_pod or pod is None:
-            return
-        if step.drop_finalizer:
-            await self._drop_finalizer(job, pod)
-        why = step.why
-        delete = actions.DeletePod(
-            cluster=job.cluster, namespace=pod.namespace, name=pod.name, uid=step.delete_pod, reason=why, why=why
-        )
-        try:
-            await self._executor.perform(delete, job.name)
-        except Stale:  # another pod stands there by now: the one we meant is gone
-            return
 
     async def _delete_straggler(self, job: JobView) -> None:
         """Delete a pod that came too late: its creation was under way when the job ended without it."""
@@ -254,73 +328,32 @@ class JobActors:
             why = f"pod {pod.name} came to be after its job had ended without it"
             log.warning("straggling pod deleted", prowjob=job.name, uid=pod.uid)
             guarded = names.GCS_K8S_FINALIZER in pod.finalizers
-            await self._delete_pod(job, pod, plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded))
-
-    async def _drop_finalizer(self, job: JobView, pod: PodView) -> None:
-        rest = [f for f in pod.finalizers if f != names.GCS_K8S_FINALIZER]
-        patch = actions.PatchPod(
-            cluster=job.cluster,
-            namespace=pod.namespace,
-            name=pod.name,
-            patch={"metadata": {"finalizers": rest}},
-            resource_version=pod.resource_version,
-            why="the pod is given up: nobody will report on it",
-        )
-        try:
-            await self._executor.perform(patch, job.name)
-        except Missing:
-            return
-
-    async def _patch_status(
-        self, job: JobView, status: dict[str, object], why: str, labels: dict[str, str] | None = None
-    ) -> JobView | None:
-        """Patch the job on condition that it is as we know it. None: it has moved on, decide again.
-
-        Writes that do not concern us (a reporter's mark) may have come between: then the condition is renewed.
-        """
-        for _ in range(PATCH_TRIES):
-            patch = actions.PatchProwJob(
-                namespace=job.namespace,
-                name=job.name,
-                patch={"metadata": {"labels": labels}, "status": status} if labels else {"status": status},
-                resource_version=job.resource_version,
-                why=why,
-            )
-            try:
-                raw = await self._executor.perform(patch, job.name)
-            except Stale:
-                fresh = jobview.read(await self._source.get(job.name))
-                if _moved(job, fresh):
-                    return None
-                job = fresh
-                continue
-            except Missing:
-                return None
-            if raw is None:
-                return None
-            view = jobview.read(raw)
-            self._jobs.wrote(job.name, job.resource_version, view)
-            return view
-        return None
+            step = plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded)
+            await self._writes.delete_pod(job, pod, step)
 
     async def _start(self, job: JobView, step: plank.Start) -> float | None:
         try:
             full = await self._full(job)
         except objects.Unreadable as error:
-            return await self._refuse(job, None, UserMistake(f"the ProwJob does not read: {error.why}"))
+            return await self._refuse(job, None, UserMistake(f"the ProwJob does not read: {error.why}"), "")
         if full is None:
             return GONE_CHECK_S
+        build_id = ""
         try:
-            pod, raw = await self._pod_of(job, full, step.attempt)
+            build_id = await self._build_id(job, step.attempt)
+            raw = await self._pod_of(job, full, step.attempt, build_id)
         except (UserMistake, Refused) as error:
-            return await self._refuse(job, full, error)
+            return await self._refuse(job, full, error, build_id)
+        except Retry:
+            await self._give_slots_back(job)
+            raise
         if raw is None:
             return GONE_CHECK_S
         view = podview.read(raw)
         if (cluster := self._clusters.get(job.cluster)) is not None:
             cluster.own.wrote(view.name, "", view)
         now = instants.rfc3339(self._env.clock.now())
-        build_id = view.build_id or pod["metadata"]["labels"].get(names.BUILD_ID_LABEL, "")
+        build_id = view.build_id or podview.build_id_in_env(raw) or build_id
         status: dict[str, object] = {
             "state": "pending",
             "description": "Job triggered.",
@@ -331,12 +364,23 @@ class JobActors:
         if job.pending_s is None:
             status["pendingTime"] = now
         labels = {names.ID_LABEL: job.name, names.BUILD_ID_LABEL: build_id}  # upstream's jobs carry them too
-        patched = await self._patch_status(job, status, f"pod {view.name} created", labels)
+        patched = await self._writes.patch_status(job, status, f"pod {view.name} created", labels)
         if patched is None:
             return GONE_CHECK_S
         self._env.stories.add(job.name, f"pod {view.namespace}/{view.name} created in cluster {job.cluster}")
         log.info("pod created", job=job.job, cluster=job.cluster)
         return None
+
+    async def _give_slots_back(self, job: JobView) -> None:
+        """Let others pass while a pod cannot be made, unless it was made after all, or nobody can tell."""
+        if job.state != "triggered":
+            return
+        try:
+            await self._pods_of(job).get(job.name)
+        except Missing:
+            self.gate.leave(job.name)
+        except (Retry, Refused) as error:
+            self._env.stories.add(job.name, f"keeps its slots, its pod may exist: {error}")
 
     async def _full(self, job: JobView) -> ProwJob | None:
         raw = self._env.raw(job.name)
@@ -348,19 +392,27 @@ class JobActors:
         full = jobview.read_full(raw)
         return full if full.metadata.uid == job.uid else None
 
-    async def _pod_of(self, job: JobView, full: ProwJob, attempt: int) -> tuple[Json, bytes | None]:
-        """Create this attempt's pod or adopt the one that stands there. (pod, None): not yet, ask again."""
+    async def _build_id(self, job: JobView, attempt: int) -> str:
+        """Return the id of this attempt's pod if that is known to stand there already, else a new one."""
+        cluster = self._clusters.get(job.cluster)
+        pod = None if cluster is None else cluster.own.get(job.name)
+        known = pod is not None and pod.attempt == attempt and adoption.owns(job, pod)
+        return pod.build_id if pod is not None and known and pod.build_id else await self._env.build_id(job.job)
+
+    async def _pod_of(self, job: JobView, full: ProwJob, attempt: int, build_id: str) -> bytes | None:
+        """Create this attempt's pod or adopt the one that stands there. None: not yet, ask again."""
         namespace = self._env.config.current().config.pod_namespace
-        pod = podspec.pod_for(full, self._env.ids.build_id(), namespace, attempt)
+        pod = podspec.pod_for(full, build_id, namespace, attempt)
+        pod["metadata"]["labels"][names.PLANK_VERSION_LABEL] = prow_async.__version__  # no part of the digest
         create = actions.CreatePod(cluster=job.cluster, pod=pod, why=f"attempt {attempt} of {job.job}")
         try:
-            return pod, await self._executor.perform(create, job.name)
+            return await self._executor.perform(create, job.name)
         except Exists:
             pass
         try:
             raw = await self._pods_of(job).get(job.name)
         except Missing:
-            return pod, None
+            return None
         found = podview.read(raw)
         expected = podspec.pod_for(full, found.build_id, namespace, attempt) if found.build_id else pod
         digest = expected["metadata"]["annotations"][names.DIGEST]
@@ -371,11 +423,13 @@ class JobActors:
         if verdict == "wait":
             if not found.deleting:
                 gone = plank.Patch({}, why, delete_pod=found.uid, drop_finalizer=bool(found.finalizers))
-                await self._delete_pod(job, found, gone)
-            return pod, None
-        return expected, raw
+                await self._writes.delete_pod(job, found, gone)
+            return None
+        return raw
 
-    async def _refuse(self, job: JobView, full: ProwJob | None, error: UserMistake | Refused) -> float | None:
+    async def _refuse(
+        self, job: JobView, full: ProwJob | None, error: UserMistake | Refused, build_id: str
+    ) -> float | None:
         """No pod can be made for this job: say so on the job, and in an event where a stranger's pod is in the way."""
         if isinstance(error, Refused) and error.reason == "UnknownCluster":
             step = plank.terminal_error(error.why, self._env.clock.now())
@@ -383,8 +437,8 @@ class JobActors:
             text = f"Pod can not be created: {error}"
             status = plank.completed("error", text, self._env.clock.now())
             if full is not None:
-                status["url"] = self._url(full, "")
-            step = plank.Patch(status, text)
+                status |= {"build_id": build_id, "url": self._url(full, build_id)}
+            step = plank.Patch(status, text, failure=failures.of_refusal(error))
         if isinstance(error, Refused) and error.reason == "Foreign":
             event = actions.RecordEvent(
                 namespace=job.namespace,
@@ -417,21 +471,13 @@ def _guid(job: JobView) -> dict[str, str]:
     return {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
 
 
-def _moved(known: JobView, fresh: JobView) -> bool:
-    """True when something that decisions rest upon has changed."""
-
-    def basis(job: JobView) -> tuple[object, ...]:
-        return (job.uid, job.state, job.complete, job.pod_name, job.build_id, job.revivals, job.deleting)
-
-    return basis(known) != basis(fresh)
-
-
 class Env(msgspec.Struct, frozen=True):
     """What every job actor needs of its surroundings."""
 
     config: ConfigSource
     clock: Clock
-    ids: Ids
+    build_id: Callable[[str], Awaitable[str]]
+    """Vends the next build id of a job by name."""
     metrics: Metrics
     stories: Stories
     raw: Callable[[str], bytes | None]

@@ -1,8 +1,9 @@
-"""How many ProwJobs there are in each state, and how many transitions were seen: upstream's two metrics.
+"""How many ProwJobs of the kubernetes agent there are in each state, and how many transitions were seen.
 
 Only who leads counts, or two replicas would count everything twice.
 
-Source: upstream pkg/kube/metrics.go (first sight of a job counts as a transition).
+Source: upstream pkg/kube/metrics.go (the first sight of a job counts as a transition; a job without refs counts as its
+first extra ref's).
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from prow_async.api.views import JobView
 from prow_async.ports.metrics import Metrics
 
 EVERY_S = 15.0
+AGENT = "kubernetes"
 LABELS = ("job_namespace", "job_name", "type", "state", "org", "repo", "base_ref", "cluster", "retest")
 
 
@@ -45,17 +47,25 @@ class JobCounts:
         new, old = change.new, change.old
         if not self._counting:
             return
-        if new is not None and (old is None or (old.state, old.build_id) != (new.state, new.build_id)):
+        if (
+            new is not None
+            and new.agent == AGENT
+            and (old is None or (old.state, old.build_id) != (new.state, new.build_id))
+        ):
             labels = dict(zip(LABELS, _values(new), strict=True))
             self._metrics.count("prowjob_state_transitions", **labels)
 
     def update(self) -> None:
         """Set the gauge `prowjobs` anew."""
-        counts = Counter(_values(job) for job in self._jobs)
+        counts = Counter(_values(job) for job in self._jobs if job.agent == AGENT)
         rows = ((dict(zip(LABELS, values, strict=True)), count) for values, count in counts.items())
         self._metrics.replace("prowjobs", rows)
 
 
 def _values(job: JobView) -> tuple[str, ...]:
     retest = "true" if job.retest else "false"
-    return (job.namespace, job.job, job.type, job.state, job.org, job.repo, job.base_ref, job.cluster, retest)
+    org, repo, base_ref = job.org, job.repo, job.base_ref
+    if not org and job.extra_repos:
+        org, _, repo = job.extra_repos[0].rpartition("/")
+        base_ref = job.extra_base_ref
+    return (job.namespace, job.job, job.type, job.state, org, repo, base_ref, job.cluster, retest)

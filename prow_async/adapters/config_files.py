@@ -17,12 +17,10 @@ from prow_async.adapters.config_reader import Paths, Read, Reader
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem
 from prow_async.core import config_changes
 from prow_async.ports.clock import Clock
-from prow_async.ports.config import Changes, JobKey, Snapshot, Status
+from prow_async.ports.config import Changes, JobKey, Snapshot, Status, Told
 from prow_async.ports.metrics import Metrics
 
 log = structlog.get_logger()
-
-Told = Callable[[Snapshot, Snapshot, Changes], None]
 
 _LOAD_ERRORS = "prow_async_config_load_errors"
 _LOADED_AT = "prow_async_config_loaded_timestamp_seconds"

@@ -91,6 +91,7 @@ class WriteBlob(_Action, frozen=True, kw_only=True):
     path: str
     body: bytes
     content_type: str = ""
+    cache_control: str = ""
     metadata: dict[str, str] = {}
     only_new: bool = False
 

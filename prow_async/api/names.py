@@ -33,9 +33,9 @@ PUBSUB_RUN_ID = "prow.k8s.io/pubsub.runID"
 """These three are annotations, or labels on older jobs."""
 GCS_K8S_FINALIZER = "prow.x-k8s.io/gcsk8sreporter"
 
-# Marks of our own, all annotations, so that selectors written for upstream keep their meaning.
+# Marks of our own. Annotations but for one, so that selectors written for upstream keep their meaning.
 OUR_PREFIX = "prow-async.dev/"
-"""Begins every annotation that only we write."""
+"""Begins every mark that only we write."""
 OWNER_UID = "prow-async.dev/owner-uid"
 """On a pod: the UID of the ProwJob it was made for."""
 ATTEMPT = "prow-async.dev/attempt"
@@ -44,6 +44,8 @@ DIGEST = "prow-async.dev/digest"
 """On a pod and a ProwJob: the digest of what its creator sent (see core/identity)."""
 CAUSE = "prow-async.dev/cause"
 """On a ProwJob: what made it exist, in words a person can follow."""
+FAILURE_CLASS = "prow-async.dev/failure-class"
+"""Label of a ProwJob that did not end well, unless somebody aborted it: an api.views.FailureClass."""
 
 # Keys of reporters in status.prev_report_states.
 GITHUB_REPORTER = "github-reporter"

@@ -4,9 +4,15 @@ Flat, frozen, without pod specs; times are seconds since the Unix epoch (UTC), N
 `core/jobview` and `core/podview` make them from JSON.
 """
 
+from typing import Literal
+
 import msgspec
 
 from prow_async.api.prowjob import JobType, SlackReporterConfig, State
+
+FailureClass = Literal["test-failed", "infrastructure-lost", "never-scheduled", "configuration"]
+"""Whose trouble it was: the test's own (or what it was given to test), a machine's or a cluster's, nobody's room for
+it, or of what was asked for (image, command, spec, cluster)."""
 
 
 class PullView(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +40,8 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     retest: bool = False
     """Label retest: asked for by /retest or /retest-required."""
     gerrit: bool = False
+    failure_class: str = ""
+    """Label failure-class of ours: a FailureClass, or empty."""
     digest: str = ""
 
     type: JobType
@@ -63,6 +71,8 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     pulls: tuple[PullView, ...] = ()
     extra_repos: tuple[str, ...] = ()
     """`org/repo` of each extra ref, in order."""
+    extra_base_ref: str = ""
+    """Of the first extra ref."""
     refs_identity: str = ""
     """Equal for two presubmits of the same pulls on the same base branch; SHAs do not count. Empty once complete."""
 
@@ -110,6 +120,8 @@ class PodView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     resource_version: str
     created_s: float
     deleting: bool = False
+    deletion_s: float | None = None
+    """When it should be gone, its grace included."""
     job_name: str = ""
     """Label prow.k8s.io/id: the ProwJob it belongs to."""
     build_id: str = ""
@@ -122,6 +134,10 @@ class PodView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     phase: str = ""
     reason: str = ""
     message: str = ""
+    disruption: str = ""
+    """Reason of a true condition DisruptionTarget: the cluster itself takes the pod away."""
+    unscheduled: str = ""
+    """What the scheduler says while it finds no node."""
     start_s: float | None = None
     containers: tuple[ContainerView, ...] = ()
 

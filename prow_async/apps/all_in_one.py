@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from prow_async.adapters import config_files, decisions, storage
+from prow_async.adapters import config_files, decisions, storage, web_client
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.github import client, credentials
 from prow_async.adapters.inbox import durable
@@ -30,7 +30,7 @@ from prow_async.sandbox.kubelet import kubelet
 
 log = structlog.get_logger()
 SAMPLE = Path(__file__).resolve().parent / "sample"
-COMPONENTS: frozenset[Component] = frozenset({"hook", "plank", "crier", "sinker", "horologium"})
+COMPONENTS: frozenset[Component] = frozenset({"hook", "plank", "scheduler", "crier", "sinker", "horologium"})
 CONTAINER = "test"
 """The one container of an undecorated job."""
 
@@ -126,6 +126,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             plugins=hook_app.PLUGINS,
             decisions=explained,
             explain_in_help=values["explain-in-help"],
+            web=await stack.enter_async_context(web_client.connect(shell.name)),
             inrepo=process.in_repo(shell, remote, folder),
             code=process.repo_code(shell, remote, folder),
             config=config,

@@ -12,7 +12,8 @@ import anyio
 import msgspec
 import structlog
 
-from prow_async.actors import crier, horologium, router, sinker
+from prow_async.actors import build_ids, crier, horologium, router, scheduler, sinker
+from prow_async.actors.access import Access
 from prow_async.actors.clusters import Clusters
 from prow_async.actors.commit_index import CommitIndex
 from prow_async.actors.executor import Executor, Targets
@@ -34,7 +35,7 @@ from prow_async.actors.whole_jobs import WholeJobs
 from prow_async.api import actions, names
 from prow_async.api.errors import ProwError
 from prow_async.api.views import JobView, Malformed
-from prow_async.core import instants, jobview, payload
+from prow_async.core import job_page, jobview, payload
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
 from prow_async.ports.clock import Clock, Ids
@@ -47,13 +48,14 @@ from prow_async.ports.inrepo import InRepo
 from prow_async.ports.kube import ClusterFiles, Collection
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import JobsOf, Plugin, Reads
+from prow_async.ports.web import Web
 from prow_async.runtime import lag
 from prow_async.runtime.keyed import KeyedActors
 from prow_async.runtime.story import Stories
 from prow_async.runtime.supervisor import Service, Supervisor
 
 log = structlog.get_logger()
-Component = Literal["hook", "plank", "crier", "sinker", "horologium"]
+Component = Literal["hook", "plank", "scheduler", "crier", "sinker", "horologium"]
 GAUGES_EVERY_S = 15.0
 
 
@@ -74,6 +76,11 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     explain_in_help: bool = False
     inrepo: InRepo | None = None
     code: RepoCode | None = None
+    web: Web | None = None
+    """The scheduler needs it, and whoever asks tot."""
+    tot_url: str = ""
+    looks_at_access: bool = False
+    """Ask build clusters what we may do, and write plank.build_cluster_status_file."""
     config: ConfigSource
     clock: Clock
     ids: Ids
@@ -120,6 +127,8 @@ class Engine:
         counting = "plank" not in self.leaders
         self._counts = JobCounts(self.jobs, parts.metrics, counting) if "plank" in parts.components else None
         self.job_actors = self._plank() if "plank" in parts.components else None
+        self.access = Access(self.clusters, parts.config, self._executor_of("plank")) if parts.looks_at_access else None
+        self.scheduler = self._scheduler() if "scheduler" in parts.components else None
         self.router = self._hook() if "hook" in parts.components else None
         self.crier = self._crier() if "crier" in parts.components else None
         self.horologium = self._horologium() if "horologium" in parts.components else None
@@ -131,8 +140,19 @@ class Engine:
 
     def _plank(self) -> JobActors:
         p = self.parts
-        env = Env(p.config, p.clock, p.ids, p.metrics, self.stories, self.jobs.raw, p.job_pages)
+        vended: build_ids.Tot | build_ids.Made = build_ids.Made(p.ids)
+        if p.tot_url:
+            assert p.web is not None, "tot is asked over the web"
+            vended = build_ids.Tot(p.tot_url, p.web)
+        env = Env(p.config, p.clock, vended.next_of, p.metrics, self.stories, self.jobs.raw, p.job_pages)
         return JobActors(self.jobs, p.jobs, self.clusters, self._executor_of("plank"), env)
+
+    def _scheduler(self) -> scheduler.Scheduler:
+        p = self.parts
+        assert p.web is not None, "the scheduler may have to ask a service"
+        return scheduler.Scheduler(
+            self.jobs, p.jobs, self._executor_of("plank"), scheduler.Env(p.config, p.metrics, self.stories, p.web)
+        )
 
     def _hook(self) -> Router:
         p = self.parts
@@ -242,7 +262,8 @@ class Engine:
 
     @property
     def _families(self) -> list[KeyedActors[Any, Any]]:
-        families: list[KeyedActors[Any, Any]] = [a.actors for a in (self.job_actors, self.router) if a is not None]
+        actors = (self.job_actors, self.scheduler, self.router)
+        families: list[KeyedActors[Any, Any]] = [a.actors for a in actors if a is not None]
         return [*families, *(self.crier.families if self.crier is not None else ())]
 
     def hurry(self) -> None:
@@ -275,6 +296,9 @@ class Engine:
                 "set aside": self._tell_aside,
                 "counts": self._counts.run,
             }
+            for name, service in (("scheduler", self.scheduler), ("access", self.access)):
+                if service is not None:  # upstream's controller manager runs them under the same lease
+                    acting["plank"][name] = service.run
         if self.router is not None:
             acting["hook"] = {"hook": self.router.run}
         if self.crier is not None:
@@ -337,43 +361,26 @@ class Engine:
         while True:
             for family in self._families:
                 metrics.gauge("prow_async_mailbox_depth", family.statistics()["depth"], actor=family.name)
+            if self.job_actors is not None:
+                metrics.gauge("prow_async_jobs_waiting", self.job_actors.gate.waiting)
             await anyio.sleep(GAUGES_EVERY_S)
 
     def describe(self, name: str) -> str | None:
         """Say in words, for a person, how one ProwJob stands: state, why, and its story. None: there is no such job."""
-        job = self.jobs.get(name)
-        story = self.stories.of(name)
+        job, story = self.jobs.get(name), self.stories.of(name)
         if job is None and not story:
             return None
-        lines = [f"ProwJob {name}"]
-        if job is None:
-            lines.append("is gone: it was finished and has been swept away, or somebody deleted it")
-        else:
-            pulls = " ".join(f"#{p.number}@{p.sha[:10]}" for p in job.pulls)
-            lines += [
-                f"job       {job.job} ({job.type})",
-                f"refs      {job.full_name} {job.base_ref}@{job.base_sha[:10]} {pulls}".rstrip()
-                if job.org
-                else "refs      -",
-                f"state     {job.state}" + (f": {job.description}" if job.description else ""),
-                f"cluster   {job.cluster}, pod {job.pod_name or '(none yet)'}, build {job.build_id or '(none yet)'}",
-                f"times     started {_at(job.start_s)}, pending {_at(job.pending_s)}, done {_at(job.completion_s)}",
-                f"cause     {job.cause or '(not recorded)'}",
-                f"reported  {', '.join(f'{k}: {v}' for k, v in job.reported.items()) or '(nothing yet)'}",
-            ]
-            if self.crier is not None:
-                lines += [f"          {line}" for line in self.crier.describe(job)]
-        lines += ["", "what happened last in this process:"]
-        lines += [f"  {instants.rfc3339(at)}  {line}" for at, line in story] or ["  (nothing remembered)"]
-        return "\n".join(lines) + "\n"
+        standing = None if self.job_actors is None else self.job_actors.gate.standing(name)
+        reports = self.crier.describe(job) if self.crier is not None and job is not None else ()
+        return job_page.text(name, job, standing, story, reports)
+
+    def describe_slots(self) -> str:
+        """Say in words how many jobs hold slots and wait for them; empty where this process gives none."""
+        return "" if self.job_actors is None else "\n".join(self.job_actors.gate.overview()) + "\n"
 
 
 def _nothing(_: Collection) -> None:
     """Nobody holds what a cluster was reached by."""
-
-
-def _at(seconds: float | None) -> str:
-    return "-" if seconds is None else instants.rfc3339(seconds)
 
 
 def _needs_pod(job: JobView) -> bool:

@@ -133,22 +133,22 @@ HOOK = (
     Flag("inbox-dir", "str", "/var/lib/prow-async/inbox", "where accepted deliveries are kept (ours)"),
     EXPLAIN_IN_HELP,
 )
+_CREDENTIALS = (
+    Flag("gcs-credentials-file", "str", "", "credentials for gs:// (default: those of the surroundings)"),
+    Flag("s3-credentials-file", "str", "", "credentials for s3:// (default: those of the surroundings)"),
+)
 CONTROLLER_MANAGER = (
     *CONFIG,
     *GITHUB,
     *KUBERNETES,
-    *STORAGE,
+    *_CREDENTIALS,
     *INSTRUMENTATION,
     *OURS,
     *LEADER,
     _DRY,
-    Flag("tot-url", "str", "", "address of tot", "tot"),
-    Flag("label-selector", "str", "", "only pods with these labels", "the label selector"),
-    Flag("enable-controller", "strings", ("plank",), "plank; scheduler"),
-)
-_CREDENTIALS = (
-    Flag("gcs-credentials-file", "str", "", "credentials for gs:// (default: those of the surroundings)"),
-    Flag("s3-credentials-file", "str", "", "credentials for s3:// (default: those of the surroundings)"),
+    Flag("tot-url", "str", "", "address of tot, which counts builds (default: build ids that sort by time)"),
+    Flag("label-selector", "str", "", "only pods with these labels beside created-by-prow=true"),
+    Flag("enable-controller", "strings", ("plank",), "plank; scheduler; once given, only those named"),
 )
 
 

@@ -55,7 +55,8 @@ async def run(shell: process.Shell) -> int:
     except UserMistake as mistake:
         raise CannotStart(f"{PROGRAM}: {mistake.text_for_user}") from mistake
     code = await _code(shell, found)
-    birth = newjob.Birth(shell.ids.uuid4(), now.prowjob_namespace, shell.clock.now(), "mkpj")
+    begins = newjob.first_state(now)
+    birth = newjob.Birth(shell.ids.uuid4(), now.prowjob_namespace, shell.clock.now(), "mkpj", begins)
     job = newjob.new_prowjob(mkpj.spec_for(found, code), found.job.labels, found.job.annotations, birth)
     if not shell.flags["trigger-job"]:
         sys.stdout.write(as_yaml(preview.upstreams(job)))

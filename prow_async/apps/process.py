@@ -18,11 +18,12 @@ from prow_async.adapters.git.code import MirroredCode
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.adapters.kube import clusters, collection, live, podinfo, podlogs
-from prow_async.adapters.web import config_page, explain_page, health, metrics_page, server
+from prow_async.adapters.web import config_page, explain_page, health, metrics_page, pages, server
+from prow_async.api.errors import CannotStart
 from prow_async.apps import config_flags, github
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
-from prow_async.core import enablement
+from prow_async.core import enablement, selectors
 from prow_async.ports import kube as kube_port
 from prow_async.ports.config import Changes, Snapshot
 from prow_async.ports.transport import Transport
@@ -134,7 +135,7 @@ async def connect_clusters(shell: Shell, config: config_files.ConfigFiles) -> As
     def disabled() -> Sequence[str]:
         return config.current().config.disabled_clusters
 
-    pods_of = (now.pod_namespace, CREATED_BY_PROW)
+    pods_of = (now.pod_namespace, _pod_selector(values))
     async with live.LiveClusters(wanted, shell.name, disabled, pods_of, shell.metrics) as files:
         jobs = collection.KubeCollection(files.infra, "", collection.PROWJOBS, now.prowjob_namespace)
         events = collection.KubeCollection(files.infra, "", collection.EVENTS, now.prowjob_namespace)
@@ -147,6 +148,16 @@ def _leases(infra: Transport, namespace: str) -> Callable[[str], collection.Kube
     return lambda name: collection.KubeCollection(
         infra, "", collection.LEASES, namespace, field_selector=f"metadata.name={name}"
     )
+
+
+def _pod_selector(values: Mapping[str, Any]) -> str:
+    """Return which pods are watched. Raises CannotStart for a --label-selector that does not read."""
+    asked = values.get("label-selector", "")
+    try:
+        selectors.parse_labels(asked)
+    except selectors.BadSelector as error:
+        raise CannotStart(f"--label-selector={asked}: {error}") from error
+    return f"{CREATED_BY_PROW},{asked}" if asked else CREATED_BY_PROW
 
 
 def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod_namespace: str) -> Clusters:
@@ -195,6 +206,7 @@ async def serve(
     async with AsyncExitStack() as outer:
         site = metrics_page.metrics_site(shell.metrics)
         config_page.add(site, config.status, shell.clock)
+        pages.add_jobs(site, engine.describe, engine.describe_slots)
         if (explainer := engine.explainer()) is not None:
             explain_page.add(site, explainer.pull)
         metrics_url = await outer.enter_async_context(server.serving(site, host, values["metrics-port"]))

@@ -20,6 +20,7 @@ class _Labels(msgspec.Struct, frozen=True, gc=False):
     gerrit: str | None = msgspec.field(default=None, name=names.GERRIT_REPORT_LABEL)
     project: str = msgspec.field(default="", name=names.PUBSUB_PROJECT)
     topic: str = msgspec.field(default="", name=names.PUBSUB_TOPIC)
+    failure: str = msgspec.field(default="", name=names.FAILURE_CLASS)
 
 
 class _Annotations(msgspec.Struct, frozen=True, gc=False):
@@ -159,6 +160,7 @@ def _view(job: _Job) -> JobView:
         rerun=int(labels.rerun) if labels.rerun.isdecimal() else 0,
         retest=labels.retest == "true",
         gerrit=labels.gerrit is not None,
+        failure_class=intern(labels.failure),
         digest=annotations.digest,
         type=spec.type,
         agent=intern(spec.agent),
@@ -182,6 +184,7 @@ def _view(job: _Job) -> JobView:
         base_sha=refs.base_sha,
         pulls=tuple(PullView(p.number, p.sha, intern(p.author)) for p in refs.pulls or ()),
         extra_repos=tuple(intern(f"{r.org}/{r.repo}") for r in spec.extra_refs or ()),
+        extra_base_ref=intern(spec.extra_refs[0].base_ref) if spec.extra_refs else "",
         refs_identity="" if complete else _identity(spec),
         state=status.state,
         description=intern(status.description),

@@ -4,11 +4,12 @@ Source: upstream pkg/pjutil/pjutil.go (the spec builders, NewProwJob).
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from prow_async.api import names
+from prow_async.api.config import Config
 from prow_async.api.github import PullRequest, PushEvent, Repo
 from prow_async.api.jobconfig import JobBase, Periodic, Postsubmit, Presubmit
 from prow_async.api.prowjob import (
@@ -24,6 +25,8 @@ from prow_async.api.prowjob import (
 )
 from prow_async.core import identity, instants, labels
 
+BirthState: TypeAlias = Literal["triggered", "scheduling"]
+
 
 class Birth(msgspec.Struct, frozen=True):
     """Where, when and why an object comes to be. `name`: identity.name_for, or a UUID of version 4."""
@@ -32,7 +35,12 @@ class Birth(msgspec.Struct, frozen=True):
     namespace: str
     now_s: float
     cause: str
-    state: Literal["triggered", "scheduling"] = "triggered"
+    state: BirthState = "triggered"
+
+
+def first_state(config: Config) -> BirthState:
+    """Return the state that jobs begin in: the scheduler's, where there is one, lets them go on."""
+    return "scheduling" if config.scheduler.enabled else "triggered"
 
 
 def new_prowjob(

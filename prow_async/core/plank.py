@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from prow_async.api import names
-from prow_async.api.views import ContainerView, JobView, PodView
-from prow_async.core import adoption, instants
+from prow_async.api.views import ContainerView, FailureClass, JobView, PodView
+from prow_async.core import adoption, failures, instants
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -43,6 +43,7 @@ class Patch(msgspec.Struct, frozen=True, tag=True):
     The patch goes first, so that a crash between the two leaves a job that says what happened; an aborted job is
     completed only once its pod's deletion was accepted (`delete_first`).
     `drop_finalizer`: take crier's finalizer off the pod first, or its deletion would wait for crier.
+    `failure` becomes a label in the same patch. `lost`: why the pod is given up for another one, empty if it is not.
     """
 
     status: dict[str, Any]
@@ -50,6 +51,8 @@ class Patch(msgspec.Struct, frozen=True, tag=True):
     delete_pod: str = ""
     delete_first: bool = False
     drop_finalizer: bool = False
+    failure: FailureClass | None = None
+    lost: str = ""
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -68,14 +71,22 @@ class Settled(msgspec.Struct, frozen=True, tag=True):
 Step = Start | Confirm | Patch | Wait | Settled
 AWAY_GRACE_S = 60.0
 """No job is ended for a cluster that has been away for less, and work there is tried."""
+LOOK_AGAIN_S = 30.0
+"""How long news of a pod that is on its way out is waited for before it is looked at."""
 
 
-def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float) -> Step:
+def concerns(job: JobView) -> bool:
+    """True while a job is this controller's to move: not before the scheduler has had it."""
+    return not job.complete and job.agent == "kubernetes" and job.state in {"triggered", "pending", "aborted"}
+
+
+def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float, newer: JobView | None = None) -> Step:
     """Return the next step.
 
     Args:
         pod: the pod under the job's name, from the store or from our own last write; None when neither knows one.
         now_s: wall clock, seconds since the epoch.
+        newer: a run of the same job on the same pull requests that began later, and takes this one's place.
     """
     if job.complete:
         return Settled(f"complete: {job.state}")
@@ -83,6 +94,8 @@ def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float) 
         return Settled(f"agent {job.agent or '(none)'} is another controller's")
     if job.deleting:
         return Settled("being deleted")
+    if newer is not None and job.state in {"triggered", "pending"}:
+        return _outdated(job, newer)
     match job.state:
         case "triggered":
             return Start(job.revivals, "triggered: needs its pod")
@@ -121,7 +134,7 @@ def without_cluster(job: JobView, step: Step | None, settings: Settings, away_s:
     text = f"Build cluster {job.cluster} could not be reached."
     if job.state == "aborted":
         return Patch({"completionTime": instants.rfc3339(now_s)}, text)
-    return Patch(completed("error", text, now_s), text)
+    return Patch(completed("error", text, now_s), text, failure="infrastructure-lost")
 
 
 def completed(state: str, description: str, now_s: float) -> dict[str, Any]:
@@ -131,7 +144,19 @@ def completed(state: str, description: str, now_s: float) -> dict[str, Any]:
 
 def terminal_error(error: str, now_s: float) -> Patch:
     """End a job that can never run: an unknown cluster, a spec no pod can be made of."""
-    return Patch(completed("error", f"Terminal error: {error}", now_s), error)
+    return Patch(completed("error", f"Terminal error: {error}", now_s), error, failure="configuration")
+
+
+def _outdated(job: JobView, newer: JobView) -> Patch:
+    """Abort a run that nobody waits for any more; it is completed in the next step, as whatever else is aborted.
+
+    Where the newer run tests the same commits it is marked as reported: its context on them is the newer run's by now.
+    On other commits nobody else would ever end what its status says (upstream pkg/pjutil/abort.go marks it there too).
+    """
+    status: dict[str, Any] = {"state": "aborted"}
+    if {p.sha for p in job.pulls} == {p.sha for p in newer.pulls}:
+        status["prev_report_states"] = {names.GITHUB_REPORTER: "aborted"}
+    return Patch(status, f"a newer run, {newer.name}, takes its place")
 
 
 def _aborted(job: JobView, pod: PodView | None, now_s: float) -> Step:
@@ -150,15 +175,15 @@ def _aborted(job: JobView, pod: PodView | None, now_s: float) -> Step:
 
 def _pending(job: JobView, pod: PodView | None, settings: Settings, now_s: float) -> Step:
     if not job.pod_name:
-        return Start(job.revivals, f"attempt {job.revivals}: needs its pod")
+        return _next_attempt(job, pod, settings, now_s)
     if pod is None:
         return Confirm(_revive(job, None, settings, "lost", now_s), "its pod is not known here")
     if not adoption.owns(job, pod):
         why = f"pod {pod.namespace}/{pod.name} belongs to something else"
-        return Patch(completed("error", f"Pod can not be used: {why}", now_s), why)
+        return Patch(completed("error", f"Pod can not be used: {why}", now_s), why, failure="configuration")
     if pod.attempt is not None and pod.attempt < job.revivals:
         return Start(job.revivals, f"attempt {job.revivals}: the pod of attempt {pod.attempt} is on its way out")
-    cause = _lost_cause(pod)
+    cause = failures.lost_cause(pod)
     if cause:
         return _infrastructure(job, pod, settings, cause, now_s)
     match pod.phase:
@@ -166,31 +191,29 @@ def _pending(job: JobView, pod: PodView | None, settings: Settings, now_s: float
             return _succeeded(pod, now_s)
         case "Failed":
             why = pod.message or _failure(pod.containers) or "pod failed"
-            return Patch(completed("failure", "Job failed.", now_s), why)
+            return Patch(completed("failure", "Job failed.", now_s), why, failure=failures.of_failed(pod))
         case _:
             return _unfinished(job, pod, settings, now_s)
 
 
-def _lost_cause(pod: PodView) -> str:
-    """Name the trouble when the machine, not the test, ended the pod; empty otherwise."""
-    if pod.reason == "Evicted":
-        return "evicted"
-    if pod.reason == "NodeLost" and pod.deleting:
-        return "unreachable"
-    if pod.phase == "Running" and any(c.terminated_reason == "OOMKilled" for c in pod.containers):
-        return "oomkilled"
-    if pod.phase == "Unknown":
-        return "unknown"
-    return ""
+def _next_attempt(job: JobView, pod: PodView | None, settings: Settings, now_s: float) -> Step:
+    """Start the next attempt as soon as the pod of the last one has gone; news of that comes, time does not matter."""
+    if pod is None or not pod.deleting or not adoption.owns(job, pod):
+        return Start(job.revivals, f"attempt {job.revivals}: needs its pod")
+    limit_s = _pick(job.pod_pending_timeout_s, settings.pod_pending_timeout_s)
+    if now_s >= (pod.deletion_s or pod.created_s) + limit_s:
+        text = "The pod of the last attempt does not go away."
+        return Patch(completed("error", text, now_s), text, failure="infrastructure-lost")
+    return Wait(f"attempt {job.revivals}: the pod of the last one is on its way out", now_s + LOOK_AGAIN_S)
 
 
 def _infrastructure(job: JobView, pod: PodView, settings: Settings, cause: str, now_s: float) -> Step:
     if cause == "oomkilled":
-        return Patch(completed("error", "Pod got OOM killed.", now_s), "a container ran out of memory")
+        end = completed("error", "Pod got OOM killed.", now_s)
+        return Patch(end, "a container ran out of memory", failure="test-failed")
     if cause == "evicted" and job.error_on_eviction:
-        return Patch(
-            completed("error", "Job pod was evicted by the cluster.", now_s), "evicted; the job asks for error"
-        )
+        end = completed("error", "Job pod was evicted by the cluster.", now_s)
+        return Patch(end, "evicted; the job asks for error", failure="infrastructure-lost")
     return _revive(job, pod, settings, cause, now_s)
 
 
@@ -203,16 +226,17 @@ def _revive(job: JobView, pod: PodView | None, settings: Settings, cause: str, n
     finalizer = pod is not None and names.GCS_K8S_FINALIZER in pod.finalizers
     if job.revivals >= settings.max_revivals:
         text = f"Job pod was {cause} {job.revivals + 1} times: giving up."
-        return Patch(completed("error", text, now_s), text)
+        return Patch(completed("error", text, now_s), text, failure="infrastructure-lost")
     status = {"pod_revival_count": job.revivals + 1, "pod_name": None, "build_id": None}
-    return Patch(status, f"pod {cause}: starting attempt {job.revivals + 1}", delete_pod=uid, drop_finalizer=finalizer)
+    why = f"pod {cause}: starting attempt {job.revivals + 1}"
+    return Patch(status, why, delete_pod=uid, drop_finalizer=finalizer, lost=cause)
 
 
 def _succeeded(pod: PodView, now_s: float) -> Patch:
     bad = [c.name for c in pod.containers if c.exit_code != 0 or not c.finished]
     if bad:
         text = f"Pod succeeded, but these containers did not end well: {', '.join(bad)}."
-        return Patch(completed("error", text, now_s), text)
+        return Patch(completed("error", text, now_s), text, failure="infrastructure-lost")
     return Patch(completed("success", "Job succeeded.", now_s), "every container ended with exit code 0")
 
 
@@ -228,19 +252,28 @@ def _unfinished(job: JobView, pod: PodView, settings: Settings, now_s: float) ->
     """Phase Pending or Running: watch the deadlines; the pod's own deletion ends the job."""
     deadline_s, text, state = _deadline(job, pod, settings)
     if deadline_s is not None and now_s >= deadline_s:
-        return Patch(completed(state, text, now_s), text, delete_pod="" if pod.deleting else pod.uid)
+        uid = "" if pod.deleting else pod.uid
+        why = f"{text}{_waiting(pod)}"
+        return Patch(completed(state, text, now_s), why, delete_pod=uid, failure=_late(pod))
     if pod.deleting:
-        return Patch(completed("error", "Pod was deleted unexpectedly.", now_s), "pod deleted by somebody else")
-    return Wait(f"pod is {pod.phase or 'new'}{_waiting(pod.containers)}", deadline_s)
+        end = completed("error", "Pod was deleted unexpectedly.", now_s)
+        return Patch(end, "pod deleted by somebody else", failure="infrastructure-lost")
+    return Wait(f"pod is {pod.phase or 'new'}{_waiting(pod)}", deadline_s)
+
+
+def _late(pod: PodView) -> FailureClass:
+    if pod.phase == "Running":
+        return "test-failed"
+    return "never-scheduled" if pod.start_s is None else failures.of_unstarted(pod.containers)
 
 
 def _deadline(job: JobView, pod: PodView, settings: Settings) -> tuple[float | None, str, str]:
     """Return when the pod's present phase times out, the description then, and the state then."""
     if pod.phase == "Running":
-        if pod.start_s is None or pod.deleting:
+        if pod.deleting:
             return None, "", ""
         timeout_s = _pick(job.pod_running_timeout_s, settings.pod_running_timeout_s)
-        return pod.start_s + timeout_s, "Pod running timeout.", "aborted"
+        return _pick(pod.start_s, pod.created_s) + timeout_s, "Pod running timeout.", "aborted"
     if pod.phase not in {"Pending", ""}:
         return None, "", ""
     if pod.start_s is None:
@@ -254,9 +287,11 @@ def _pick(own: float | None, default: float) -> float:
     return default if own is None else own
 
 
-def _waiting(containers: tuple[ContainerView, ...]) -> str:
-    """Add why a container does not start (ImagePullBackOff and its like), the first such reason only."""
-    for c in containers:
+def _waiting(pod: PodView) -> str:
+    """Add why there is no node, or why a container does not start (ImagePullBackOff and its like), the first only."""
+    if pod.unscheduled:
+        return f"; no node: {pod.unscheduled}"
+    for c in pod.containers:
         if c.waiting_reason and c.waiting_reason not in {"ContainerCreating", "PodInitializing"}:
             return f"; container {c.name}: {c.waiting_reason}" + (f": {c.waiting_message}" if c.waiting_message else "")
     return ""

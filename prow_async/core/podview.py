@@ -28,7 +28,7 @@ class _Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     uid: str = ""
     resource_version: str = ""
     creation_timestamp: datetime | None = None
-    deletion_timestamp: str | None = None
+    deletion_timestamp: datetime | None = None
     labels: _Labels | None = None
     annotations: _Annotations | None = None
     finalizers: list[str] | None = None
@@ -56,11 +56,19 @@ class _Container(msgspec.Struct, frozen=True, gc=False):
     state: _State | None = None
 
 
+class _Condition(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
 class _Status(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     phase: str = ""
     reason: str = ""
     message: str = ""
     start_time: datetime | None = None
+    conditions: list[_Condition] | None = None
     container_statuses: list[_Container] | None = None
     init_container_statuses: list[_Container] | None = None
 
@@ -83,6 +91,8 @@ def read(raw: bytes | msgspec.Raw) -> PodView:
         raise objects.Unreadable(str(error)) from error
     meta, status = pod.metadata, pod.status or _NO_STATUS
     labels, annotations = meta.labels or _NO_LABELS, meta.annotations or _NO_ANNOTATIONS
+    disrupted = _condition(status, "DisruptionTarget", "True")
+    unscheduled = _condition(status, "PodScheduled", "False")
     return PodView(
         name=meta.name,
         namespace=sys.intern(meta.namespace),
@@ -90,6 +100,7 @@ def read(raw: bytes | msgspec.Raw) -> PodView:
         resource_version=meta.resource_version,
         created_s=meta.creation_timestamp.timestamp() if meta.creation_timestamp else 0.0,
         deleting=meta.deletion_timestamp is not None,
+        deletion_s=meta.deletion_timestamp.timestamp() if meta.deletion_timestamp else None,
         job_name=labels.id,
         build_id=labels.build_id,
         created_by_prow=labels.by_prow == "true",
@@ -100,10 +111,45 @@ def read(raw: bytes | msgspec.Raw) -> PodView:
         phase=sys.intern(status.phase),
         reason=sys.intern(status.reason),
         message=status.message,
+        disruption=sys.intern(disrupted.reason or disrupted.type) if disrupted else "",
+        unscheduled=unscheduled.message or unscheduled.reason if unscheduled else "",
         start_s=status.start_time.timestamp() if status.start_time else None,
         containers=tuple(_container(c, init=True) for c in status.init_container_statuses or ())
         + tuple(_container(c, init=False) for c in status.container_statuses or ()),
     )
+
+
+class _Variable(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+    value: str = ""
+
+
+class _EnvContainer(msgspec.Struct, frozen=True, gc=False):
+    env: list[_Variable] | None = None
+
+
+class _EnvSpec(msgspec.Struct, frozen=True, gc=False):
+    containers: list[_EnvContainer]
+
+
+class _EnvPod(msgspec.Struct, frozen=True, gc=False):
+    spec: _EnvSpec
+
+
+_env_decoder = msgspec.json.Decoder(_EnvPod)
+
+
+def build_id_in_env(raw: bytes | msgspec.Raw) -> str:
+    """Return what the first container's BUILD_ID says: old pods carry no label of it. Empty where it says nothing."""
+    try:
+        containers = _env_decoder.decode(raw).spec.containers
+    except msgspec.DecodeError as error:
+        raise objects.Unreadable(str(error)) from error
+    return next((v.value for v in (containers[0].env or ()) if v.name == "BUILD_ID"), "") if containers else ""
+
+
+def _condition(status: _Status, kind: str, value: str) -> _Condition | None:
+    return next((one for one in status.conditions or () if one.type == kind and one.status == value), None)
 
 
 def _container(status: _Container, init: bool) -> ContainerView:

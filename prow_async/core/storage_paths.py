@@ -100,6 +100,19 @@ def repo_segment(placement: Placement, org: str, repo: str) -> str:
     return f"{org.removeprefix('https://')}_{repo.replace('/', '_')}"
 
 
+def split(place: str) -> tuple[str, str]:
+    """Take one object's place apart: its bucket (of a file the folder it is in), and its path there.
+
+    Without a scheme it is Google's. Raises UserMistake where no object is named.
+    """
+    scheme, marked, rest = place.partition("://")
+    scheme, rest = (scheme, rest) if marked else ("gs", place)
+    bucket, _, path = rest.rpartition("/") if scheme == "file" else rest.partition("/")
+    if not bucket or not path:
+        raise UserMistake(f"{place!r} names no object: write gs://BUCKET/PATH, s3://BUCKET/PATH or file:///FOLDER/NAME")
+    return f"{scheme}://{bucket}", path
+
+
 def join(*parts: str) -> str:
     """Join path elements as Go's path.Join: empty ones fall away, `.`, `..` and doubled slashes are resolved.
 

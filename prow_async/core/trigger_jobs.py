@@ -30,6 +30,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """What happened, in words; goes into every job's cause."""
     explain_in_help: bool = False
     """Say in the answer to `/test ?` why each job does or does not start by itself."""
+    state: newjob.BirthState = "triggered"
+    """What jobs begin in."""
 
     @property
     def org(self) -> str:
@@ -83,6 +85,7 @@ def _create(
         namespace=origin.namespace,
         now_s=origin.now_s,
         cause=f"{origin.occasion} (delivery {origin.guid}): {choice.why}",
+        state=origin.state,
     )
     job = newjob.new_prowjob(spec, labels, choice.job.annotations, birth)
     return CreateProwJob(job=job, why=f"{spec.job}: {choice.why}")

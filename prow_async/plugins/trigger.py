@@ -28,6 +28,7 @@ from prow_async.core import (
     commands,
     filters,
     inrepo,
+    newjob,
     replies,
     trigger,
     trigger_comment,
@@ -252,6 +253,7 @@ def _origin(reads: Reads, repo: Repo, guid: str, occasion: str) -> trigger_jobs.
         link_url=config.github.link_url.rstrip("/"),
         occasion=occasion,
         explain_in_help=reads.explain_in_help,
+        state=newjob.first_state(config),
     )
 
 

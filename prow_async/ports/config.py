@@ -1,6 +1,7 @@
 """The configuration in force. A reload replaces the whole snapshot, or nothing."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -53,6 +54,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] = ()
 
 
+Told: TypeAlias = Callable[[Snapshot, Snapshot, Changes], None]
+"""Told of a reload: what was in force, what is, and what that did to the jobs."""
+
+
 class ConfigSource(Protocol):
     def current(self) -> Snapshot:
         """The newest snapshot that loaded without errors. Take it once per decision."""
+
+    def subscribe(self, told: Told) -> Callable[[], None]:
+        """Have a function called on the event loop after each reload; it must not block. Returns what ends this."""

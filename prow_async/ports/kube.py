@@ -59,6 +59,9 @@ class Collection(Protocol):
     async def merge_patch_status(self, name: str, patch: Json) -> bytes:
         """The same on the status subresource (pods)."""
 
+    async def may(self, verb: str) -> bool:
+        """Ask the server whether we may do this to objects of this collection (SelfSubjectAccessReview)."""
+
     async def delete(self, name: str, uid: str, grace_s: int | None = None) -> None:
         """Delete, on condition that the UID still matches (Stale otherwise). `grace_s` None is the object's own."""
 

@@ -16,6 +16,8 @@ from prow_async.runtime.backoff import Backoff
 from prow_async.runtime.mailbox import Mailbox
 from prow_async.runtime.timers import Timers
 
+SHORTEST_WAIT_S = 0.001
+"""A shorter wait is a rounding error: the clock may not move by it, and the turn would find nothing changed."""
 K = TypeVar("K", bound=Hashable)
 M = TypeVar("M")
 
@@ -214,4 +216,5 @@ class KeyedActors(Generic[K, M]):
         if key in self._boxes:
             self._ready.append(key)
         elif again_s is not None:
-            self._timers.after(key, again_s, lambda: self.post(key, self._wake))
+            wait_s = max(again_s, SHORTEST_WAIT_S) if again_s > 0 else 0.0
+            self._timers.after(key, wait_s, lambda: self.post(key, self._wake))

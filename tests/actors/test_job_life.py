@@ -5,6 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
+import prow_async
 from prow_async.api import names
 from prow_async.api.config import Config, Plank
 from prow_async.api.prowjob import DecorationConfig
@@ -36,6 +37,7 @@ async def test_triggered_pending_success() -> None:
         assert job.status.url == f"https://ci.example/{job.status.build_id}"
         assert job.metadata.labels[names.ID_LABEL] == "a"
         assert job.metadata.labels[names.BUILD_ID_LABEL] == job.status.build_id
+        assert town.kube.pod("a")["metadata"]["labels"][names.PLANK_VERSION_LABEL] == prow_async.__version__
         await passes(10)
         town.kube.pod_runs("a")
         await passes(10)
@@ -80,6 +82,18 @@ async def test_a_job_that_can_never_run(spec: Json, text: str) -> None:
         assert state == "error"
         assert text in description
     assert town.kube.all_pods() == []
+
+
+@story
+async def test_a_refused_pods_build_id_is_kept() -> None:
+    """1. The server refuses the pod. 2. The job carries the id it was to have, and the address of its files."""
+    town = Town(Config(plank=Plank(job_url_template="https://ci.example/{{.Status.BuildID}}")))
+    town.kube.put(town.prowjob("a", pod_spec={"containers": [{"name": "test"}]}))
+    async with town.engine("plank"):
+        job = town.kube.job("a")
+        assert job.status.build_id
+        assert job.status.url == f"https://ci.example/{job.status.build_id}"
+        assert job.metadata.labels[names.FAILURE_CLASS] == "configuration"
 
 
 @story

@@ -30,7 +30,8 @@ from prow_async.api.plugin_config import OrgPlugins, PluginConfig
 from prow_async.api.prowjob import ProwJob, ProwJobSpec, Pull, Refs
 from prow_async.apps.engine import Component, Engine, Parts
 from prow_async.core import identity, instants, jobview, newjob, podspec
-from prow_async.ports.config import Snapshot
+from prow_async.ports.config import Changes, Snapshot, Told
+from prow_async.ports.web import Answered
 from prow_async.sandbox.github import direct as github_direct
 from prow_async.sandbox.github.world import World as GitHubWorld
 from prow_async.sandbox.kube import direct as kube_direct
@@ -133,13 +134,36 @@ class Configured:
 
     def __init__(self, config: Config, plugins: PluginConfig) -> None:
         self._snapshot = Snapshot(config, plugins, START_S, "1")
+        self._told: list[Told] = []
 
     def current(self) -> Snapshot:
         return self._snapshot
 
     def change(self, **changes: Any) -> None:
         config = msgspec.structs.replace(self._snapshot.config, **changes)
-        self._snapshot = msgspec.structs.replace(self._snapshot, config=config)
+        before, self._snapshot = self._snapshot, msgspec.structs.replace(self._snapshot, config=config)
+        for told in self._told:
+            told(before, self._snapshot, Changes())
+
+    def subscribe(self, told: Told) -> Callable[[], None]:
+        self._told.append(told)
+        return lambda: self._told.remove(told)
+
+
+class Internet:
+    """Implements ports.web: what stands at each address, and what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, bytes]] = []
+        self.answers: dict[str, Answered | Exception] = {}
+
+    async def ask(self, method: str, url: str, json: bytes = b"") -> Answered:
+        self.asked.append((method, url, json))
+        await anyio.lowlevel.checkpoint()
+        answer = self.answers.get(url, Answered(404, b"not found"))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 class Cluster:
@@ -257,6 +281,7 @@ class Town:
         self.github.add_bot(BOT, "bot-token")
         self.github.add_org(ORG, members=["ann", BOT], owners=["ann"])
         self.github.add_repo(ORG, REPO, now_s=START_S)
+        self.internet = Internet()
         self.github_faults = Script()
         door = github_direct.DirectTransport(self.github, self.clock, "bot-token", self.github_faults)
         self.client = github_client.on(door, FixedToken("bot-token"), self.metrics, self.clock)
@@ -268,6 +293,7 @@ class Town:
             events=self.kube.events,
             pods={alias: cluster.pods for alias, cluster in self.clusters.items()},
             github=self.client,
+            web=self.internet,
             config=self.config,
             clock=self.clock,
             ids=self.ids,

@@ -73,6 +73,11 @@ async def test_a_user_without_rights(real_kube: realkube.Server, tmp_path: Path)
     }
     real_kube.request("POST", f"{path}/rolebindings", binding)
     assert _once_allowed(real_kube, PROWJOBS.replace("{ns}", namespace), token)["items"] == []
+    async with session.connect(Source("reader", (str(file),)), "contract") as transport:
+        jobs = collection.KubeCollection(transport, "reader", collection.PROWJOBS, namespace)
+        pods = collection.KubeCollection(transport, "reader", collection.PODS, namespace)
+        assert [await jobs.may(verb) for verb in ("list", "watch", "patch")] == [True, True, False]
+        assert not await pods.may("list")
     with pytest.raises(realkube.Answered) as caught:
         real_kube.request("DELETE", PROWJOBS.replace("{ns}", namespace), token=token)
     assert caught.value.status == 403

@@ -1,6 +1,5 @@
 """Every component alone, as in a split installation: five processes, a real kube-apiserver, the small GitHub."""
 
-import contextlib
 import json
 import subprocess
 import threading
@@ -157,7 +156,7 @@ def split(tmp_path: Path, real_kube: realkube.Server) -> Iterator[tuple[Installa
 def test_five_processes_make_one_prow(split: tuple[Installation, Outside]) -> None:
     """1. Each component starts alone. 2. A pull request runs through all of them. 3. SIGTERM ends each with 0."""
     prow, outside = split
-    port = _free_port()
+    port = program.free_port()
     prow.start("hook", [f"--port={port}"])
     for name in ("controller-manager", "crier", "horologium", "sinker"):
         prow.start(name)
@@ -185,7 +184,7 @@ def test_five_processes_make_one_prow(split: tuple[Installation, Outside]) -> No
 def test_no_accepted_delivery_is_lost_by_kill_nine(split: tuple[Installation, Outside]) -> None:
     """Deliveries answered with 200 are handled once, however often the hook is killed at once afterwards."""
     prow, outside = split
-    port = _free_port()
+    port = program.free_port()
     pull = outside.world.open_pull("octo-org", "hello", "octocat", "Kill", "kill", ["a.py"], now_s=outside.clock.now())
     accepted: set[str] = set()
     for _ in range(3):
@@ -221,10 +220,3 @@ def _comment(port: int, guid: str, number: int) -> int:
         "Content-Type": "application/json",
     }
     return program.post(f"http://127.0.0.1:{port}/hook", headers, body)
-
-
-def _free_port() -> int:
-    import socket
-
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])

@@ -1,11 +1,13 @@
 """The installation every life runs: its configuration, and the same in plain words for the model of what must be."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from prow_async.api.config import Config
 from prow_async.api.plugin_config import OrgPlugins, PluginConfig
 from prow_async.core import config_load
-from prow_async.ports.config import Snapshot
+from prow_async.ports.config import Snapshot, Told
 
 ORG, REPO = "acme", "widget"
 FULL_REPO = f"{ORG}/{REPO}"
@@ -19,6 +21,8 @@ PAGES = "http://deck.invalid/job/"
 """What the Details link of a job begins with; its name follows."""
 INTERVAL_S, CRON_S = 150, 120
 SWEPT_AFTER_S = 2700.0
+TOTAL, QUEUES = 6, {"few": 2}
+"""How many jobs may run: at all, and of each queue."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     reports: bool = True
     optional: bool = False
     cluster: str = "default"
+    limit: int = 0
+    """Its max_concurrency."""
+    queue: str = ""
 
     @property
     def starts_itself(self) -> bool:
@@ -52,13 +59,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PRESUBMITS = (
-    Job(name="unit", fate="flaky"),
-    Job(name="broken", fate="fail", optional=True),
-    Job(name="docs", auto=False, docs=True),
-    Job(name="far", fate="flaky", cluster="far"),
+    Job(name="unit", fate="flaky", limit=2),
+    Job(name="broken", fate="fail", optional=True, queue="few"),
+    Job(name="docs", auto=False, docs=True, queue="few", limit=1),
+    Job(name="far", fate="flaky", cluster="far", limit=2),
     Job(name="manual", fate="flaky", auto=False),
     Job(name="lost", auto=False, optional=True, cluster="nowhere"),
-    Job(name="silent", reports=False),
+    Job(name="silent", reports=False, queue="few"),
     Job(name="released", branch="release", fate="fail"),
 )
 POSTSUBMITS = (
@@ -74,6 +81,8 @@ def _yaml(jobs: tuple[Job, ...], presubmit: bool) -> str:
         if presubmit or job.docs:
             lines += [f"    always_run: {str(job.auto).lower()}"]
         lines += ["    run_if_changed: '^docs/'"] if job.docs else []
+        lines += [f"    max_concurrency: {job.limit}"] if job.limit else []
+        lines += [f"    job_queue_name: {job.queue}"] if job.queue else []
         lines += [f"    branches: ['^{job.branch}$']"] if job.branch else []
         lines += ["    optional: true"] if job.optional and presubmit else []
         lines += [] if job.reports else ["    skip_report: true"]
@@ -85,6 +94,8 @@ _CONFIG = f"""
 prowjob_namespace: {JOBS_NAMESPACE}
 pod_namespace: {PODS_NAMESPACE}
 plank:
+  max_concurrency: {TOTAL}
+  job_queue_capacities: {{few: {QUEUES["few"]}}}
   job_url_template: '{PAGES}{{{{.ObjectMeta.Name}}}}'
 sinker: {{resync_period: 2m, max_prowjob_age: {SWEPT_AFTER_S:.0f}s, max_pod_age: 40m, terminated_pod_ttl: 3m}}
 horologium: {{tick_interval: 7s}}
@@ -122,6 +133,10 @@ class Configuration:
 
     def current(self) -> Snapshot:
         return self._now
+
+    def subscribe(self, told: Told) -> Callable[[], None]:
+        """Nobody needs to be told: no limit changes."""
+        return lambda: None
 
     def calm(self) -> None:
         """Reload without periodics, so that the life can come to rest."""

@@ -44,6 +44,7 @@ LEASES = Kind("coordination.k8s.io", "v1", "leases")
 CONFIG_MAPS = Kind("", "v1", "configmaps")
 SECRETS = Kind("", "v1", "secrets")
 NAMESPACES = Kind("", "v1", "namespaces")
+ACCESS_REVIEWS = Kind("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 CUSTOM_RESOURCES = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 
@@ -58,6 +59,15 @@ class _List(msgspec.Struct, frozen=True):
     """Go writes an empty list as null where nobody made one."""
 
 
+class _ReviewStatus(msgspec.Struct, frozen=True):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct, frozen=True):
+    status: _ReviewStatus
+
+
+_review_decoder = msgspec.json.Decoder(_Review)
 _list_decoder = msgspec.json.Decoder(_List)
 _encode = msgspec.json.Encoder().encode
 
@@ -162,6 +172,22 @@ class KubeCollection:
     async def merge_patch_status(self, name: str, patch: Json) -> bytes:
         """The same on the status subresource."""
         return await self._send("PATCH", f"{self._one(name)}/status", MERGE_PATCH, _encode(patch))
+
+    async def may(self, verb: str) -> bool:
+        """Ask whether we may; see the port."""
+        resource = {"group": self._kind.group, "resource": self._kind.plural, "namespace": self._namespace}
+        review: Json = {
+            "apiVersion": f"{ACCESS_REVIEWS.group}/{ACCESS_REVIEWS.version}",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {**resource, "verb": verb}},
+        }
+        body = await self._send("POST", ACCESS_REVIEWS.path(), JSON, _encode(review))
+        try:
+            return _review_decoder.decode(body).status.allowed
+        except msgspec.DecodeError as error:
+            raise Retry(
+                f"{ACCESS_REVIEWS.path()} in {self._cluster or 'infra'}: no review came back: {error}"
+            ) from error
 
     async def delete(self, name: str, uid: str, grace_s: int | None = None) -> None:
         """Delete on condition of the UID. An empty UID deletes whatever has the name."""

@@ -1,4 +1,4 @@
-"""Two pages for people: how a job stands, and its log as it grows. Plain text, never taken for anything else."""
+"""Pages for people: how a job stands, its log as it grows, who holds slots. Plain text, never taken for more."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -20,20 +20,33 @@ _WRITE_TIMEOUT_S = 60.0
 def add(site: server.Site, job_text: JobText, log_chunks: LogChunks) -> None:
     """Serve `/job/NAME` (state, why, events) and `/log/NAME` (the live log) on a site."""
 
-    async def job(request: web.BaseRequest) -> web.StreamResponse:
-        text = job_text(_name(request, "/job/"))
-        if text is None:
-            return server.refusal(404, "There is no such ProwJob.")
-        return web.Response(body=_printable(text.encode(errors="replace")), headers=_HEADERS)
-
     async def log(request: web.BaseRequest) -> web.StreamResponse:
         opened = log_chunks(_name(request, "/log/"))
         if opened is None:
             return server.refusal(404, "There is no such ProwJob, or it has no pod yet.")
         return await _stream(request, opened)
 
-    site.below("/job/", server.reading_only(job))
+    add_jobs(site, job_text)
     site.below("/log/", server.reading_only(log))
+
+
+def add_jobs(site: server.Site, job_text: JobText, slots_text: Callable[[], str] = str) -> None:
+    """Serve `/job/NAME` (state, why, place in line), and `/slots` (who holds slots, how many wait) if it says any."""
+
+    async def job(request: web.BaseRequest) -> web.StreamResponse:
+        text = job_text(_name(request, "/job/"))
+        return server.refusal(404, "There is no such ProwJob.") if text is None else _page(text)
+
+    async def slots(request: web.BaseRequest) -> web.StreamResponse:
+        text = slots_text()
+        return _page(text) if text else server.refusal(404, "This process gives no slots.")
+
+    site.below("/job/", server.reading_only(job))
+    site.at("/slots", server.reading_only(slots))
+
+
+def _page(text: str) -> web.Response:
+    return web.Response(body=_printable(text.encode(errors="replace")), headers=_HEADERS)
 
 
 _HEADERS = server.PLAIN | {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; sandbox"}

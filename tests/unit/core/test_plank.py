@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prow_async.api import names
-from prow_async.api.views import ContainerView, JobView, PodView
+from prow_async.api.views import ContainerView, JobView, PodView, PullView
 from prow_async.core import plank
 
 NOW = 1_700_000_000.0
@@ -72,6 +72,23 @@ def test_without_a_pod(view: JobView, step: type) -> None:
 
 
 @pytest.mark.parametrize(
+    ("view", "ours"),
+    [
+        (job(state="triggered"), True),
+        (job(), True),
+        (job(state="aborted"), True),
+        (job(state="scheduling"), False),
+        (job(state=""), False),
+        (job(agent="jenkins"), False),
+        (job(state="aborted", completion_s=NOW), False),
+    ],
+)
+def test_what_concerns_us(view: JobView, ours: bool) -> None:
+    """A job is not touched before the scheduler has had it, whatever its cluster says until then."""
+    assert plank.concerns(view) is ours
+
+
+@pytest.mark.parametrize(
     ("seen", "state", "description"),
     [
         (pod(phase="Succeeded", containers=ended(0)), "success", "Job succeeded."),
@@ -113,7 +130,7 @@ def test_pending_ends(seen: PodView, state: str, description: str) -> None:
         (job(pod_pending_timeout_s=7.0), pod(start_s=NOW - 5), NOW + 2),
         (job(), pod(phase="Running", start_s=NOW - 5), NOW - 5 + 172_800),
         (job(pod_running_timeout_s=60.0), pod(phase="Running", start_s=NOW - 5), NOW + 55),
-        (job(), pod(phase="Running"), None),
+        (job(), pod(phase="Running"), NOW - 90 + 172_800),
     ],
 )
 def test_pending_waits_until_its_deadline(view: JobView, seen: PodView, until: float | None) -> None:
@@ -151,6 +168,104 @@ def test_lost_pods_are_revived_within_a_stored_budget(seen: PodView | None) -> N
     assert patch.status["state"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("seen", "cause"),
+    [
+        (pod(phase="Running", deleting=True, disruption="PreemptionByScheduler"), "preempted"),
+        (pod(phase="Pending", deleting=True, disruption="DeletionByTaintManager"), "disrupted"),
+        (pod(phase="Failed", containers=ended(143), disruption="EvictionByEvictionAPI"), "evicted"),
+        (pod(phase="Failed", reason="OutOfcpu"), "refused by its node"),
+        (pod(phase="Failed", reason="UnexpectedAdmissionError"), "refused by its node"),
+    ],
+)
+def test_a_pod_the_cluster_takes_away_is_lost(seen: PodView, cause: str) -> None:
+    """Preempted, drained, refused: the test is not to blame, and gets another pod."""
+    step = plank.decide(job(), seen, SETTINGS, NOW)
+    assert isinstance(step, plank.Patch)
+    assert (step.lost, step.status["pod_revival_count"], step.failure) == (cause, 1, None)
+    over = plank.decide(job(revivals=3), msgspec.structs.replace(seen, attempt=3), SETTINGS, NOW)
+    assert isinstance(over, plank.Patch)
+    assert over.failure == "infrastructure-lost"
+
+
+def test_a_result_that_was_reached_stands() -> None:
+    """The test ended well before its node was drained."""
+    seen = pod(phase="Succeeded", containers=ended(0), deleting=True, disruption="EvictionByEvictionAPI")
+    step = plank.decide(job(), seen, SETTINGS, NOW)
+    assert isinstance(step, plank.Patch)
+    assert step.status["state"] == "success"
+    going = plank.decide(job(), pod(phase="Running", disruption="EvictionByEvictionAPI"), SETTINGS, NOW)
+    assert isinstance(going, plank.Wait)
+
+
+def named(name: str, code: int | None, reason: str = "", **more: Any) -> ContainerView:
+    return ContainerView(name=name, exit_code=code, terminated_reason=reason, finished=code is not None, **more)
+
+
+@pytest.mark.parametrize(
+    ("seen", "failure"),
+    [
+        (pod(phase="Failed", containers=ended(1)), "test-failed"),
+        (pod(phase="Failed", containers=(named("test", 137, "OOMKilled"),)), "test-failed"),
+        (pod(phase="Running", containers=(named("test", 137, "OOMKilled"),)), "test-failed"),
+        (pod(phase="Failed", reason="DeadlineExceeded"), "test-failed"),
+        (pod(phase="Failed", containers=(named("test", 128, "StartError"),)), "configuration"),
+        (pod(phase="Failed", containers=(named("setup", 1, init=True),)), "test-failed"),
+        (pod(phase="Failed", containers=(named("place-entrypoint", 1, init=True),)), "infrastructure-lost"),
+        (pod(phase="Failed", containers=(named("test", 0), named("sidecar", 1))), "infrastructure-lost"),
+        (pod(phase="Failed", containers=(named("test", 1), named("sidecar", 1))), "test-failed"),
+        (pod(phase="Failed", reason="Terminated"), "infrastructure-lost"),
+        (pod(created_s=NOW - 300), "never-scheduled"),
+        (pod(start_s=NOW - 600), "infrastructure-lost"),
+        (pod(start_s=NOW - 600, containers=(named("test", None, waiting_reason="ImagePullBackOff"),)), "configuration"),
+        (pod(phase="Running", start_s=NOW - 172_800), "test-failed"),
+        (pod(phase="Running", deleting=True), "infrastructure-lost"),
+        (pod(phase="Succeeded", containers=ended(0, finished=False)), "infrastructure-lost"),
+        (pod(phase="Succeeded", containers=ended(0)), None),
+        (pod(owner_uid="someone else"), "configuration"),
+    ],
+)
+def test_failures_are_classed(seen: PodView, failure: str | None) -> None:
+    """The test, a machine, the scheduler, or what was asked for."""
+    step = plank.decide(job(), seen, SETTINGS, NOW)
+    assert isinstance(step, plank.Patch)
+    assert step.failure == failure
+
+
+def test_what_holds_a_pod_up_is_told() -> None:
+    """The scheduler's words while there is no node, the kubelet's while a container does not start."""
+    no_node = plank.decide(job(), pod(unscheduled="0/3 nodes: cpu"), SETTINGS, NOW)
+    assert no_node.why == "pod is Pending; no node: 0/3 nodes: cpu"
+    image = named("test", None, waiting_reason="ErrImagePull", waiting_message="not found")
+    pulling = plank.decide(job(), pod(start_s=NOW, containers=(image,)), SETTINGS, NOW)
+    assert pulling.why == "pod is Pending; container test: ErrImagePull: not found"
+
+
+def test_the_next_attempt_waits_for_the_last_pod_to_go() -> None:
+    """Its going is news; the clock only makes sure, and ends a job whose pod never goes."""
+    view = job(revivals=1, pod_name="")
+    going = pod(phase="Running", deleting=True, deletion_s=NOW - 10)
+    assert plank.decide(view, going, SETTINGS, NOW) == plank.Wait(
+        "attempt 1: the pod of the last one is on its way out", NOW + plank.LOOK_AGAIN_S
+    )
+    stuck = plank.decide(view, msgspec.structs.replace(going, deletion_s=NOW - 600), SETTINGS, NOW)
+    assert isinstance(stuck, plank.Patch)
+    assert (stuck.status["state"], stuck.failure) == ("error", "infrastructure-lost")
+    assert isinstance(plank.decide(view, None, SETTINGS, NOW), plank.Start)
+
+
+@pytest.mark.parametrize("state", ["triggered", "pending"])
+def test_an_outdated_run_is_aborted_and_its_pod_goes_next(state: str) -> None:
+    """It is completed in a second step. Its status is the newer run's to tell where both stand on one commit."""
+    old = job(state=state, pulls=(PullView(1, "sha1"),))
+    same, other = job(name="k", pulls=old.pulls), job(name="k", pulls=(PullView(1, "sha2"),))
+    marked = {"state": "aborted", "prev_report_states": {"github-reporter": "aborted"}}
+    for newer, status in ((same, marked), (other, {"state": "aborted"})):
+        step = plank.decide(old, pod(phase="Running"), SETTINGS, NOW, newer)
+        assert step == plank.Patch(status, "a newer run, k, takes its place")
+    assert isinstance(plank.decide(job(completion_s=NOW), None, SETTINGS, NOW, same), plank.Settled)
+
+
 def test_eviction_is_an_error_where_the_job_says_so() -> None:
     step = plank.decide(job(error_on_eviction=True), pod(reason="Evicted", phase="Failed"), SETTINGS, NOW)
     assert isinstance(step, plank.Patch)
@@ -186,7 +301,9 @@ phases = st.sampled_from(["", "Pending", "Running", "Succeeded", "Failed", "Unkn
 pods = st.builds(
     pod,
     phase=phases,
-    reason=st.sampled_from(["", "Evicted", "NodeLost", "Terminated"]),
+    reason=st.sampled_from(["", "Evicted", "NodeLost", "Terminated", "OutOfmemory"]),
+    disruption=st.sampled_from(["", "PreemptionByScheduler"]),
+    deletion_s=st.none() | st.floats(NOW - 1e6, NOW + 60),
     deleting=st.booleans(),
     owner_uid=st.sampled_from(["u1", "x", ""]),
     attempt=st.sampled_from([None, 0, 1, 2]),
@@ -210,8 +327,8 @@ def test_no_state_is_a_dead_end(view: JobView, seen: PodView | None) -> None:
     step = plank.decide(view, seen, SETTINGS, NOW)
     if isinstance(step, plank.Wait):
         assert seen is not None
-        assert step.until_s is not None or (seen.phase == "Running" and seen.start_s is None)
-        assert step.until_s is None or step.until_s > NOW
+        assert step.until_s is not None
+        assert step.until_s > NOW
     assert not isinstance(step, plank.Settled)
     patch = step.lost if isinstance(step, plank.Confirm) else step
     if isinstance(patch, plank.Patch):
@@ -220,3 +337,5 @@ def test_no_state_is_a_dead_end(view: JobView, seen: PodView | None) -> None:
             assert seen.owner_uid in {"u1", ""}
         if patch.status.get("state") in {"success", "failure", "error"}:
             assert patch.status["completionTime"]
+        ended_badly = "completionTime" in patch.status and patch.status.get("state", "success") != "success"
+        assert (patch.failure is not None) is ended_badly

@@ -40,6 +40,7 @@ def test_every_field() -> None:
         "resource_version": "9",
         "created_s": instants.seconds(AT),
         "deleting": False,
+        "deletion_s": None,
         "job_name": "j",
         "build_id": "77",
         "created_by_prow": True,
@@ -50,9 +51,25 @@ def test_every_field() -> None:
         "phase": "Running",
         "reason": "r",
         "message": "m",
+        "disruption": "",
+        "unscheduled": "",
         "start_s": instants.seconds(AT) + 1,
         "containers": (),
     }
+
+
+def test_what_the_cluster_says_of_its_place() -> None:
+    """A true DisruptionTarget and a false PodScheduled count, whatever else is said."""
+    conditions = [
+        {"type": "Ready", "status": "False", "reason": "no"},
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"},
+        {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"},
+    ]
+    view = podview.read(pod(conditions=conditions))
+    assert (view.disruption, view.unscheduled) == ("PreemptionByScheduler", "0/3 nodes")
+    well = [{"type": "PodScheduled", "status": "True"}, {"type": "DisruptionTarget", "status": "False"}]
+    view = podview.read(pod(conditions=well))
+    assert (view.disruption, view.unscheduled) == ("", "")
 
 
 def test_the_least_there_can_be() -> None:
@@ -67,7 +84,9 @@ def test_an_attempt_that_is_no_number_is_none(attempt: str) -> None:
 
 
 def test_deleting() -> None:
-    assert podview.read(pod({"deletionTimestamp": AT})).deleting
+    going = podview.read(pod({"deletionTimestamp": AT}))
+    assert going.deleting
+    assert going.deletion_s == instants.seconds(AT)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +128,21 @@ def test_init_containers_come_first() -> None:
 def test_unreadable(body: bytes) -> None:
     with pytest.raises(objects.Unreadable):
         podview.read(body)
+
+
+@pytest.mark.parametrize(
+    ("env", "found"),
+    [
+        ([{"name": "A", "value": "x"}, {"name": "BUILD_ID", "value": "78"}], "78"),
+        ([{"name": "BUILD_ID"}], ""),
+        (None, ""),
+    ],
+)
+def test_the_build_id_of_a_pod_without_the_label(env: Any, found: str) -> None:
+    raw = msgspec.json.encode({"metadata": {"name": "x"}, "spec": {"containers": [{"name": "test", "env": env}]}})
+    assert podview.build_id_in_env(raw) == found
+
+
+def test_a_pod_whose_env_does_not_read() -> None:
+    with pytest.raises(objects.Unreadable):
+        podview.build_id_in_env(b'{"metadata": {"name": "x"}, "spec": {"containers": 7}}')

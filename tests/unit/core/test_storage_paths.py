@@ -79,3 +79,22 @@ def test_a_job_without_a_place(broken: JobSpec) -> None:
 )
 def test_join_is_gos(parts: tuple[str, ...], joined: str) -> None:
     assert storage_paths.join(*parts) == joined
+
+
+@pytest.mark.parametrize(
+    ("place", "bucket", "path"),
+    [
+        ("gs://b/x.json", "gs://b", "x.json"),
+        ("b/ci/x.json", "gs://b", "ci/x.json"),
+        ("s3://b/ci/x.json", "s3://b", "ci/x.json"),
+        ("file:///var/ci/x.json", "file:///var/ci", "x.json"),
+    ],
+)
+def test_an_objects_place_is_taken_apart(place: str, bucket: str, path: str) -> None:
+    assert storage_paths.split(place) == (bucket, path)
+
+
+@pytest.mark.parametrize("place", ["", "b", "gs://b", "gs://b/", "gs:///x", "file://x", "file:///x/"])
+def test_a_place_without_an_object(place: str) -> None:
+    with pytest.raises(UserMistake, match="names no object"):
+        storage_paths.split(place)

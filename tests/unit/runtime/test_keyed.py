@@ -259,3 +259,25 @@ def test_a_seeded_family_keeps_nothing_while_it_does_not_run() -> None:
 
     virtual.run(body)
     assert [(key, mails) for key, mails, _ in r.turns] == [("a", ("wake",)), ("b", ("wake",))]
+
+
+def test_a_wait_that_no_clock_moves_by_is_lengthened() -> None:
+    """A turn that waits for a deadline, and is off by less than the clock can tell, gets there all the same."""
+
+    async def body() -> None:
+        deadline = anyio.current_time() + 1.0
+        turns: list[float] = []
+
+        async def turn(key: str, mails: list[str]) -> float | None:
+            turns.append(anyio.current_time())
+            return 1e-15 if turns[-1] <= deadline else None
+
+        actors: KeyedActors[str, str] = KeyedActors("test", turn, lambda *_: None, "again")
+        async with anyio.create_task_group() as group:
+            group.start_soon(actors.run)
+            actors.post("a", "go")
+            await anyio.sleep(2.0)
+            group.cancel_scope.cancel()
+        assert 900 < len(turns) < 1100
+
+    virtual.run(body)

@@ -1,0 +1,78 @@
+"""What a watch has not shown yet, found by listing: for whoever begins to act beside, or after, somebody else."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+import msgspec
+import structlog
+
+from prow_async.actors.clusters import Clusters
+from prow_async.actors.store import Store, Viewed
+from prow_async.api.errors import Expired, Refused, Retry
+from prow_async.api.views import JobView
+from prow_async.core import adoption, jobview, objects, podview, slots
+from prow_async.ports.kube import Collection
+from prow_async.runtime.backoff import Backoff
+
+V = TypeVar("V", bound=Viewed)
+log = structlog.get_logger()
+PAGE = 500
+POD_TRIES = 3
+
+
+async def unseen(source: Collection, store: Store[V], read: Callable[[msgspec.Raw], V], tries: int = 0) -> list[V]:
+    """List a collection; return what the store does not hold, or holds in another version.
+
+    Args:
+        tries: how often trouble is met before Retry goes to the caller; 0 never gives up.
+    """
+    backoff, failures = Backoff(0.2, 30.0), 0
+    while True:
+        try:
+            return await _listed(source, store, read)
+        except (Retry, Expired, Refused) as error:
+            failures += 1
+            log.warning("not caught up yet", cluster=source.cluster, why=str(error), failures=failures)
+            if failures == tries:
+                raise Retry(str(error)) from error
+            await anyio.sleep(backoff.wait_s(failures))
+
+
+async def _listed(source: Collection, store: Store[V], read: Callable[[msgspec.Raw], V]) -> list[V]:
+    found: list[V] = []
+    token = ""
+    while True:
+        page = await source.list_page(PAGE, token)
+        for raw in page.items:
+            try:
+                view = read(raw)
+            except objects.Unreadable:  # the reflector sets it aside
+                continue
+            known = store.get(view.name)
+            if known is None or known.uid != view.uid or known.resource_version != view.resource_version:
+                found.append(view)
+        token = page.continue_
+        if not token:
+            return found
+        await anyio.lowlevel.checkpoint()
+
+
+async def holders(source: Collection, store: Store[JobView], clusters: Clusters) -> list[JobView]:
+    """Return the jobs that hold slots, or may, though the stores do not show it: by a state, or a pod, unseen so far.
+
+    A cluster that is away is left out: its jobs are given no slots, and what runs there cannot be known.
+    """
+    found = []
+    for cluster in clusters.once():
+        if cluster.away:
+            continue
+        try:
+            pods = await unseen(cluster.pods, cluster.store, podview.read, POD_TRIES)
+        except Retry as error:
+            log.warning("pods that nobody has seen yet are not counted", cluster=cluster.name, why=error.why)
+            continue
+        owners = ((store.get(pod.job_name), pod) for pod in pods)
+        found += [job for job, pod in owners if job and not job.complete and adoption.owns(job, pod)]
+    jobs = await unseen(source, store, jobview.read)
+    return [*found, *(job for job in jobs if slots.role(job, "absent") == "holds")]
