@@ -35,6 +35,8 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Label retest: asked for by /retest or /retest-required."""
     gerrit: bool = False
     digest: str = ""
+    slot: str = ""
+    """Our annotation `prow-async.dev/slot`: the cron slot a periodic runs for."""
 
     type: JobType
     agent: str = ""

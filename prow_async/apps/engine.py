@@ -27,7 +27,7 @@ from prow_async.actors.trust_cache import TrustCache
 from prow_async.api import actions, names
 from prow_async.api.errors import ProwError
 from prow_async.api.views import JobView, Malformed
-from prow_async.core import instants, jobview, payload
+from prow_async.core import instants, jobview, payload, slots
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
 from prow_async.ports.clock import Clock, Ids
@@ -71,6 +71,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     ids: Ids
     metrics: Metrics
     installation: str
+    periodics: slots.Rules = slots.Rules()
     dry_run: bool = False
     job_pages: str = ""
     """Address of our own pages: where Details links lead when the configuration says nothing else."""
@@ -131,7 +132,7 @@ class Engine:
 
     def _horologium(self) -> horologium.Horologium:
         p = self.parts
-        env = horologium.Env(p.config, p.clock, p.metrics, p.installation)
+        env = horologium.Env(p.config, p.clock, p.metrics, p.installation, p.periodics)
         return horologium.Horologium(self.jobs, self.executor, env)
 
     def _sinker(self) -> sinker.Sinker:

@@ -23,6 +23,7 @@ async def run(shell: process.Shell) -> None:
             ids=shell.ids,
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
+            periodics=process.slot_rules(shell.flags),
             dry_run=shell.flags["dry-run"],
         )
         await process.serve(shell, Engine(parts), config)

@@ -19,10 +19,11 @@ from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.adapters.kube import clusters, collection, live, podlogs
 from prow_async.adapters.web import config_page, explain_page, health, metrics_page, server
+from prow_async.api.errors import CannotStart
 from prow_async.apps import config_flags, github
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
-from prow_async.core import enablement
+from prow_async.core import enablement, slots
 from prow_async.ports import kube as kube_port
 from prow_async.ports.config import Changes, Snapshot
 from prow_async.ports.transport import Transport
@@ -236,6 +237,14 @@ async def drain(engine: Engine, grace_s: float) -> None:
 
 def installation(shell: Shell, prowjob_namespace: str) -> str:
     return shell.flags.values["installation-id"] or prowjob_namespace
+
+
+def slot_rules(flags: flag_parser.Flags) -> slots.Rules:
+    """Read what becomes of periodics' cron slots by default. Raises CannotStart."""
+    try:
+        return slots.rules(flags["missed-slots"], flags["missed-slots-window"], flags["jitter"])
+    except ValueError as error:
+        raise CannotStart(f"--missed-slots, --missed-slots-window, --jitter: {error}") from error
 
 
 def enabled(flags: flag_parser.Flags) -> enablement.Enablement:

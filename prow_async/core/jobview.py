@@ -22,6 +22,7 @@ class _Labels(msgspec.Struct, frozen=True, gc=False):
 class _Annotations(msgspec.Struct, frozen=True, gc=False):
     cause: str = msgspec.field(default="", name=names.CAUSE)
     digest: str = msgspec.field(default="", name=names.DIGEST)
+    slot: str = msgspec.field(default="", name=names.SLOT)
 
 
 class _Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -144,6 +145,7 @@ def _view(job: _Job) -> JobView:
         retest=labels.retest == "true",
         gerrit=labels.gerrit is not None,
         digest=annotations.digest,
+        slot=annotations.slot,
         type=spec.type,
         agent=intern(spec.agent),
         cluster=intern(spec.cluster or "default"),
