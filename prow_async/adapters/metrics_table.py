@@ -58,6 +58,9 @@ UPSTREAM = (
     Metric("sinker_prow_jobs_cleaned", "gauge", ("reason",), "ProwJobs the last sweep removed."),
     Metric("sinker_prow_jobs_cleaning_errors", "gauge", ("reason",), "ProwJobs the last sweep could not remove."),
     Metric(
+        "job_configmap_size", "gauge", ("name",), "Bytes of a mounted ConfigMap of job configuration, by its folder."
+    ),
+    Metric(
         "github_request_duration",
         "histogram",
         ("token_hash", "path", "status", "user_agent"),

@@ -168,7 +168,7 @@ SINKER = (
     *INSTRUMENTATION,
     *OURS,
     _DRY,
-    Flag("run-once", "bool", False, "sweep once, then exit"),
+    Flag("run-once", "bool", False, "sweep once, print what and why, exit; with --dry-run that is a plan"),
 )
 HOROLOGIUM = (
     *CONFIG,

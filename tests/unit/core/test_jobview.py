@@ -29,7 +29,7 @@ FULL: Json = {
             names.EVENT_GUID: "g",
             "else": "x",
         },
-        "annotations": {names.CAUSE: "a push", names.DIGEST: "d"},
+        "annotations": {names.CAUSE: "a push", names.DIGEST: "d", names.SLOT: "s"},
         "managedFields": [{"manager": "x"}],
     },
     "spec": {
@@ -93,6 +93,7 @@ def test_every_field() -> None:
         "retest": True,
         "gerrit": False,
         "digest": "d",
+        "slot": "s",
         "type": "presubmit",
         "agent": "kubernetes",
         "cluster": "build",
