@@ -176,7 +176,7 @@ HOROLOGIUM = (
     *INSTRUMENTATION,
     *OURS,
     _DRY,
-    Flag("timeout-listing-prowjobs", "duration", 60.0, "longest wait for the first list of ProwJobs", "this limit"),
+    Flag("timeout-listing-prowjobs", "duration", 60.0, "longest wait for the first list of ProwJobs"),
     *PERIODICS,
 )
 UP = (
