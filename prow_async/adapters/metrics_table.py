@@ -58,6 +58,9 @@ UPSTREAM = (
     Metric("sinker_prow_jobs_cleaned", "gauge", ("reason",), "ProwJobs the last sweep removed."),
     Metric("sinker_prow_jobs_cleaning_errors", "gauge", ("reason",), "ProwJobs the last sweep could not remove."),
     Metric(
+        "job_configmap_size", "gauge", ("name",), "Bytes of a mounted ConfigMap of job configuration, by its folder."
+    ),
+    Metric(
         "github_request_duration",
         "histogram",
         ("token_hash", "path", "status", "user_agent"),
@@ -116,6 +119,19 @@ OURS = (
     Metric("prow_async_event_age_seconds", "histogram", ("actor",), "Age of an event when it is handled.", _AGE_S),
     Metric("prow_async_loop_lag_seconds", "histogram", (), "How late the event loop wakes its sleepers.", _LAG_S),
     Metric("prow_async_actor_restarts_total", "counter", ("actor",), "Actors and services that failed."),
+    Metric(
+        "prow_async_periodic_next_start_timestamp_seconds",
+        "gauge",
+        ("job_name",),
+        "When a periodic is due next, as far as that is known; in the past while it waits for its last run.",
+    ),
+    Metric(
+        "prow_async_periodic_lateness_seconds",
+        "histogram",
+        (),
+        "How much later than due periodics were started.",
+        _LATENCY_S,
+    ),
     Metric("prow_async_inbox_pending", "gauge", (), "Accepted deliveries that are not handled yet."),
     Metric("prow_async_inbox_oldest_age_seconds", "gauge", (), "Age of the oldest of them; 0 when there is none."),
     Metric("prow_async_decisions_dropped_total", "counter", (), "Decisions that were not kept for `explain`."),

@@ -43,6 +43,8 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     failure_class: str = ""
     """Label failure-class of ours: a FailureClass, or empty."""
     digest: str = ""
+    slot: str = ""
+    """Our annotation `prow-async.dev/slot`: the cron slot a periodic runs for."""
 
     type: JobType
     agent: str = ""

@@ -134,6 +134,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             ids=shell.ids,
             metrics=shell.metrics,
             installation=process.installation(shell, config.current().config.prowjob_namespace),
+            periodics=process.slot_rules(shell.flags),
             dry_run=values["dry-run"],
             leases=leases.candidacies(shell, cluster, COMPONENTS),
             job_pages=web_url,

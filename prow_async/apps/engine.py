@@ -35,7 +35,7 @@ from prow_async.actors.whole_jobs import WholeJobs
 from prow_async.api import actions, names
 from prow_async.api.errors import ProwError
 from prow_async.api.views import JobView, Malformed
-from prow_async.core import job_page, jobview, payload
+from prow_async.core import cron_slots, job_page, jobview, payload
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
 from prow_async.ports.clock import Clock, Ids
@@ -86,6 +86,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     ids: Ids
     metrics: Metrics
     installation: str
+    periodics: cron_slots.Rules = cron_slots.Rules()
     dry_run: bool = False
     leases: Mapping[Component, Candidacy] = {}
     """Components that act only while their Lease is held; the others act always. Unused on dry run: nothing is written,
@@ -195,7 +196,7 @@ class Engine:
 
     def _horologium(self) -> horologium.Horologium:
         p = self.parts
-        env = horologium.Env(p.config, p.clock, p.metrics, p.installation)
+        env = horologium.Env(p.config, p.clock, p.metrics, p.installation, p.periodics)
         return horologium.Horologium(self.jobs, self._executor_of("horologium"), env)
 
     def _sinker(self) -> sinker.Sinker:

@@ -89,6 +89,13 @@ OURS = (
     Flag("listen-host", "str", "0.0.0.0", "address every port listens on (ours)"),  # noqa: S104 - servers in pods
     Flag("grace-period", "duration", 180.0, "longest drain after SIGTERM"),
 )
+PERIODICS = (
+    Flag(
+        "missed-slots", "str", "latest", "cron slots nobody looked at in time: skip, latest or all of them run (ours)"
+    ),
+    Flag("missed-slots-window", "duration", 600.0, "slots missed longer ago are lost (ours)"),
+    Flag("jitter", "duration", 0.0, "each cron job runs up to so much later than its slot, by its name (ours)"),
+)
 _TIMING = lease.Timing()
 
 
@@ -193,7 +200,7 @@ SINKER = (
     *OURS,
     *LEADER,
     _DRY,
-    Flag("run-once", "bool", False, "sweep once, then exit"),
+    Flag("run-once", "bool", False, "sweep once, print what and why, exit; with --dry-run that is a plan"),
 )
 HOROLOGIUM = (
     *CONFIG,
@@ -202,7 +209,8 @@ HOROLOGIUM = (
     *OURS,
     *LEADER,
     _DRY,
-    Flag("timeout-listing-prowjobs", "duration", 60.0, "longest wait for the first list of ProwJobs", "this limit"),
+    Flag("timeout-listing-prowjobs", "duration", 60.0, "longest wait for the first list of ProwJobs"),
+    *PERIODICS,
 )
 UP = (
     Flag("config-path", "str", "", "main configuration (default: a sample)"),
@@ -224,6 +232,7 @@ UP = (
     Flag("host-path", "strings", (), "folder of this machine that pods run here may mount (hostPath)"),
     Flag("data-dir", "str", "", "where everything is kept (default: a temporary directory)"),
     Flag("state-dir", "str", "", "folder that keeps the embedded Kubernetes' objects over restarts (default: memory)"),
+    *PERIODICS,
     Flag("port", "int", 8888, "port of the webhook server and the job pages"),
     Flag("metrics-port", "int", 9090, "port of /metrics"),
     Flag("health-port", "int", 8081, "port of /healthz"),

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import anyio
+
+from prow_async.api.errors import CannotStart
 from prow_async.apps import flag_groups, leases, process
 from prow_async.apps.engine import Engine, Parts
 
@@ -23,7 +26,20 @@ async def run(shell: process.Shell) -> None:
             ids=shell.ids,
             metrics=shell.metrics,
             installation=process.installation(shell, now.prowjob_namespace),
+            periodics=process.slot_rules(shell.flags),
             dry_run=shell.flags["dry-run"],
             leases=leases.candidacies(shell, kube, ["horologium"]),
         )
-        await process.serve(shell, Engine(parts), config)
+        engine, limit_s = Engine(parts), shell.flags["timeout-listing-prowjobs"]
+        await process.serve(shell, engine, config, services=[lambda: listed(engine, limit_s)])
+
+
+async def listed(engine: Engine, limit_s: float) -> None:
+    """Return once the ProwJobs have been listed. Raises CannotStart when that takes too long."""
+    with anyio.move_on_after(limit_s):
+        await engine.jobs.wait_synced()
+        return
+    raise CannotStart(
+        f"ProwJobs are not listed after {limit_s:g} s (--timeout-listing-prowjobs); the log says what the API server "
+        "answers, if anything"
+    )

@@ -23,7 +23,7 @@ from prow_async.api.errors import CannotStart
 from prow_async.apps import config_flags, github
 from prow_async.apps import flags as flag_parser
 from prow_async.apps.engine import Engine
-from prow_async.core import enablement, selectors
+from prow_async.core import cron_slots, enablement, selectors
 from prow_async.ports import kube as kube_port
 from prow_async.ports.config import Changes, Snapshot
 from prow_async.ports.transport import Transport
@@ -263,6 +263,14 @@ async def drain(engine: Engine, grace_s: float) -> None:
 
 def installation(shell: Shell, prowjob_namespace: str) -> str:
     return shell.flags.values["installation-id"] or prowjob_namespace
+
+
+def slot_rules(flags: flag_parser.Flags) -> cron_slots.Rules:
+    """Read what becomes of periodics' cron slots by default. Raises CannotStart."""
+    try:
+        return cron_slots.rules(flags["missed-slots"], flags["missed-slots-window"], flags["jitter"])
+    except ValueError as error:
+        raise CannotStart(f"--missed-slots, --missed-slots-window, --jitter: {error}") from error
 
 
 def enabled(flags: flag_parser.Flags) -> enablement.Enablement:

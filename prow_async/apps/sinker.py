@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import anyio
 import structlog
 
+from prow_async.adapters import configmap_sizes
 from prow_async.apps import flag_groups, leases, process
 from prow_async.apps.engine import Engine, Parts
 
@@ -36,12 +37,15 @@ async def run(shell: process.Shell) -> None:
         engine = Engine(parts)
         if shell.flags["run-once"]:
             await _once(engine)
-        else:
-            await process.serve(shell, engine, config)
+            return
+        services: list[process.Service] = []
+        if job_config := shell.flags["job-config-path"]:
+            services.append(lambda: configmap_sizes.watch(job_config, shell.metrics))
+        await process.serve(shell, engine, config, services=services)
 
 
 async def _once(engine: Engine) -> None:
-    """List everything, sweep once (when the lease is ours), end."""
+    """List everything, sweep once (when the lease is ours), print what went and why (on a dry run: would), end."""
     async with anyio.create_task_group() as group:
         for service in engine.watches().values():
             group.start_soon(service)
@@ -64,4 +68,14 @@ async def _once(engine: Engine) -> None:
 
 async def _sweep(engine: Engine) -> None:
     assert engine.sinker is not None
-    log.info("swept once", objects=await engine.sinker.sweep())
+    lines = 0
+
+    def tell(line: str) -> None:
+        nonlocal lines
+        lines += 1
+        print(line, flush=True)
+
+    swept = await engine.sinker.sweep(tell)
+    if not lines:
+        print("nothing to sweep")
+    log.info("swept once", objects=swept)

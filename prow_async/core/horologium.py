@@ -10,101 +10,129 @@ import msgspec
 from prow_async.api.jobconfig import Periodic
 from prow_async.api.views import JobView
 from prow_async.core import cron, durations, identity, instants
+from prow_async.core.cron_slots import Rules, delay_s, slot_to_run, slots_after
 
-CATCH_UP_S = 600.0
 _RETRIES_LIMIT = 10
-_FIRST_LOOK_BACK_S = 60.0
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """Whether to start a run. `key` and `retry` go into the ProwJob's name, `retry` (if not 0) into its label too."""
+class Known(msgspec.Struct, frozen=True):
+    """What is known of a periodic's runs."""
+
+    last: JobView | None = None
+    """Its run with the greatest start time, None when the cluster has none."""
+    slot: str = ""
+    """The latest cron slot that has a run; empty when none of its runs names one."""
+    looked_s: float | None = None
+    """When it was asked about before; None: never, we have just started."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether to start a run, and when to ask again.
+
+    `key` and `retry` go into the ProwJob's name, `retry` (if not 0) into its label too, `slot` into its annotation.
+    """
 
     start: bool
     why: str
     key: str = ""
     retry: int = 0
+    slot: str = ""
+    due_s: float | None = None
+    """Since when a run that is to start has been due; None where that has no meaning (the first, a retry)."""
+    look_s: float | None = None
+    """When time alone may change the answer; None: only news of its runs does."""
+    next_s: float | None = None
+    """When its schedule wants the next run, as far as that is known."""
 
 
-def decide(periodic: Periodic, last: JobView | None, last_tick_s: float | None, now_s: float) -> Verdict:
+def decide(periodic: Periodic, known: Known, rules: Rules, now_s: float) -> Verdict:
     """Decide on one periodic.
 
-    Args:
-        last: its run with the greatest start time, None when the cluster has none.
-        last_tick_s: when it was asked before; a cron slot fires if it lies in (last_tick_s, now_s]. None: never,
-            we have just started: then a slot of the last minutes, since its last run, counts as missed and fires.
-
-    A cron whose slot comes while the last run goes on loses that slot. `@every` counts from the last run's start, so
-    that a restart of horologium starts nothing by itself. Raises cron's and durations' errors for settings that the
-    loader would have refused.
+    `@every` counts from the last run's start, so that a restart of horologium starts nothing by itself. Raises cron's
+    and durations' errors for settings that the loader would have refused.
     """
+    last = known.last
     if periodic.cron:
-        verdict = _cron(periodic.cron, last, _since(last, now_s) if last_tick_s is None else last_tick_s, now_s)
+        schedule = cron.parse(periodic.cron)
+        if schedule.every_s:
+            verdict = _interval(schedule.every_s, last, now_s)
+        else:
+            verdict = _cron(periodic, schedule, known, rules, now_s)
     elif periodic.minimum_interval:
         verdict = _minimum_interval(durations.parse_s(periodic.minimum_interval), last, now_s)
     else:
         verdict = _interval(durations.parse_s(periodic.interval), last, now_s)
     if verdict.start or last is None:
         return verdict
-    return _retry(periodic, last, now_s) or verdict
+    retry = _retry(periodic, last, now_s)
+    if retry is None:
+        return verdict
+    looks = [at for at in (verdict.look_s, retry.look_s) if at is not None]
+    chosen = retry if retry.start else verdict
+    return msgspec.structs.replace(chosen, look_s=min(looks, default=None), next_s=verdict.next_s)
 
 
 def _interval(interval_s: float, last: JobView | None, now_s: float) -> Verdict:
     if last is None:
-        return Verdict(True, "it has never run", identity.FIRST)
+        return Verdict(start=True, why="it has never run", key=identity.FIRST)
+    due_s = _started(last) + interval_s
     if not last.complete:
-        return Verdict(False, f"its last run {last.name} goes on")
-    since_s = now_s - _started(last)
-    if since_s > interval_s:
-        return Verdict(True, f"its last run started {since_s:.0f} s ago (interval {interval_s:.0f} s)", last.uid)
-    return Verdict(False, f"next in {interval_s - since_s:.0f} s, counted from the start of its last run")
+        return Verdict(start=False, why=f"its last run {last.name} goes on", next_s=due_s)
+    if now_s > due_s:
+        since_s = now_s - _started(last)
+        why = f"its last run started {since_s:.0f} s ago (interval {interval_s:.0f} s)"
+        return Verdict(start=True, why=why, key=last.uid, due_s=due_s, next_s=due_s)
+    why = f"next in {due_s - now_s:.0f} s, counted from the start of its last run"
+    return Verdict(start=False, why=why, look_s=due_s, next_s=due_s)
 
 
 def _minimum_interval(interval_s: float, last: JobView | None, now_s: float) -> Verdict:
     if last is None:
-        return Verdict(True, "it has never run", identity.FIRST)
+        return Verdict(start=True, why="it has never run", key=identity.FIRST)
     if last.completion_s is None:
-        return Verdict(False, f"its last run {last.name} goes on")
-    since_s = now_s - last.completion_s
-    if since_s > interval_s:
-        return Verdict(True, f"its last run ended {since_s:.0f} s ago (minimum {interval_s:.0f} s)", last.uid)
-    return Verdict(False, f"next in {interval_s - since_s:.0f} s, counted from the end of its last run")
+        return Verdict(start=False, why=f"its last run {last.name} goes on")
+    due_s = last.completion_s + interval_s
+    if now_s > due_s:
+        since_s = now_s - last.completion_s
+        why = f"its last run ended {since_s:.0f} s ago (minimum {interval_s:.0f} s)"
+        return Verdict(start=True, why=why, key=last.uid, due_s=due_s, next_s=due_s)
+    why = f"next in {due_s - now_s:.0f} s, counted from the end of its last run"
+    return Verdict(start=False, why=why, look_s=due_s, next_s=due_s)
 
 
-def _cron(text: str, last: JobView | None, last_tick_s: float, now_s: float) -> Verdict:
-    schedule = cron.parse(text)
-    if schedule.every_s:
-        return _interval(schedule.every_s, last, now_s)
-    slot_s = _last_slot(schedule, last_tick_s, now_s)
-    if slot_s is None:
-        after_s = cron.next_after(schedule, now_s)
-        return Verdict(False, "it never fires" if after_s is None else f"next at {instants.rfc3339(after_s)}")
-    slot = instants.rfc3339(slot_s)
-    if last is not None and not last.complete:
-        return Verdict(False, f"the slot {slot} is lost: its last run {last.name} goes on")
-    return Verdict(True, f"cron {text!r} fired at {slot}", slot)
+def _cron(periodic: Periodic, schedule: cron.Schedule, known: Known, rules: Rules, now_s: float) -> Verdict:
+    """Decide by the slots of a schedule, all of them later by the job's own delay.
 
-
-def _since(last: JobView | None, now_s: float) -> float:
-    """Return from when on slots count after a start of ours: a restart misses no slot, a long outage no burst."""
-    return now_s if last is None else min(now_s, max(_started(last), now_s - CATCH_UP_S))
-
-
-def _last_slot(schedule: cron.Schedule, after_s: float, until_s: float) -> float | None:
-    """Return the latest slot in (after_s, until_s]; all but that one are lost.
-
-    It looks back over ever longer spans, so that a long absence costs few steps.
+    A slot that comes while the last run goes on is lost, but where all are wanted: then it waits.
     """
-    span_s = _FIRST_LOOK_BACK_S
-    while True:
-        start_s = max(after_s, until_s - span_s)
-        found: float | None = None
-        next_s = cron.next_after(schedule, start_s)
-        while next_s is not None and next_s <= until_s:
-            found = next_s
-            next_s = cron.next_after(schedule, next_s)
-        if found is not None or start_s <= after_s:
-            return found
-        span_s *= 4
+    last, later_s = known.last, delay_s(periodic.name, rules)
+    done_s = instants.seconds(known.slot) if known.slot else None
+    if done_s is None and last is not None and (known.looked_s is None or rules.missed == "all"):
+        done_s = _started(last) - later_s
+    looked_s = None if known.looked_s is None else known.looked_s - later_s
+    after_s = slots_after(rules, done_s, looked_s, now_s - later_s)
+    slot_s = slot_to_run(schedule, rules, after_s, now_s - later_s)
+    coming_s = cron.next_after(schedule, now_s - later_s)
+    next_s = None if coming_s is None else coming_s + later_s
+    if slot_s is None:
+        why = "it never fires" if next_s is None else f"next at {instants.rfc3339(next_s)}"
+        return Verdict(start=False, why=why, look_s=next_s, next_s=next_s)
+    slot, due_s = instants.rfc3339(slot_s), slot_s + later_s
+    if last is not None and not last.complete:
+        if rules.missed == "all":
+            why = f"the slot {slot} waits: its last run {last.name} goes on"
+            return Verdict(start=False, why=why, next_s=due_s)
+        why = f"the slot {slot} is lost: its last run {last.name} goes on"
+        return Verdict(start=False, why=why, look_s=next_s, next_s=next_s)
+    if known.looked_s is None and rules.missed != "all" and _was_running(last, due_s):
+        why = f"the slot {slot} is lost: it came while its last run went on"
+        return Verdict(start=False, why=why, look_s=next_s, next_s=next_s)
+    why = f"cron {periodic.cron!r} fired at {slot}" + (f", {later_s:.0f} s later by its jitter" if later_s else "")
+    return Verdict(start=True, why=why, key=slot, slot=slot, due_s=due_s, look_s=next_s, next_s=next_s)
+
+
+def _was_running(last: JobView | None, at_s: float) -> bool:
+    return last is not None and last.completion_s is not None and _started(last) < at_s < last.completion_s
 
 
 def _retry(periodic: Periodic, last: JobView, now_s: float) -> Verdict | None:
@@ -117,13 +145,13 @@ def _retry(periodic: Periodic, last: JobView, now_s: float) -> Verdict | None:
         return None
     if not retry.run_all and (not last.complete or last.state == "success"):
         return None
-    since_s, wait_s = now_s - _started(last), durations.parse_s(retry.interval)
-    if since_s <= wait_s:
-        return None
+    after_s = _started(last) + durations.parse_s(retry.interval)
+    if now_s <= after_s:
+        return Verdict(start=False, why="its retry waits", look_s=after_s)
     why = f"retry {count} of {min(retry.attempts, _RETRIES_LIMIT)}: {last.name} ended as {last.state or 'unknown'}"
     if retry.run_all:
         why = f"run {count} of {min(retry.attempts, _RETRIES_LIMIT)} that run_all asks for"
-    return Verdict(True, why, last.uid, count)
+    return Verdict(start=True, why=why, key=last.uid, retry=count)
 
 
 def _started(job: JobView) -> float:

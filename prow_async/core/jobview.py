@@ -28,6 +28,7 @@ class _Annotations(msgspec.Struct, frozen=True, gc=False):
     digest: str = msgspec.field(default="", name=names.DIGEST)
     project: str = msgspec.field(default="", name=names.PUBSUB_PROJECT)
     topic: str = msgspec.field(default="", name=names.PUBSUB_TOPIC)
+    slot: str = msgspec.field(default="", name=names.SLOT)
 
 
 class _Meta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -162,6 +163,7 @@ def _view(job: _Job) -> JobView:
         gerrit=labels.gerrit is not None,
         failure_class=intern(labels.failure),
         digest=annotations.digest,
+        slot=annotations.slot,
         type=spec.type,
         agent=intern(spec.agent),
         cluster=intern(spec.cluster or "default"),

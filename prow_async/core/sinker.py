@@ -13,20 +13,29 @@ import msgspec
 from prow_async.api import names
 from prow_async.api.actions import DeletePod, DeleteProwJob, PatchPod
 from prow_async.api.config import Sinker
+from prow_async.api.errors import Expired, ProwError, Refused, Retry
 from prow_async.api.views import JobView, PodView
 
 ORPHAN_AGE_S = 30.0
+_REASONS = {409: "Conflict", 429: "TooManyRequests", 503: "ServiceUnavailable", 504: "Timeout"}
 
 
 class Step(msgspec.Struct, frozen=True):
     """One object to sweep. `why` in the action is the proof.
 
     With `verify` (the name of a ProwJob) the proof rests on a ProwJob that our snapshot does not have: read it
-    afresh, and act only if is_ownerless still holds.
+    afresh, and judge anew.
     """
 
     action: DeleteProwJob | DeletePod | PatchPod
     verify: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to sweep: ProwJobs, and by cluster alias the names of pods, which are judged anew when their turn comes."""
+
+    jobs: tuple[Step, ...]
+    pods: dict[str, tuple[str, ...]]
 
 
 def plan(
@@ -35,23 +44,81 @@ def plan(
     configured: frozenset[str],
     settings: Sinker,
     now_s: float,
-) -> tuple[Step, ...]:
-    """Return what to sweep: ProwJobs first, then pods, cluster by cluster.
+) -> Plan:
+    """Return what to sweep.
 
     Args:
         jobs: all ProwJobs of the namespace.
-        pods: by cluster alias, those labelled created-by-prow; list each cluster under one alias only.
+        pods: by cluster alias; list each cluster under one alias only (see `swept_alias`).
         configured: names of the periodics in the configuration.
     """
     everyone = tuple(jobs)
-    steps = [Step(action) for action in _plan_jobs(everyone, configured, settings, now_s)]
+    steps = tuple(Step(action) for action in _plan_jobs(everyone, configured, settings, now_s))
     by_name = {job.name: job for job in everyone}
-    for cluster, found in pods.items():
-        if cluster in settings.exclude_clusters:
-            continue
-        for pod in found:
-            steps += _plan_pod(cluster, pod, by_name, settings, now_s)
+    doomed = {
+        cluster: tuple(
+            pod.name for pod in found if judge_pod(cluster, pod, by_name.get(pod.job_name or pod.name), settings, now_s)
+        )
+        for cluster, found in pods.items()
+    }
+    return Plan(steps, doomed)
+
+
+def swept_alias(aliases: Iterable[str], settings: Sinker) -> str:
+    """Return the alias under which a cluster is swept, empty when it is excluded under all of them."""
+    return next((alias for alias in aliases if alias not in settings.exclude_clusters), "")
+
+
+def judge_pod(cluster: str, pod: PodView, job: JobView | None, settings: Sinker, now_s: float) -> tuple[Step, ...]:
+    """Return what becomes of one pod, in this order.
+
+    Args:
+        job: the ProwJob its label names (or its own name), None when there is none as far as is known.
+    """
+    if not pod.created_by_prow:
+        return ()
+    owner = pod.job_name or pod.name
+    ownerless = is_ownerless(pod, job)
+    verify = owner if ownerless else ""
+    reported = job is not None and job.complete and job.reported.get(names.POD_REPORTER) == job.state
+    steps = []
+    if names.GCS_K8S_FINALIZER in pod.finalizers and (ownerless or reported):
+        why = "its ProwJob is gone" if ownerless else "it was reported"
+        steps.append(Step(_without_finalizer(cluster, pod, why), verify))
+    if pod.deleting:
+        return tuple(steps)
+    judged = _judge_ownerless(pod, now_s) if ownerless or job is None else _judge(pod, job, settings, now_s)
+    if judged is not None:
+        reason, why = judged
+        action = DeletePod(
+            cluster=cluster, namespace=pod.namespace, name=pod.name, uid=pod.uid, reason=reason, why=f"{owner}: {why}"
+        )
+        steps.append(Step(action, verify))
     return tuple(steps)
+
+
+def reason_of(error: ProwError) -> str:
+    """Return Kubernetes' word for an error, as upstream's metrics have it; `Unknown` where no server answered."""
+    match error:
+        case Refused(reason=reason) if reason:
+            return reason
+        case Retry(status=status):
+            return _REASONS.get(status or 0, "Unknown" if status is None else "InternalError")
+        case Expired():
+            return "Expired"
+        case _:
+            return "Unknown"
+
+
+def line(step: Step) -> str:
+    """Tell a person about one step."""
+    match step.action:
+        case DeleteProwJob(namespace=namespace, name=name, reason=reason, why=why):
+            return f"delete ProwJob {namespace}/{name}  {reason}: {why}"
+        case DeletePod(cluster=cluster, namespace=namespace, name=name, reason=reason, why=why):
+            return f"delete pod {namespace}/{name} in {cluster}  {reason}: {why}"
+        case PatchPod(cluster=cluster, namespace=namespace, name=name, why=why):
+            return f"take {names.GCS_K8S_FINALIZER} off pod {namespace}/{name} in {cluster}  {why}"
 
 
 def is_ownerless(pod: PodView, job: JobView | None) -> bool:
@@ -85,27 +152,6 @@ def _start(job: JobView) -> tuple[float, str]:
     return (job.created_s if job.start_s is None else job.start_s), job.name
 
 
-def _plan_pod(
-    cluster: str, pod: PodView, jobs: Mapping[str, JobView], settings: Sinker, now_s: float
-) -> Iterable[Step]:
-    owner = pod.job_name or pod.name
-    job = jobs.get(owner)
-    ownerless = is_ownerless(pod, job)
-    verify = owner if ownerless else ""
-    reported = job is not None and job.complete and job.reported.get(names.POD_REPORTER) == job.state
-    if names.GCS_K8S_FINALIZER in pod.finalizers and (ownerless or reported):
-        yield Step(_without_finalizer(cluster, pod, "its ProwJob is gone" if ownerless else "it was reported"), verify)
-    if pod.deleting:
-        return
-    judged = _judge_ownerless(pod, settings, now_s) if ownerless or job is None else _judge(pod, job, settings, now_s)
-    if judged is not None:
-        reason, why = judged
-        action = DeletePod(
-            cluster=cluster, namespace=pod.namespace, name=pod.name, uid=pod.uid, reason=reason, why=f"{owner}: {why}"
-        )
-        yield Step(action, verify)
-
-
 def _judge(pod: PodView, job: JobView, settings: Sinker, now_s: float) -> tuple[str, str] | None:
     if job.completion_s is None:
         return None
@@ -119,11 +165,9 @@ def _judge(pod: PodView, job: JobView, settings: Sinker, now_s: float) -> tuple[
     return None
 
 
-def _judge_ownerless(pod: PodView, settings: Sinker, now_s: float) -> tuple[str, str] | None:
+def _judge_ownerless(pod: PodView, now_s: float) -> tuple[str, str] | None:
     age_s = now_s - pod.created_s
-    if age_s > ORPHAN_AGE_S:
-        return _aged(pod, settings, now_s) or ("orphaned", f"its ProwJob does not exist, created {age_s:.0f} s ago")
-    return None
+    return ("orphaned", f"its ProwJob does not exist, created {age_s:.0f} s ago") if age_s > ORPHAN_AGE_S else None
 
 
 def _aged(pod: PodView, settings: Sinker, now_s: float) -> tuple[str, str] | None:

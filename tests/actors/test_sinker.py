@@ -148,7 +148,7 @@ async def test_no_proof_no_deletion() -> None:
     place.kube.faults.fail("GET", "/prowjobs/a", Fault("answer", status=500))
     async with place.engine("sinker"):
         assert pods_left(place) == ["a"]
-        assert place.metrics.total("sinker_pod_removal_errors", reason="Retry") == 1
+        assert place.metrics.total("sinker_pod_removal_errors", reason="InternalError") == 1
         await passes(3700)
         assert pods_left(place) == []
         assert place.metrics.total("sinker_pod_removal_errors") == 0
@@ -261,3 +261,86 @@ async def test_dry_run() -> None:
         assert left(place) == ["a"]
         assert place.kube.faults.writes() == []
         assert swept(place, "aged") == (0, 0)
+
+
+@story
+async def test_a_pod_is_looked_at_before_it_goes() -> None:
+    """1. Our view of a pod is old: under its name another one stands, for a job that was made anew and runs. 2. Not
+    touched; no delete is even sent.
+    """
+    place = town()
+    place.kube.put(place.presubmit("a"))
+    place.kube.put_pod(place.pod_of("a"))
+    complete(place, "a")
+    await passes(7000)
+    async with place.engine("sinker") as engine:
+        place.kube.faults.watch_line = lambda _: []  # from now on no watch tells of anything
+        place.kube.delete_pod("a")
+        place.kube.delete_job("a")
+        place.kube.put(place.presubmit("a"))
+        place.kube.put_pod(place.pod_of("a"))
+        for part in ("/pods?", "/prowjobs?"):
+            place.kube.faults.fail("GET", part, DROP, times=-1)
+        await passes(300)
+        assert engine.sinker is not None
+        await engine.sinker.sweep()
+        assert pods_left(place) == ["a"]
+        assert [line for line in place.kube.faults.asked if line.startswith("DELETE")] == []
+
+
+@story
+async def test_a_cluster_that_refuses_deletes_holds_up_nobody() -> None:
+    """1. Two clusters hold a hundred orphans each; one swallows every delete. 2. The other is clean at once; the bad
+    one is given up for this sweep after some tries, counted. 3. The next sweep cleans it.
+    """
+    place = Town(Config(sinker=SETTINGS), aliases=("default", "far"))
+    for cluster in place.clusters.values():
+        for number in range(100):
+            pod = {"metadata": {"name": f"pod-{number}", "labels": {"created-by-prow": "true"}}}
+            cluster.put_pod({**pod, "spec": {"containers": [{"name": "test", "image": "img"}]}})
+    await passes(60)
+    far = place.clusters["far"]
+    far.faults.fail("DELETE", "/pods/", Fault("drop", delay_s=60), times=-1)
+    async with place.engine("sinker"):
+        await passes(1)
+        assert (len(place.kube.all_pods()), len(far.all_pods())) == (0, 100)
+        await passes(1000)
+        assert len([line for line in far.faults.asked if line.startswith("DELETE")]) <= 8 * 4 * 2
+        assert 3 <= place.metrics.total("sinker_pod_removal_errors", reason="Unknown") <= 16
+        far.faults.heal()
+        await passes(3600)
+        assert len(far.all_pods()) == 0
+        assert place.metrics.total("sinker_pod_removal_errors") == 0
+
+
+@story
+async def test_a_cluster_excluded_under_one_of_two_aliases() -> None:
+    """It is swept once, under the alias that is not excluded."""
+    place = Town(Config(sinker=Sinker(exclude_clusters=("default",))))
+    place.kube.put(place.presubmit("a"))
+    place.kube.put_pod(place.pod_of("a"))
+    place.kube.delete_job("a")
+    await passes(60)
+    async with place.engine("sinker", pods={"default": place.kube.pods, "build": place.kube.pods}):
+        assert pods_left(place) == []
+
+
+@story
+async def test_what_is_told_of_a_sweep() -> None:
+    """Every step is told with its reason, on a dry run too, and so is a cluster that cannot be swept."""
+    place = Town(Config(sinker=SETTINGS), aliases=("default", "far"))
+    place.kube.put(place.presubmit("a"))
+    place.kube.put_pod(place.pod_of("a"))
+    complete(place, "a")
+    await passes(3 * DAY)
+    place.clusters["far"].faults.fail("GET", "/pods", DROP, times=-1)
+    async with place.engine("horologium", "sinker", dry_run=True) as engine:
+        assert engine.sinker is not None
+        lines: list[str] = []
+        assert await engine.sinker.sweep(lines.append) == 0
+        assert sorted(lines) == [
+            "cluster far is left out: the connection was refused",
+            f"delete ProwJob prow/a  aged: unit: complete, started {3 * DAY:.0f} s ago (limit {2 * DAY:.0f} s)",
+            f"delete pod test-pods/a in default  ttled: a: its ProwJob completed {3 * DAY:.0f} s ago (limit 7200 s)",
+        ]
+        assert place.kube.faults.writes() == []

@@ -90,7 +90,7 @@ class Ids:
 
     def uuid4(self) -> str:
         self._count += 1
-        return str(UUID(int=self._count << 64, version=4))
+        return str(UUID(int=self._count << 80, version=4))
 
     def build_id(self) -> str:
         self._count += 1

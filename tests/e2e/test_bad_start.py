@@ -18,6 +18,9 @@ def test_no_command_and_unknown_command() -> None:
     assert program.run("--help").returncode == 0
 
 
+FREE = ("--metrics-port=0", "--health-port=0")
+
+
 @pytest.mark.parametrize("command", ["hook", "controller-manager", "crier", "sinker", "horologium", "up"])
 def test_every_component_has_help_and_refuses_what_it_does_not_know(command: str) -> None:
     asked = program.run(command, "--help")
@@ -73,6 +76,11 @@ def test_port_taken() -> None:
         (["controller-manager", "--config-path={good}", "--enable-controller=nope"], "nope"),
         (["crier", "--github-workers=1", "--config-path={good}", "--github-token-path=/nowhere/t"], "/nowhere/t"),
         (["sinker", "--dry-run=perhaps"], "dry-run"),
+        (["horologium", "--config-path={good}", "--missed-slots=some"], "'some' is none of skip, latest, all"),
+        (
+            ["horologium", "--config-path={good}", "--timeout-listing-prowjobs=1s", *FREE],
+            "not listed after 1 s (--timeout-listing-prowjobs)",
+        ),
         (["sinker", "--metrics-port=high"], "metrics-port"),
         (["sinker"], "--config-path"),
     ],

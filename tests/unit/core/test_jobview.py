@@ -31,7 +31,7 @@ FULL: Json = {
             names.FAILURE_CLASS: "test-failed",
             "else": "x",
         },
-        "annotations": {names.CAUSE: "a push", names.DIGEST: "d", names.PUBSUB_TOPIC: "t"},
+        "annotations": {names.CAUSE: "a push", names.DIGEST: "d", names.PUBSUB_TOPIC: "t", names.SLOT: "s"},
         "managedFields": [{"manager": "x"}],
     },
     "spec": {
@@ -97,6 +97,7 @@ def test_every_field() -> None:
         "gerrit": False,
         "failure_class": "test-failed",
         "digest": "d",
+        "slot": "s",
         "type": "presubmit",
         "agent": "kubernetes",
         "cluster": "build",

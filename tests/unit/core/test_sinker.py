@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from prow_async.api import names
 from prow_async.api.actions import DeletePod, DeleteProwJob, PatchPod
 from prow_async.api.config import Sinker
+from prow_async.api.errors import Expired, ProwError, Refused, Retry
 from prow_async.api.views import JobView, PodView
 from prow_async.core import sinker
 from tests.unit.core import samples
@@ -40,7 +41,13 @@ def brief(step: sinker.Step) -> str:
 
 
 def plan(jobs: list[JobView], pods: list[PodView], cluster: str = "default", configured: str = "") -> list[str]:
-    steps = sinker.plan(jobs, {cluster: pods}, frozenset(configured.split()), SETTINGS, NOW)
+    found = sinker.plan(jobs, {cluster: pods}, frozenset(configured.split()), SETTINGS, NOW)
+    owners = {job.name: job for job in jobs}
+    steps = [*found.jobs]
+    for pod in pods:
+        judged = sinker.judge_pod(cluster, pod, owners.get(pod.job_name or pod.name), SETTINGS, NOW)
+        assert (pod.name in found.pods[cluster]) is bool(judged)
+        steps += judged
     assert all(step.action.why for step in steps)
     return [brief(step) for step in steps]
 
@@ -114,7 +121,8 @@ AGED: dict[str, Any] = {"start_s": NOW - 501, "created_s": NOW - 501}
         # the ProwJob is not in the snapshot, or is another one of the same name
         (None, {}, ["pod job-1: orphaned if job-1 is gone"]),
         (None, {"created_s": NOW - 30}, []),
-        (None, AGED, ["pod job-1: aged if job-1 is gone"]),
+        (None, AGED, ["pod job-1: orphaned if job-1 is gone"]),
+        (None, {**AGED, "created_by_prow": False}, []),
         (None, {"job_name": ""}, ["pod job-1: orphaned if job-1 is gone"]),
         (None, {"job_name": "other"}, ["pod job-1: orphaned if other is gone"]),
         (None, {"deleting": True}, []),
@@ -141,11 +149,44 @@ def test_pods(owner: dict[str, Any] | None, changes: dict[str, Any], expected: l
 
 
 def test_clusters() -> None:
-    """Excluded clusters are left alone; deletes name cluster, UID and namespace."""
-    assert plan([], [pod()], cluster="off") == []
-    (step,) = sinker.plan([], {"build": [pod()]}, frozenset(), SETTINGS, NOW)
+    """A cluster is swept under its first alias that is not excluded; deletes name cluster, UID and namespace."""
+    assert sinker.swept_alias(("off",), SETTINGS) == ""
+    assert sinker.swept_alias(("off", "on", "too"), SETTINGS) == "on"
+    (step,) = sinker.judge_pod("build", pod(), None, SETTINGS, NOW)
     assert isinstance(step.action, DeletePod)
     assert (step.action.cluster, step.action.namespace, step.action.uid) == ("build", "pods", "pod-uid-1")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Refused("no", 403, "Forbidden"), "Forbidden"),
+        (Refused("no"), "Unknown"),
+        (Retry("away"), "Unknown"),
+        (Retry("sick", status=500), "InternalError"),
+        (Retry("sick", status=502), "InternalError"),
+        (Retry("busy", status=503), "ServiceUnavailable"),
+        (Retry("later", status=429), "TooManyRequests"),
+        (Expired("old"), "Expired"),
+    ],
+)
+def test_reasons_of_errors(error: ProwError, reason: str) -> None:
+    """Metrics name errors by Kubernetes' words."""
+    assert sinker.reason_of(error) == reason
+
+
+def test_lines() -> None:
+    """A person reads what goes, where, and why."""
+    gone = sinker.plan([job(**OLD)], {}, frozenset(), SETTINGS, NOW).jobs
+    assert [sinker.line(step) for step in gone] == [
+        "delete ProwJob ci/job-1  aged: unit: complete, started 2000 s ago (limit 1000 s)"
+    ]
+    steps = sinker.judge_pod("far", pod(finalizers=(FINALIZER,)), None, SETTINGS, NOW)
+    assert [sinker.line(step) for step in steps] == [
+        "take prow.x-k8s.io/gcsk8sreporter off pod pods/job-1 in far"
+        "  nothing waits for this pod any more: its ProwJob is gone",
+        "delete pod pods/job-1 in far  orphaned: job-1: its ProwJob does not exist, created 60 s ago",
+    ]
 
 
 @pytest.mark.parametrize(
