@@ -210,6 +210,14 @@ async def test_unknown_fields(served_kube: Target, kubectl: Kubectl) -> None:
     )
 
 
+async def test_a_kind_that_is_not_served(kubectl: Kubectl) -> None:
+    """What kubectl says of it names the kind, not what it looked for in vain to check it."""
+    content = _text({"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "a"}})
+    for verb in ("apply", "create"):
+        said = await kubectl.said(verb, "-f", "-", stdin=content)
+        assert (said.code, 'no matches for kind "Foo" in version "example.com/v1"' in said.err) == (1, True), said.err
+
+
 async def test_replace(served_kube: Target, kubectl: Kubectl) -> None:
     """The whole object is put in its place; with --force it is deleted and made anew."""
     made = await targets.create(served_kube.config_maps, targets.config_map("a", x="1"))
