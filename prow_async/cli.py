@@ -73,11 +73,9 @@ def _checkconfig(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    gc.disable()  # what is loaded stays: the collector would look through it again and again
+    gc.disable()  # until all is loaded (see there): what is loaded stays, and would be looked through again and again
     from prow_async.apps import run
 
-    gc.freeze()
-    gc.enable()
     return run.main(argv)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from prow_async.actors.store import Change
 from prow_async.api.views import JobView, PodView
+from prow_async.apps import all_in_one
 
 
 class Teller:
@@ -16,6 +17,10 @@ class Teller:
     def __init__(self) -> None:
         self._begin: float | None = None
         self.passed_ms = 0.0
+        """How long the chapter took, once `final` was called."""
+        self.test_ms = 0.0
+        """How long the last test's container ran, which is its wrapper and the test."""
+        self._test_begun_s = 0.0
         self._pods: dict[str, str] = {}
         self.states: dict[str, str] = {}
         self.jobs: dict[str, str] = {}
@@ -48,6 +53,10 @@ class Teller:
                 self.say(f"horologium: {event['job']}: {event['why']}")
             case "reported":
                 self.say(f"{event['job']}: {event['reporter']}: {event['why']}")
+            case "container started" if event["container"] == all_in_one.CONTAINER:
+                self._test_begun_s = time.perf_counter()
+            case "container ended" if event["container"] == all_in_one.CONTAINER:
+                self.test_ms = (time.perf_counter() - self._test_begun_s) * 1e3
             case message if name in {"warning", "error", "critical"}:
                 rest = {key: value for key, value in event.items() if key not in {"event", "exc_info"}}
                 self.say(f"{name}: {message} {rest}")

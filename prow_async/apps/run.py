@@ -6,6 +6,7 @@ apart is found out while what reads configurations and runs pods is loaded, whic
 """
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -142,6 +143,8 @@ def _config(parsed: flags.Flags) -> Config:
     config = config_flags.load(config_flags.paths(parsed.values), parsed.values, PROGRAM)
     if not parsed["print-pod"]:
         from prow_async.apps import run_pod  # noqa: F401 - what follows needs it; git may still be at work
+    gc.freeze()
+    gc.enable()
     return config
 
 

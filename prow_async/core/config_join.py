@@ -190,8 +190,8 @@ class Joiner:
         sources = (files.main, *files.supplementals)
         if self._main is not None and _same(self._main.files, sources):
             return self._main
-        raw, keys, doubled = config_supplemental.merge(files.main, files.supplementals)
-        done, errors, warnings = config_main.complete(raw, keys)
+        raw, doubled = config_supplemental.merge(files.main, files.supplementals)
+        done, errors, warnings = config_main.complete(raw)
         twice = (
             Problem(path, self._lines(path)(f.path, 0), f"{config_parse.place(f.path)}: {f.text}")
             for path, f in doubled

@@ -31,18 +31,15 @@ _REPORTED = frozenset({"presubmit", "postsubmit"})
 _ANY_SCOPE = "*"
 
 
-def complete(raw: config.Config, keys: frozenset[str]) -> tuple[config.Config, list[Finding], list[Finding]]:
+def complete(raw: config.Config) -> tuple[config.Config, list[Finding], list[Finding]]:
     """Fill in what depends on other values, and check.
-
-    Args:
-        keys: dotted names of what the file sets, two levels deep (config_parse.ParsedFile.main_keys).
 
     Returns: the complete configuration, errors, warnings. With errors the configuration must not be used.
     """
     found = Findings()
     _check(raw, found)
     sinker = raw.sinker
-    if "sinker.terminated_pod_ttl" not in keys or not sinker.terminated_pod_ttl:  # a file that could not be read whole
+    if not sinker.terminated_pod_ttl:
         sinker = msgspec.structs.replace(sinker, terminated_pod_ttl=sinker.max_pod_age)
     default = config.Config()
     done = msgspec.structs.replace(

@@ -38,7 +38,6 @@ class ParsedFile(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     main: config.Config | None = None
-    main_keys: frozenset[str] = frozenset()
     presets: tuple[ParsedPreset, ...] = ()
     presubmits: tuple[Parsed[jobconfig.Presubmit], ...] = ()
     postsubmits: tuple[Parsed[jobconfig.Postsubmit], ...] = ()
@@ -89,7 +88,6 @@ def parse(path: str, data: bytes, is_main: bool = False) -> ParsedFile:
     return ParsedFile(
         path=path,
         main=main,
-        main_keys=_keys(document.value) if is_main else frozenset(),
         presets=presets,
         presubmits=tuple(reading.by_repo(parts.get("presubmits"), "presubmits", jobconfig.Presubmit)),
         postsubmits=tuple(reading.by_repo(parts.get("postsubmits"), "postsubmits", jobconfig.Postsubmit)),
@@ -119,7 +117,6 @@ def parse_supplemental(path: str, data: bytes) -> ParsedFile:
     return ParsedFile(
         path=path,
         main=main,
-        main_keys=_keys(document.value or {}) if isinstance(document.value, dict) else frozenset(),
         problems=reading.problems(reading.report.errors),
         warnings=(*document.problems, *reading.problems(reading.report.warnings)),
         unknown=reading.problems(reading.report.unknown),
@@ -186,17 +183,6 @@ def place(path: Path) -> str:
     for step in path:
         out += f"[{step}]" if isinstance(step, int) else f".{step}" if out else str(step)
     return out
-
-
-def _keys(value: Any) -> frozenset[str]:
-    """Return the dotted paths of the first two levels that are set, for defaults that depend on absence."""
-    out: set[str] = set()
-    for key, below in value.items():
-        if below is not None:
-            out.add(key.lower())
-            if isinstance(below, dict):
-                out.update(f"{key}.{inner}".lower() for inner, part in below.items() if part is not None)
-    return frozenset(out)
 
 
 class _Reading:

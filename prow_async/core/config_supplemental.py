@@ -28,10 +28,9 @@ _FLAGS = (
 )
 
 
-def merge(main: ParsedFile, parts: Sequence[ParsedFile]) -> tuple[config.Config, frozenset[str], Doubled]:
-    """Return the merged configuration before any default, the keys that are set in it, and what is set twice."""
+def merge(main: ParsedFile, parts: Sequence[ParsedFile]) -> tuple[config.Config, Doubled]:
+    """Return the merged configuration before any default, and what is set twice."""
     whole = main.main or config.Config()
-    keys = main.main_keys
     doubled: Doubled = []
     for part in parts:
         if part.main is None:
@@ -50,8 +49,7 @@ def merge(main: ParsedFile, parts: Sequence[ParsedFile]) -> tuple[config.Config,
                 merge_method=merging.methods(whole.tide.merge_method, own.tide.merge_method),
             ),
         )
-        keys |= part.main_keys
-    return whole, keys, doubled
+    return whole, doubled
 
 
 class _Merging:

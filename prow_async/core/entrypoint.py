@@ -76,7 +76,9 @@ def limits(options: EntrypointOptions) -> Limits:
 
 
 def mistake(options: EntrypointOptions) -> str:
-    """Return what keeps a test from being run by these options, "" if nothing does."""
+    """Return what keeps these options from being followed, "" if nothing does. A copy asks for nothing else."""
+    if options.copy_mode_only:
+        return ""
     if not options.args:
         return "no process to wrap specified"
     if options.propagate_error_code and options.always_zero:

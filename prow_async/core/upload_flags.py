@@ -26,7 +26,9 @@ def flags(above: str = "") -> tuple[PodFlag, ...]:
         PodFlag(Flag("path-strategy", "str", "explicit", "explicit, legacy or single"), f"{above}path_strategy"),
         PodFlag(Flag("default-org", "str", "", "organization that paths leave out"), f"{above}default_org"),
         PodFlag(Flag("default-repo", "str", "", "repository that paths leave out"), f"{above}default_repo"),
-        PodFlag(Flag("gcs-path", "str", "", "where to upload: gs://BUCKET/PREFIX or s3://BUCKET/PREFIX"), ""),
+        PodFlag(
+            Flag("gcs-path", "str", "", "where to upload: gs://BUCKET/PREFIX, s3://BUCKET/PREFIX or file:///FOLDER"), ""
+        ),
         PodFlag(Flag("dry-run", "bool", True, "only say what would be uploaded"), f"{above}dry_run"),
         PodFlag(Flag("media-type", "strings", (), "EXTENSION:TYPE, commas between several; may be repeated"), ""),
         PodFlag(Flag("local-output-dir", "str", "", "copy to this folder instead"), f"{above}local_output_dir"),
@@ -44,7 +46,9 @@ def flags(above: str = "") -> tuple[PodFlag, ...]:
 def finish(options: dict[str, Any], parsed: goflags.Flags) -> None:
     """Fill what two flags say together into the options they lie in. Raises CannotStart."""
     path = parsed["gcs-path"]
-    if path:
+    if path.startswith("file://"):  # a folder is a bucket, however deep it lies
+        options["bucket"], options["path_prefix"] = path.rstrip("/"), ""
+    elif path:
         scheme, marked, rest = path.partition("://")
         bucket, _, prefix = (rest if marked else path).partition("/")
         options["bucket"] = f"{scheme}://{bucket}" if marked and scheme != "gs" else bucket

@@ -40,10 +40,7 @@ def main(
     told = log or logs.Log("clonerefs")
 
     def work() -> int:
-        wanted = options.read(clone_flags.PROGRAM, CloneRefsOptions, argv, environ)
-        mistake = clone_check.options_mistake(wanted)
-        if mistake:
-            raise CannotStart(f"clonerefs: {mistake}")
+        wanted = options.read(clone_flags.PROGRAM, CloneRefsOptions, argv, environ, clone_check.options_mistake)
         for warning in clone_check.options_warnings(wanted):
             told.warning(warning)
         runner = clone_run.Runner(clone_setup.environment(environ), limits or clone_run.Limits(), told)

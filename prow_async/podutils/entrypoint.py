@@ -38,12 +38,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     log = logs.Log("entrypoint")
 
     def work() -> int:
-        wanted = options.read(ends.PROGRAM, EntrypointOptions, argv, environ)
+        wanted = options.read(ends.PROGRAM, EntrypointOptions, argv, environ, ends.mistake)
         if wanted.copy_mode_only:
             _copy(wanted.copy_dst or ends.COPY_TO)
             return 0
-        if mistake := ends.mistake(wanted):
-            raise CannotStart(f"Invalid options: {mistake}")
         return _Run(wanted, environ, log).run()
 
     return options.start(log, work)

@@ -6,7 +6,7 @@ Source: upstream cmd/gcsupload, pkg/gcsupload.
 from collections.abc import Mapping, Sequence
 
 from prow_async.api import podoptions
-from prow_async.api.errors import CannotStart, ProwError
+from prow_async.api.errors import ProwError
 from prow_async.api.podoptions import GCSUploadOptions
 from prow_async.core import podenv, podflags, upload_flags
 from prow_async.podutils import logs, options, upload
@@ -26,10 +26,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     log = logs.Log("gcsupload")
 
     def work() -> int:
-        wanted = options.read(PROGRAM, GCSUploadOptions, argv, environ)
-        mistake = upload_flags.mistake(wanted)
-        if mistake:
-            raise CannotStart(f"gcsupload: {mistake}")
+        wanted = options.read(PROGRAM, GCSUploadOptions, argv, environ, upload_flags.mistake)
         spec = podenv.read_job_spec(environ)
         try:
             upload.run(spec, wanted, (), log)

@@ -11,7 +11,7 @@ import msgspec
 
 from prow_async.api import clonerecords, podoptions, runrecords
 from prow_async.api.clonerecords import Record
-from prow_async.api.errors import CannotStart, ProwError
+from prow_async.api.errors import ProwError
 from prow_async.api.jobspec import JobSpec
 from prow_async.api.podoptions import InitUploadOptions
 from prow_async.core import clone_log, podenv, podflags, started, upload_flags
@@ -49,10 +49,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     log = logs.Log("initupload")
 
     def work() -> int:
-        wanted = options.read(PROGRAM, InitUploadOptions, argv, environ)
-        mistake = upload_flags.mistake(wanted)
-        if mistake:
-            raise CannotStart(f"initupload: {mistake}")
+        wanted = options.read(PROGRAM, InitUploadOptions, argv, environ, upload_flags.mistake)
         return _run(podenv.read_job_spec(environ), wanted, log)
 
     return options.start(log, work)

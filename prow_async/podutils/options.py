@@ -17,9 +17,25 @@ from prow_async.podutils import logs
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def read(program: podflags.Program, kind: type[T], argv: Sequence[str], environ: Mapping[str, str]) -> T:
-    """Return the options of the variable and the flags. Raises CannotStart, goflags.Help."""
-    return podflags.read(program, kind, environ.get(program.variable), argv)
+def read(
+    program: podflags.Program,
+    kind: type[T],
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    mistake_in: Callable[[T], str],
+) -> T:
+    """Return the options of the variable and the flags, if there is no mistake in them.
+
+    Args:
+        mistake_in: says what cannot be worked with, "" when all can.
+
+    Raises CannotStart, goflags.Help.
+    """
+    wanted = podflags.read(program, kind, environ.get(program.variable), argv)
+    mistake = mistake_in(wanted)
+    if mistake:
+        raise CannotStart(f"Invalid options: {mistake}")
+    return wanted
 
 
 def start(log: logs.Log, work: Callable[[], int]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prow_async.api import runrecords
-from prow_async.api.errors import CannotStart, ProwError, Refused
+from prow_async.api.errors import ProwError, Refused
 from prow_async.api.jobspec import JobSpec
 from prow_async.api.podoptions import SidecarOptions, WrapperOptions
 from prow_async.core import entrypoint as ends
@@ -39,9 +39,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     log.also(own)
 
     def work() -> int:
-        wanted = options.read(decide.PROGRAM, SidecarOptions, argv, environ)
-        if mistake := decide.mistake(wanted):
-            raise CannotStart(f"Invalid options: {mistake}")
+        wanted = options.read(decide.PROGRAM, SidecarOptions, argv, environ, decide.mistake)
         sidecar = _Sidecar(wanted, podenv.read_job_spec(environ), log, own)
         failures = sidecar.run()
         if failures and wanted.entry_error:

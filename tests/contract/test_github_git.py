@@ -4,7 +4,7 @@ import base64
 import gzip
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -225,6 +225,64 @@ async def test_pushes_that_are_refused(tmp_path: Path, case: str) -> None:
         assert any(word in complaint for word in said.split("|")), complaint
         assert await place.tip() == before
         assert place.told() == []
+
+
+NO_REVIEWS: dict[str, Any] = {
+    "required_status_checks": {"strict": False, "contexts": ["unit"]},
+    "enforce_admins": True,
+    "required_pull_request_reviews": None,
+    "restrictions": None,
+}
+REVIEWS = NO_REVIEWS | {"required_status_checks": None, "required_pull_request_reviews": {}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "how", "said"),
+    [
+        (NO_REVIEWS, ("main",), 'Required status check "unit" is expected.'),
+        (NO_REVIEWS, ("--force", "HEAD~2:main"), "Cannot force-push to this protected branch"),
+        (NO_REVIEWS, ("other", "main"), 'Required status check "unit" is expected.'),
+        (NO_REVIEWS | {"enforce_admins": False}, ("main",), ""),
+        (NO_REVIEWS | {"enforce_admins": False}, ("--force", "HEAD~2:main"), "Cannot force-push"),
+        (NO_REVIEWS | {"enforce_admins": False, "allow_force_pushes": True}, ("--force", "HEAD~2:main"), ""),
+        (NO_REVIEWS | {"required_status_checks": None}, ("main",), ""),
+        (REVIEWS, ("main",), "Changes must be made through a pull request."),
+        (REVIEWS | {"restrictions": {"users": [], "teams": []}}, ("main",), "You're not authorized to push"),
+    ],
+)
+async def test_a_protected_branch_declines_pushes(
+    tmp_path: Path, rule: dict[str, Any], how: Sequence[str], said: str
+) -> None:
+    """With GitHub's words; other branches of the same push go through."""
+    async with opened(tmp_path) as place:
+        await place.clone()
+        await place.commit({"a": "1"})
+        await place.push("main")
+        assert (await place.ask("PUT", "/repos/acme/app/branches/main/protection", rule))[0] == 200
+        before = await place.tip()
+        new = await place.commit({"b": "1"})
+        await place.git("branch", "other", cwd="work")
+        complaint = await place.push(*how, ok=not said)
+        assert said in complaint
+        assert (await place.tip() == before) is bool(said)
+        if "other" in how:
+            assert await place.tip("heads/other") == new
+
+
+async def test_a_protected_branch_takes_what_has_passed(tmp_path: Path) -> None:
+    """A commit with the checks it asks for; it is not deleted."""
+    async with opened(tmp_path) as place:
+        await place.clone()
+        await place.ask("PUT", "/repos/acme/app/branches/main/protection", NO_REVIEWS)
+        new = await place.commit({"b": "1"})
+        await place.push("main:topic")
+        await place.ask("POST", f"/repos/acme/app/statuses/{new}", {"state": "success", "context": "unit"})
+        await place.push("main")
+        assert await place.tip() == new
+        await place.ask("PUT", "/repos/acme/app/branches/topic/protection", NO_REVIEWS)
+        assert "Cannot delete this protected branch" in await place.push("--delete", "topic", ok=False)
+        await place.ask("DELETE", "/repos/acme/app/branches/topic/protection")
+        await place.push("--delete", "topic")
 
 
 async def test_a_pull_request_follows_its_branch(tmp_path: Path) -> None:

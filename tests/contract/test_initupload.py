@@ -167,6 +167,14 @@ def test_gcsupload_by_flags(tmp_path: Path) -> None:
         assert (blob.size_bytes, blob.attributes.content_type) == (11, "text/markdown; charset=utf-8")
 
 
+def test_gcsupload_into_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    flags = [f"--gcs-path=file://{tmp_path}/deep/bucket/", "--dry-run=false", str(tmp_path / "x")]
+    code, lines, _ = run("gcsupload", {"JOB_SPEC": podenv.go_json(SPEC)}, *flags)
+    assert (code, lines[-1]["level"]) == (0, "info")
+    assert (tmp_path / "deep/bucket" / RUN / "x").read_text() == "x"
+
+
 def test_gcsupload_by_its_variable(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     wanted = GCSUploadOptions(items=(str(tmp_path / "x"),), local_output_dir=str(tmp_path / "out"), dry_run=False)

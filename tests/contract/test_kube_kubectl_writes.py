@@ -119,11 +119,13 @@ async def test_server_side_apply(kubectl: Kubectl) -> None:
     assert two["fieldsV1"]["f:data"] == {"f:x": {}, "f:z": {}}
 
 
-async def test_server_side_apply_after_client_side(kubectl: Kubectl) -> None:
-    """Whoever used plain apply before may go on with the server's: no conflict with oneself."""
-    await kubectl("apply", "-f", "-", stdin=_config("a", x="1", y="1"))
-    await kubectl("apply", "--server-side", "-f", "-", stdin=_config("a", x="2"))
-    assert (await kubectl.json("get", "configmap", "a"))["data"]["x"] == "2"
+@pytest.mark.parametrize("before", [{"x": "1"}, {"x": "1", "y": "1"}])
+async def test_server_side_apply_after_client_side(kubectl: Kubectl, before: dict[str, str]) -> None:
+    """Whoever used plain apply before may go on with the server's: no conflict with oneself, nothing else is lost."""
+    await kubectl("apply", "-f", "-", stdin=_config("a", **before))
+    for value in ("2", "3"):
+        await kubectl("apply", "--server-side", "-f", "-", stdin=_config("a", x=value))
+        assert (await kubectl.json("get", "configmap", "a"))["data"] == {"x": value}
 
 
 async def test_server_side_apply_of_a_pod(kubectl: Kubectl) -> None:
@@ -206,6 +208,14 @@ async def test_unknown_fields(served_kube: Target, kubectl: Kubectl) -> None:
     assert await kubectl("create", "--validate=ignore", "-f", "-", stdin=_text(wrong)) == (
         "prowjob.prow.k8s.io/a created\n"
     )
+
+
+async def test_a_kind_that_is_not_served(kubectl: Kubectl) -> None:
+    """What kubectl says of it names the kind, not what it looked for in vain to check it."""
+    content = _text({"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "a"}})
+    for verb in ("apply", "create"):
+        said = await kubectl.said(verb, "-f", "-", stdin=content)
+        assert (said.code, 'no matches for kind "Foo" in version "example.com/v1"' in said.err) == (1, True), said.err
 
 
 async def test_replace(served_kube: Target, kubectl: Kubectl) -> None:

@@ -1,6 +1,7 @@
 """One job's whole life, from outside: on the embedded default, and on a real kube-apiserver."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,8 @@ def test_make_run_tells_the_story() -> None:
     ends = ["success", "GitHub shows", "failure", "a comment", "post-hello-publish", "ci-hello-heartbeat"]
     for step in (*steps, *ends, "BUILDID"):
         assert step in done.stdout, step
+    shares = re.findall(r"to status (\d+) ms: git (\d+) ms, the test (\d+) ms, our own share (\d+) ms", done.stdout)
+    assert len(shares) == 2
+    for whole, *parts in (map(int, found) for found in shares):
+        assert min(parts) > 0
+        assert abs(whole - sum(parts)) <= 2

@@ -16,6 +16,15 @@ from prow_async.api.errors import CannotStart
 
 _TIMEOUT_S = 600.0
 _BRANCHES, _ORIGIN = "refs/heads/", "refs/remotes/origin/"
+_SERVED = """
+[uploadpack]
+	allowFilter = true
+	allowAnySHA1InWant = true
+[pack]
+	window = 0
+	compression = 0
+"""
+"""Who fetches is on this machine: making what is sent small costs more than it spares."""
 _HEX = frozenset("0123456789abcdef")
 _WHO = {
     name: value
@@ -119,7 +128,7 @@ def _make(copy: _Copy, into: Path, base_ref: str) -> None:
     into.parent.mkdir(parents=True, exist_ok=True)
     _output(into.parent, "init", "--quiet", "--bare", "--template=", f"--initial-branch={base_ref}", str(into))
     with (into / "config").open("a") as config:
-        config.write("[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n")
+        config.write(_SERVED)
     common = copy.common
     try:
         shutil.copytree(common / "objects", into / "objects", copy_function=_link, dirs_exist_ok=True)

@@ -1,6 +1,7 @@
 """Reviews of pull requests, who is asked for one, and what a protected branch asks before a merge."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from prow_async.sandbox.github import payloads, shapes
 from prow_async.sandbox.github.pulls import Pulls, pull_part
@@ -160,18 +161,9 @@ class Reviews(Pulls):
         protection = repo.protections.get(part.base_ref)
         if protection is None:
             return ""
-        checks = protection.get("required_status_checks") or {}
-        passed = {r.context for r in repo.statuses.get(part.head_sha, ()) if r.state == "success"}
-        newest = {r.context: r.state for r in repo.statuses.get(part.head_sha, ())}
-        passed = {context for context in passed if newest[context] == "success"}
-        passed |= {
-            run.name
-            for run in repo.check_runs.get(part.head_sha, ())
-            if run.conclusion in ("success", "neutral", "skipped")
-        }
-        lacking = [context for context in checks.get("contexts") or () if context not in passed]
+        lacking = self.lacking_check(repo, protection, part.head_sha)
         if lacking:
-            return f'Required status check "{lacking[0]}" is expected.'
+            return f'Required status check "{lacking}" is expected.'
         if protection.get("required_pull_request_reviews"):
             decision = self.review_decision(repo, record)
             if decision == "REVIEW_REQUIRED":
@@ -180,6 +172,22 @@ class Reviews(Pulls):
             if decision == "CHANGES_REQUESTED":
                 return "Changes have been requested on this pull request."
         return ""
+
+    def lacking_check(self, repo: Repository, protection: dict[str, Any], sha: str) -> str:
+        """Return the first required check that a commit has not passed; empty when it has passed all."""
+        newest = {r.context: r.state for r in repo.statuses.get(sha, ())}
+        passed = {context for context, state in newest.items() if state == "success"}
+        passed |= {
+            run.name for run in repo.check_runs.get(sha, ()) if run.conclusion in ("success", "neutral", "skipped")
+        }
+        asked = (protection.get("required_status_checks") or {}).get("contexts") or ()
+        return next((context for context in asked if context not in passed), "")
+
+    def ready_heads(self, repo: Repository, branch: str) -> list[str]:
+        """Return the heads of the open pull requests that a branch's protection would let in."""
+        pulls = [record for record in repo.issues.values() if record.pull is not None and record.state == "open"]
+        onto = [record for record in pulls if pull_part(record).base_ref == branch]
+        return [pull_part(record).head_sha for record in onto if not self.blocked_by(repo, record)]
 
     def check_protection(self, repo: Repository, record: IssueRecord, by: str) -> None:
         """Refuse (405) a merge that the base branch's protection does not allow; administrators may where it lets them.

@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 
 import msgspec
 
-from prow_async.sandbox.github import landing
+from prow_async.sandbox.github import guarding, landing
 from prow_async.sandbox.github.git.command import Git
 from prow_async.sandbox.github.ground import alone, git_of
 from prow_async.sandbox.github.records import Repository
@@ -127,9 +127,14 @@ def receive(world: World, call: GitCall, body: IO[bytes], now_s: float) -> Steps
     """
     assert world.git is not None, "found only where there is git"
     git = yield from alone(world, call.repo)
-    limit = ("-c", f"receive.maxInputSize={world.git.push_limit_bytes}")
+    limit: tuple[str, ...] = ("-c", f"receive.maxInputSize={world.git.push_limit_bytes}")
     any_code = range(-64, 256)  # what it ends with matters less than its report, which says which ref failed and why
     about: dict[str, Any] = {"input": body, "env": call.environment, "ok": any_code, "timeout_s": PUSH_LIMIT_S}
+    protected = guarding.protected(world, call.repo, call.login)
+    if protected:
+        hooks = yield from ask(partial(guarding.hooks, git.folder))
+        limit += ("-c", f"core.hooksPath={hooks}")
+        about["env"] |= {"PROTECTED": protected}
     code, report = yield from ask(partial(git.run_coded, *limit, *call.arguments, **about))
     yield from landing.settle(world, call.repo, call.login, now_s)
     if code and not report:

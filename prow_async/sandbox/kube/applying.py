@@ -43,8 +43,8 @@ def apply(
         if conflicts and not force:
             raise _refusal(conflicts)
         managed.take(changed, who, now_s)
-        kept = fieldsets.with_parents(managed.others(who))
-        dropped = fieldsets.minus(fieldsets.minus(managed.sets.get(who, {}), tree), kept)
+        kept = fieldsets.with_parents(fieldsets.union(managed.others(who), tree))
+        dropped = fieldsets.minus(managed.sets.get(who, {}), kept)
         merged = _without(layout, merged, dropped)
     managed.put(who, tree, now_s)
     managed.keep_existing(layout, merged, now_s)

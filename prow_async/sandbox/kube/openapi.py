@@ -6,12 +6,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from prow_async.sandbox.kube import models
+from prow_async.sandbox.kube import exchange, models
 from prow_async.sandbox.kube.resources import Resource
 
 Json = dict[str, Any]
 
 _TITLE = {"title": "prow_async", "version": "1"}
+_OLDER_ASKED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_OLDER = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""What comes is called otherwise than what is asked for, which is no media type."""
 _REF = "#/components/schemas/"
 _SCALARS: dict[str, Json] = {
     "str": {"type": "string"},
@@ -33,6 +36,16 @@ def answer(path: str, served: Iterable[Resource]) -> Json | None:
     wanted = "/".join(parts)
     listed = [one for one in found if _root(one) == wanted]
     return _document(listed) if listed else None
+
+
+def older(request: exchange.Request) -> exchange.Answer:
+    """Return the document of version 2, which says nothing: kubectl asks for it where version 3 does not know a kind.
+
+    In protobuf nothing is an empty body.
+    """
+    if _OLDER_ASKED in request.headers.get("accept", ""):
+        return exchange.Answer(200, b"", _OLDER)
+    return exchange.Answer.of(200, {"swagger": "2.0", "info": _TITLE, "paths": {}})
 
 
 def _root(one: Resource) -> str:

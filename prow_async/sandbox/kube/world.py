@@ -182,6 +182,8 @@ class World:
                 found = openapi.answer(request.path, self._served.values())
             if found is not None:
                 return exchange.Answer.of(200, found)
+            if request.path == "/openapi/v2":
+                return openapi.older(request)
         target = exchange.target_of(request.path)
         if target is None:
             return exchange.Answer(404, b"404 page not found\n", _TEXT)

@@ -27,12 +27,16 @@ PROGRAM = podflags.Program(
 )
 
 
+def mistake_in(wanted: Options) -> str:
+    return "" if wanted.name else "nobody cannot be greeted"
+
+
 def started(argv: list[str], environ: dict[str, str]) -> tuple[int, list[dict[str, str]], list[str]]:
     out, greeted = io.BytesIO(), []
     log = logs.Log("greeter", out)
 
     def work() -> int:
-        greeted.append(options.read(PROGRAM, Options, argv, environ).name)
+        greeted.append(options.read(PROGRAM, Options, argv, environ, mistake_in).name)
         return 3
 
     code = options.start(log, work)
@@ -41,6 +45,11 @@ def started(argv: list[str], environ: dict[str, str]) -> tuple[int, list[dict[st
 
 def test_the_works_code_is_the_programs() -> None:
     assert started([], {"GREETER_OPTIONS": '{"name": "ann"}'}) == (3, [], ["ann"])
+
+
+def test_options_that_cannot_be_worked_with_are_told_as_upstream_does() -> None:
+    code, (line,), greeted = started(["--name="], {})
+    assert (code, line["level"], line["msg"], greeted) == (1, "fatal", "Invalid options: nobody cannot be greeted", [])
 
 
 def test_bad_options_end_in_one_fatal_line_and_code_1() -> None:

@@ -329,9 +329,10 @@ def test_discovery() -> None:
     (own,) = asker.do("GET", "/apis/prow.k8s.io/v1")["resources"]
     assert (own["name"], own["kind"], own["namespaced"]) == ("prowjobs", "ProwJob", True)
     assert "apis/prow.k8s.io/v1" in asker.do("GET", "/openapi/v3")["paths"]
+    assert asker.do("GET", "/openapi/v2")["paths"] == {}
     for path in ("/healthz", "/livez", "/readyz"):
         assert asker.answer("GET", path).body == b"ok"
-    for path in ("/nope", "/apis/nope/v1", "/apis/nope/v1/things", "/openapi/v2"):
+    for path in ("/nope", "/apis/nope/v1", "/apis/nope/v1/things", "/openapi/v4"):
         assert asker.answer("GET", path).code == 404
 
 

@@ -35,6 +35,8 @@ def put(call: Call) -> Content:
     count = (reviews or {}).get("required_approving_review_count", 1)
     if not isinstance(count, int) or not 0 <= count <= 6:
         raise invalid("ProtectedBranch", "required_approving_review_count", "invalid")
+    if reviews is not None:
+        content = content | {"required_pull_request_reviews": {"required_approving_review_count": count} | reviews}
     old = call.repo.protections.get(branch, {})
     call.repo.protections[branch] = dict(content) | {"signatures": old.get("signatures", False)}
     return one(call)
