@@ -20,6 +20,7 @@ from prow_async.api.errors import Missing, ProwError, Refused, Retry
 from prow_async.api.views import JobView
 from prow_async.core import crier, gotemplate, jobview, objects
 from prow_async.core.enablement import Enablement
+from prow_async.ports import cause as causes
 from prow_async.ports.clock import Clock
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.github import GitHub
@@ -112,7 +113,8 @@ class Crier:
         if job is None or self._told.get(name) == job.state or self._silent(job) is not None:
             return None
         guid = {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
-        with structlog.contextvars.bound_contextvars(prowjob=name, **guid):
+        cause = causes.Cause(name, "crier")
+        with structlog.contextvars.bound_contextvars(prowjob=name, **guid), causes.because(cause):
             await self._in_turn(job)
         return None
 

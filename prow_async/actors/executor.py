@@ -16,6 +16,7 @@ import structlog
 from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, ProwError, Refused, Retry, Stale
 from prow_async.core import adoption, identity, instants, jobview, objects
+from prow_async.ports import cause as causes
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.github import GitHub
 from prow_async.ports.kube import Collection
@@ -25,6 +26,12 @@ from prow_async.runtime.backoff import Backoff
 log = structlog.get_logger()
 T = TypeVar("T")
 ABORT_TRIES = 5
+LONGEST_WAIT_S = 60.0
+"""Whoever ordered an action that has to wait longer is told so: it has other work meanwhile, and may decide anew."""
+_URGENCY: Mapping[type[actions.Action], causes.Urgency] = {
+    actions.PostStatus: "status",
+    actions.RedeliverHook: "sync",
+}
 
 
 class Targets(msgspec.Struct, frozen=True):
@@ -65,23 +72,30 @@ class Executor:
             cause: delivery GUID or object name, for the log.
 
         Raises:
-            Retry: it did not work in `tries` tries; the effect may or may not be there. Decide again or send again.
+            Retry: it did not work in `tries` tries, or the next one must wait over a minute (`after_s`); the effect may
+                or may not be there. Decide again or send again.
             Stale, Exists, Missing, Refused: as the port says; Missing never for deletes.
         """
         kind = type(action).__name__
         if self.dry_run:
             log.info("dry run: not performed", action=kind, why=action.why, cause=cause)
             return None
+        urgency = _URGENCY.get(type(action), "comment")
+        with causes.because(causes.Cause(cause, causes.current().origin, urgency)):
+            return await self._persist(action, cause)
+
+    async def _persist(self, action: actions.Action, cause: str) -> bytes | None:
+        kind = type(action).__name__
         started_s = self._clock.now()
         for attempt in range(1, self._tries + 1):
             try:
                 result = await self._once(action, started_s if attempt > 1 else None)
             except Retry as error:
                 self._metrics.count("prow_async_executor_retries_total", action=kind)
-                if attempt == self._tries:
+                wait_s = self._backoff.wait_s(attempt) if error.after_s is None else error.after_s
+                if attempt == self._tries or wait_s > LONGEST_WAIT_S:
                     self._metrics.count("prow_async_executor_actions_total", action=kind, outcome="retry")
                     raise
-                wait_s = self._backoff.wait_s(attempt) if error.after_s is None else error.after_s
                 log.info("write will be tried again", action=kind, why=error.why, wait_s=round(wait_s, 2), cause=cause)
                 await anyio.sleep(wait_s)
             except ProwError as error:

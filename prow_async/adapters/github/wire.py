@@ -128,7 +128,11 @@ class Wire:
             raise Retry("our own limit of requests to GitHub is reached", wait_s, 429)
         labels = {"token_hash": travel.who, "request_type": ask.method, "api": api_of(ask.path)}
         self._metrics.observe("github_request_wait_duration_seconds", wait_s, **labels)
-        await anyio.sleep(wait_s)
+        try:
+            await anyio.sleep(wait_s)
+        except BaseException:
+            bucket.give_back()
+            raise
         return bucket
 
     async def _exchange(self, travel: Pass, ask: Ask, more: Mapping[str, str]) -> Raw:
@@ -167,6 +171,8 @@ class Wire:
 
     def _user_agent(self) -> str:
         origin = causes.current().origin
+        if origin == self.options.component:
+            origin = ""
         return f"{self.options.component}{'.' if origin else ''}{origin}/{self.options.version}"
 
     def _labels(self, travel: Pass, ask: Ask) -> dict[str, str]:
