@@ -247,10 +247,8 @@ class Executor:
                 await github.remove_label(action.org, action.repo, action.number, action.label)
             case actions.Assign() | actions.Unassign() | actions.RequestReviews():
                 await _people(github, action)
-            case actions.ApproveRun() | actions.RerunFailedJobs():
-                await _workflow(github, action)
-            case actions.RedeliverHook():
-                await github.redeliver(action.hook, action.delivery_id)
+            case actions.RerunFailedJobs() | actions.ApproveRun() | actions.RedeliverHook():
+                await _again(github, action)
             case _:
                 raise AssertionError(f"{type(action).__name__} is not a GitHub action")
 
@@ -265,6 +263,16 @@ class Executor:
         return False
 
 
+async def _again(github: GitHub, action: actions.RerunFailedJobs | actions.ApproveRun | actions.RedeliverHook) -> None:
+    match action:
+        case actions.RerunFailedJobs():
+            await github.rerun_failed_jobs(action.org, action.repo, action.run_id)
+        case actions.ApproveRun():
+            await github.approve_run(action.org, action.repo, action.run_id)
+        case actions.RedeliverHook():
+            await github.redeliver(action.hook, action.delivery_id)
+
+
 async def _people(github: GitHub, action: actions.Assign | actions.Unassign | actions.RequestReviews) -> None:
     place = (action.org, action.repo, action.number)
     match action:
@@ -277,14 +285,6 @@ async def _people(github: GitHub, action: actions.Assign | actions.Unassign | ac
             left_out = await github.request_reviews(*place, action.logins)
     if left_out:
         log.info("GitHub leaves people out", action=type(action).__name__, logins=left_out, place=place)
-
-
-async def _workflow(github: GitHub, action: actions.ApproveRun | actions.RerunFailedJobs) -> None:
-    match action:
-        case actions.ApproveRun():
-            await github.approve_run(action.org, action.repo, action.run_id)
-        case actions.RerunFailedJobs():
-            await github.rerun_failed_jobs(action.org, action.repo, action.run_id)
 
 
 def _readable(read: Callable[[bytes], T], raw: bytes, name: str) -> T:

@@ -57,6 +57,10 @@ GITHUB_FOR_A_PERSON = tuple(
     msgspec.structs.replace(flag, default=2) if flag.name == _RETRIES else flag for flag in GITHUB
 )
 """Of tools somebody waits for: GitHub that is away is told within seconds."""
+_CHECK_RATE: dict[str, int] = {"github-hourly-tokens": 3000, "github-allowed-burst": 100}
+GITHUB_FOR_CHECKS = tuple(
+    msgspec.structs.replace(flag, default=_CHECK_RATE.get(flag.name, flag.default)) for flag in GITHUB_FOR_A_PERSON
+)
 ENABLEMENT = (
     Flag("github-enabled-org", "strings", (), "only these orgs"),
     Flag("github-enabled-repo", "strings", (), "only these repos (org/repo)"),

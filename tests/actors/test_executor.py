@@ -61,6 +61,8 @@ def every_action(town: Town, number: int, sha: str) -> list[actions.Action]:
         actions.AddLabel(label="l", **pull),
         actions.RemoveLabel(label="l", **pull),
         actions.RedeliverHook(hook=HookOf(ORG, REPO, 1), delivery_id=1, why=WHY),
+        actions.RerunFailedJobs(org=ORG, repo=REPO, run_id=1, why=WHY),
+        actions.ApproveRun(org=ORG, repo=REPO, run_id=1, why=WHY),
     ]
 
 
@@ -72,7 +74,7 @@ async def test_dry_run_writes_nothing() -> None:
     number, sha = town.open_pull()
     dry = executor(town, dry_run=True)
     every = every_action(town, number, sha)
-    assert len(every) == 15
+    assert len(every) == 17
     for action in every:
         assert await dry.perform(action, "x") is None
         assert await dry.resume(action, "x", START_S) is None
