@@ -53,7 +53,9 @@ async def connect(shell: "Shell") -> AsyncIterator[GitHub]:
         shelf = None
         if folder := values.get("github-cache-dir", ""):
             limit_bytes = values["github-cache-size-mib"] << 20
-            shelf = await stack.enter_async_context(etag_disk.opened(Path(folder), limit_bytes, shell.clock))
+            shelf = await stack.enter_async_context(
+                etag_disk.opened(Path(folder), limit_bytes, shell.clock, endpoints[-1])
+            )
         who = _credentials(shell, wire)
         yield GitHub(Requests(wire, who, shell.metrics, shelf), who, shell)
 

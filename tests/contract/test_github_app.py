@@ -15,7 +15,7 @@ from prow_async.adapters.github.app import AppCredentials
 from prow_async.adapters.github.client import Client
 from prow_async.adapters.github.requests import Requests
 from prow_async.adapters.github.wire import Options, Wire
-from prow_async.api.errors import CannotStart, Refused
+from prow_async.api.errors import CannotStart, Missing, Refused
 from prow_async.api.github import HookOf, Status
 from prow_async.sandbox.github import apps, witness
 from prow_async.sandbox.github.call import Request
@@ -140,6 +140,23 @@ async def test_where_the_app_is_not(town: Town, door: Door) -> None:
         town.app.installations["stranger"] = town.world.next_id()
         town.clock.now_s += 61
         assert (await github.repo("stranger", "repo")).name == "repo"
+
+
+@both_doors
+async def test_an_app_that_was_thrown_out(town: Town, door: Door) -> None:
+    """The question whether somebody is a member is refused then, never answered with no."""
+    async with town.client(door) as github:
+        assert await github.is_member("acme", "alice")
+        installed = town.app.installations.pop("acme")
+        town.world.forget_token(town.learned[0][1])
+        for _ in range(2):
+            with pytest.raises(Refused) as caught:
+                await github.is_member("acme", "alice")
+            assert caught.value.status == 403
+            assert not isinstance(caught.value, Missing)
+        town.app.installations["acme"] = installed
+        town.clock.now_s += 61
+        assert (await github.pull(*APP, 1)).number == 1
 
 
 @both_doors

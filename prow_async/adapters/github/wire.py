@@ -204,6 +204,7 @@ class Wire:
         """Set the gauges that change with the time alone."""
         now_s = self.now()
         self._budgets.forget_ended(now_s)
+        self._gates = {who: gate for who, gate in self._gates.items() if gate.inside or gate.waiting}
         rows = [
             ({"token_hash": who, "ratelimit_resource": resource}, budget.gone_in_s(now_s))
             for who, resource, budget in self._budgets.every()
