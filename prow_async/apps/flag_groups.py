@@ -186,7 +186,7 @@ UP = (
     *_CONFIG_OURS,
     Flag("kubeconfig", "str", "", "use this cluster instead of the embedded one"),
     Flag("github-endpoint", "strings", (), "use this GitHub instead of the embedded one"),
-    Flag("github-token-path", "str", "", "file with its access token"),
+    *(flag for flag in GITHUB if flag.name != "github-endpoint" and not flag.lacking),
     Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),
     EXPLAIN_IN_HELP,
     Flag("run-jobs-on-this-machine", "bool", False, "run pods as local processes although GitHub is a real one"),

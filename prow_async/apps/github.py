@@ -52,7 +52,7 @@ async def connect(shell: "Shell") -> AsyncIterator[GitHub]:
         shell.metrics.before_scrape(wire.report)
         shelf = None
         if folder := values.get("github-cache-dir", ""):
-            limit_bytes = values["github-cache-size-mib"] << 20
+            limit_bytes = values["github-cache-size-mib"] << 20  # the last endpoint is GitHub itself, not a proxy
             shelf = await stack.enter_async_context(
                 etag_disk.opened(Path(folder), limit_bytes, shell.clock, endpoints[-1])
             )

@@ -25,6 +25,7 @@ from prow_async.ports.clock import Clock
 log = structlog.get_logger()
 T = TypeVar("T")
 FORMAT = 1
+COUNT_EVERY = 64
 FILE = "github-answers.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -48,6 +49,7 @@ class DiskShelf:
         self._db: sqlite3.Connection | None = None
         self.size_bytes = 0
         self._complained = False
+        self._puts = 0
 
     async def get(self, key: Key) -> Kept | None:
         return await self._do(lambda db: self._get(db, self._digest(key)))
@@ -123,8 +125,9 @@ class DiskShelf:
         row = (key, kept.etag, headers, body, size, kept.stored_s, self._clock.now())
         db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         self.size_bytes += size
-        if self.size_bytes > self._limit_bytes:
-            # Another process may use the same file: count anew before anything is dropped.
+        self._puts += 1
+        if self.size_bytes > self._limit_bytes or self._puts % COUNT_EVERY == 0:
+            # Another process may use the same file: count what is there, not what was put.
             self.size_bytes = db.execute("SELECT coalesce(sum(size), 0) FROM answers").fetchone()[0]
         while self.size_bytes > self._limit_bytes:
             if not self._drop(db, "key IN (SELECT key FROM answers ORDER BY used_s LIMIT 32)", ()):
