@@ -29,7 +29,7 @@ KUBERNETES = (
     Flag("no-in-cluster-config", "bool", False, "use kubeconfig files only"),
 )
 GITHUB = (
-    Flag("github-host", "str", "github.com", "GitHub's web host, for clones"),
+    Flag("github-host", "str", "github.com", "GitHub's web host, for clones; with http:// or https:// too (ours)"),
     Flag("github-endpoint", "strings", ("https://api.github.com",), "REST address; further ones are tried in order"),
     Flag(
         "github-graphql-endpoint",

@@ -26,11 +26,12 @@ class GitHub(client.Client):
     def __init__(self, requests: Requests, who: credentials.Credentials, shell: "Shell") -> None:
         super().__init__(requests, shell.metrics)
         self._who = who
-        self._host = shell.flags.values.get("github-host", "github.com")
+        host = shell.flags.values.get("github-host", "github.com")
+        self._base = host if "://" in host else f"https://{host}"
 
     def remote(self) -> Remote:
         """Return where repositories are cloned from, with our token. Used in worker threads of this event loop."""
-        return Remote(f"https://{self._host}", lambda org: anyio.from_thread.run(self._token, org))
+        return Remote(self._base, lambda org: anyio.from_thread.run(self._token, org))
 
     async def _token(self, org: str) -> str:
         return (await self._who.travel(Ask("GET", "/repos", org))).token

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -46,11 +45,11 @@ class Town:
         (folder / "token").write_text("bot-token\n")
 
     @asynccontextmanager
-    async def opened(self, *options: str) -> AsyncIterator[tuple[github.GitHub, process.Shell, str]]:
+    async def opened(self, *options: str) -> AsyncIterator[tuple[github.GitHub, process.Shell]]:
         async with http.serve(self.world, clock.SystemClock()) as address:
-            shell = shell_of(f"--github-endpoint={address}", *options)
+            shell = shell_of(f"--github-endpoint={address}", f"--github-host={address}", *options)
             async with github.connect(shell) as forge:
-                yield forge, shell, address
+                yield forge, shell
 
     def as_app(self) -> tuple[str, str]:
         return f"--github-app-id={self.app.id}", f"--github-app-private-key-path={self.folder / 'key.pem'}"
@@ -72,12 +71,11 @@ def town(tmp_path: Path) -> Town:
 @pytest.mark.parametrize("app", [False, True])
 async def test_clones_and_requests_with_one_identity(town: Town, app: bool) -> None:
     """A private repository is read over REST, over GraphQL and with git; nothing of the token shows in logs."""
-    async with town.opened(*(town.as_app() if app else town.as_bot())) as (forge, shell, address):
+    async with town.opened(*(town.as_app() if app else town.as_bot())) as (forge, shell):
         assert (await forge.repo("acme", "app")).private
         query = 'query { repository(owner: "acme", name: "app") { name } }'
         assert await forge.graphql(query, {}, "acme") == {"repository": {"name": "app"}}
-        remote = msgspec.structs.replace(forge.remote(), base=address)
-        reader = InRepoConfig(town.folder / "mirrors", remote, shell.metrics)
+        reader = InRepoConfig(town.folder / "mirrors", forge.remote(), shell.metrics)
         config = Config()
         config.in_repo_config.allowed_clusters["*"] = ("default",)
         sha = town.world.repo("acme", "app").refs["heads/main"]
@@ -116,7 +114,7 @@ async def test_several_endpoints_and_a_rotated_token(town: Town) -> None:
 
 async def test_the_throttle_and_the_dry_run(town: Town) -> None:
     options = ("--github-hourly-tokens=2", "--github-allowed-burst=2", "--dry-run", "--github-client.max-retries=0")
-    async with town.opened(*town.as_bot(), *options) as (forge, _, _):
+    async with town.opened(*town.as_bot(), *options) as (forge, _):
         await forge.create_comment("acme", "app", 1, "x")
         await forge.repo("acme", "app")
         await forge.teams("acme")
