@@ -7,8 +7,6 @@ from pathlib import Path
 import anyio
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from prow_async.adapters.github import etag_disk
 from prow_async.adapters.github.app import AppCredentials
@@ -21,6 +19,7 @@ from prow_async.sandbox.github import apps, witness
 from prow_async.sandbox.github.call import Request
 from prow_async.sandbox.github.records import App
 from prow_async.sandbox.github.world import World
+from tests import appkey
 from tests.contract.github_doors import DOORS, Door, transport_to
 from tests.unit.adapters_github.script import Seen
 from tests.unit.sandbox_github import sample
@@ -32,16 +31,8 @@ APP = ("acme", "app")
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     """A private key in a file, and its public half."""
-    private = rsa.generate_private_key(65537, 2048)
     file = tmp_path_factory.mktemp("app") / "key.pem"
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    file.write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-    return file, public_half(private)
-
-
-def public_half(private: rsa.RSAPrivateKey) -> bytes:
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return private.public_key().public_bytes(serialization.Encoding.PEM, form)
+    return file, appkey.write(file)
 
 
 class Town:
@@ -111,7 +102,7 @@ async def test_tokens_are_renewed_before_they_end(town: Town, door: Door) -> Non
 
 
 @both_doors
-async def test_a_token_that_is_unknown_is_renewed_once(town: Town, door: Door) -> None:
+async def test_a_token_that_is_unknown_is_renewed_once(town: Town, door: Door, tmp_path: Path) -> None:
     """A revoked token costs one more try, for writes too; a proof that is refused is told with a hint."""
     async with town.client(door) as github:
         await github.labels(*APP, 1)
@@ -120,7 +111,7 @@ async def test_a_token_that_is_unknown_is_renewed_once(town: Town, door: Door) -
         await github.post_status(*APP, sha, Status("success", context="unit"))
         assert [status.context for status in town.world.statuses(*APP, sha)] == ["unit"]
         assert (town.sent("/access_tokens"), len({token for _, token in town.learned})) == (2, 2)
-        town.app.public_key = public_half(rsa.generate_private_key(65537, 2048))
+        town.app.public_key = appkey.write(tmp_path / "other.pem")
         town.world.forget_token(town.learned[1][1])
         with pytest.raises(Refused, match="clock") as caught:
             await github.labels(*APP, 1)

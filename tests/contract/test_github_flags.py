@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from prow_async.adapters import clock, logs
 from prow_async.adapters.git.inrepo import InRepoConfig
@@ -18,6 +16,7 @@ from prow_async.apps import flag_groups, flags, github, process
 from prow_async.sandbox.github import apps, http, landing, steps
 from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.world import World
+from tests import appkey
 from tests.unit.sandbox_github.sample import NumberedIds
 
 pytestmark = pytest.mark.anyio
@@ -37,11 +36,7 @@ class Town:
                 self.world, (org, "app"), files={".prow.yaml": JOB}, private=True, now_s=time.time()
             )
             steps.run_here(made)
-        private = rsa.generate_private_key(65537, 2048)
-        pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-        (folder / "key.pem").write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-        public = private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
-        self.app = apps.add(self.world, "prow", public, ("acme",))
+        self.app = apps.add(self.world, "prow", appkey.write(folder / "key.pem"), ("acme",))
         (folder / "token").write_text("bot-token\n")
 
     @asynccontextmanager

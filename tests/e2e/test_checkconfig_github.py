@@ -9,13 +9,12 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from prow_async.adapters.clock import SystemClock
 from prow_async.sandbox.github import apps, http, landing, steps
 from prow_async.sandbox.github.git.store import Repositories
 from prow_async.sandbox.github.world import World
+from tests import appkey
 from tests.e2e.program import PROGRAM
 from tests.unit.sandbox_github.sample import NumberedIds
 
@@ -43,11 +42,7 @@ class Town:
         ):
             made = steps.run_here(landing.make_repo(self.world, (org, repo), files=files, now_s=time.time()))
             made.settings["archived"] = repo == "old"
-        private = rsa.generate_private_key(65537, 2048)
-        pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-        (folder / "key.pem").write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-        public = private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
-        self.app = apps.add(self.world, "prow", public, ("acme",))
+        self.app = apps.add(self.world, "prow", appkey.write(folder / "key.pem"), ("acme",))
         (folder / "token").write_text("bot-token\n")
         (folder / "config.yaml").write_text("tide: {queries: [{orgs: [Acme], labels: [lgtm]}]}\n")
         (folder / "jobs.yaml").write_text(
