@@ -86,7 +86,10 @@ class Budgets:
         self._silent: dict[str, float] = {}
 
     def of(self, who: str, resource: str) -> Budget:
-        return self._budgets.setdefault((who, resource), Budget())
+        budget = self._budgets.get((who, resource))
+        if budget is None:
+            budget = self._budgets[who, resource] = Budget()
+        return budget
 
     def admit(self, who: str, resource: str, urgency: Urgency, now_s: float) -> None:
         """Let a request go. Raises Retry with the time to wait when it may not yet."""
