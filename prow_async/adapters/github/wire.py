@@ -108,12 +108,13 @@ class Wire:
         budget.in_flight += 1
         try:
             async with gate.turn(cause.urgency):
+                self._budgets.check(travel.who, resource, self.now())  # things may have changed meanwhile
                 self._show(gate)
                 answer = await self._exchange(travel, ask, more)
+                self._account(travel, ask, answer)
         finally:
             budget.in_flight -= 1
             self._show(gate)
-        self._account(travel, ask, answer)
         if bucket is not None and (answer[0] == 304 or answer[1].get("x-cache-mode") in CHEAP):
             bucket.give_back()
         return answer

@@ -170,6 +170,26 @@ def test_a_secondary_limit_silences_the_token() -> None:
     assert len(script.sent) == 2
 
 
+def test_who_waits_for_a_turn_hears_of_a_pause_that_began_meanwhile() -> None:
+    """One at a time: the first is refused with a pause, and those behind it are not sent at all."""
+    script = Script(Play(429, headers={"retry-after": "50"}, after_s=5))
+    github = client(script, concurrency=1, read_retries=0)
+    waits: list[float | None] = []
+
+    async def one(number: int) -> None:
+        with pytest.raises(Retry) as caught:
+            await github.pull("o", "r", number)
+        waits.append(caught.value.after_s)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as group:
+            for number in range(4):
+                group.start_soon(one, number)
+
+    virtual.run(body)
+    assert (len(script.sent), waits) == (1, [51] * 4)
+
+
 def test_our_own_limit() -> None:
     """Short waits are waited for and counted, long ones told; what a caching proxy answered costs nothing."""
     script = Script(Play(content=PULL), Play(content=PULL, headers={"x-cache-mode": "REVALIDATED"}), Play(content=PULL))
