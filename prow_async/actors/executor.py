@@ -20,6 +20,7 @@ from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, ProwError, Refused, Retry, Stale
 from prow_async.api.prowjob import Json
 from prow_async.core import adoption, identity, instants, jobview, objects
+from prow_async.ports import cause as causes
 from prow_async.ports.blobs import Attributes, Storage
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.github import GitHub
@@ -31,6 +32,12 @@ from prow_async.runtime.backoff import Backoff
 log = structlog.get_logger()
 T = TypeVar("T")
 ABORT_TRIES = 5
+LONGEST_WAIT_S = 60.0
+"""Whoever ordered an action that has to wait longer is told so: it has other work meanwhile, and may decide anew."""
+_URGENCY: Mapping[type[actions.Action], causes.Urgency] = {
+    actions.PostStatus: "status",
+    actions.RedeliverHook: "sync",
+}
 
 
 class Targets(msgspec.Struct, frozen=True):
@@ -84,26 +91,32 @@ class Executor:
             cause: delivery GUID or object name, for the log.
 
         Raises:
-            Retry: it did not work in `tries` tries, or the component's lease is not held; the effect may or may not be
-                there. Decide again or send again.
+            Retry: it did not work in `tries` tries, the component's lease is not held, or the next try must wait over a
+                minute (`after_s`); the effect may or may not be there. Decide again or send again.
             Stale, Exists, Missing, Refused: as the port says; Missing never for deletes.
         """
         kind = type(action).__name__
         if self.dry_run:
             log.info("dry run: not performed", action=kind, why=action.why, cause=cause)
             return None
+        urgency = _URGENCY.get(type(action), "comment")
+        with causes.because(causes.Cause(cause, causes.current().origin, urgency)):
+            return await self._persist(action, cause)
+
+    async def _persist(self, action: actions.Action, cause: str) -> bytes | None:
+        kind = type(action).__name__
         started_s = self._clock.now()
         for attempt in range(1, self._tries + 1):
             try:
                 result = await self._once(action, started_s if attempt > 1 else None)
             except Retry as error:
                 fenced = isinstance(error, Fenced)
-                if fenced or attempt == self._tries:
+                wait_s = self._backoff.wait_s(attempt) if error.after_s is None else error.after_s
+                if fenced or attempt == self._tries or wait_s > LONGEST_WAIT_S:
                     outcome = "fenced" if fenced else "retry"
                     self._metrics.count("prow_async_executor_actions_total", action=kind, outcome=outcome)
                     raise
                 self._metrics.count("prow_async_executor_retries_total", action=kind)
-                wait_s = self._backoff.wait_s(attempt) if error.after_s is None else error.after_s
                 log.info("write will be tried again", action=kind, why=error.why, wait_s=round(wait_s, 2), cause=cause)
                 await anyio.sleep(wait_s)
             except ProwError as error:
@@ -305,10 +318,8 @@ class Executor:
                 await github.remove_label(action.org, action.repo, action.number, action.label)
             case actions.Assign() | actions.Unassign() | actions.RequestReviews():
                 await _people(github, action)
-            case actions.ApproveRun() | actions.RerunFailedJobs():
-                await _workflow(github, action)
-            case actions.RedeliverHook():
-                await github.redeliver(action.hook, action.delivery_id)
+            case actions.RerunFailedJobs() | actions.ApproveRun() | actions.RedeliverHook():
+                await _again(github, action)
             case _:
                 raise AssertionError(f"{type(action).__name__} is not a GitHub action")
 
@@ -323,6 +334,16 @@ class Executor:
         return False
 
 
+async def _again(github: GitHub, action: actions.RerunFailedJobs | actions.ApproveRun | actions.RedeliverHook) -> None:
+    match action:
+        case actions.RerunFailedJobs():
+            await github.rerun_failed_jobs(action.org, action.repo, action.run_id)
+        case actions.ApproveRun():
+            await github.approve_run(action.org, action.repo, action.run_id)
+        case actions.RedeliverHook():
+            await github.redeliver(action.hook, action.delivery_id)
+
+
 async def _people(github: GitHub, action: actions.Assign | actions.Unassign | actions.RequestReviews) -> None:
     place = (action.org, action.repo, action.number)
     match action:
@@ -335,14 +356,6 @@ async def _people(github: GitHub, action: actions.Assign | actions.Unassign | ac
             left_out = await github.request_reviews(*place, action.logins)
     if left_out:
         log.info("GitHub leaves people out", action=type(action).__name__, logins=left_out, place=place)
-
-
-async def _workflow(github: GitHub, action: actions.ApproveRun | actions.RerunFailedJobs) -> None:
-    match action:
-        case actions.ApproveRun():
-            await github.approve_run(action.org, action.repo, action.run_id)
-        case actions.RerunFailedJobs():
-            await github.rerun_failed_jobs(action.org, action.repo, action.run_id)
 
 
 def _conditional(action: actions.PatchProwJob | actions.PatchPod) -> Json:

@@ -20,6 +20,7 @@ from prow_async.api.actions import Action
 from prow_async.api.errors import ProwError, Refused, Retry
 from prow_async.api.views import JobView
 from prow_async.core import crier
+from prow_async.ports import cause as causes
 from prow_async.ports.clock import Clock
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.reporter import Reporter, Stage
@@ -117,7 +118,8 @@ class Reporting:
         if job is None or not self.is_owed(job):
             return None
         guid = {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
-        with structlog.contextvars.bound_contextvars(prowjob=name, reporter=self.reporter.name, **guid):
+        bound = structlog.contextvars.bound_contextvars(prowjob=name, reporter=self.reporter.name, **guid)
+        with bound, causes.because(causes.Cause(name, "crier")):
             try:
                 await self._report(job)
             except Retry as error:

@@ -20,6 +20,7 @@ from prow_async.api.explained import Explained, line
 from prow_async.core import payload, webhook_decode
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
+from prow_async.ports import cause as causes
 from prow_async.ports.clock import Clock
 from prow_async.ports.explained import Decisions
 from prow_async.ports.inbox import ActionState, Delivery, Inbox, JournalEntry
@@ -161,7 +162,11 @@ class Router:
         labels = work.labels()
         took_action = "false"
         try:
-            with anyio.fail_after(PLUGIN_DEADLINE_S), structlog.contextvars.bound_contextvars(**work.guid()):
+            with (
+                anyio.fail_after(PLUGIN_DEADLINE_S),
+                structlog.contextvars.bound_contextvars(**work.guid()),
+                causes.because(causes.Cause(work.delivery.guid, work.plugin.name, "status")),
+            ):
                 decision = await self._run_plugin(work, reads)
             took_action = "true" if decision.actions else "false"
             notes.append(f"{work.plugin.name}: {decision.why}")

@@ -205,6 +205,9 @@ async def _github(
     if shell.flags["github-endpoint"]:
         real = await stack.enter_async_context(process.connect_github(shell))
         return None, real, real.remote()
+    for name in ("github-token-path", "github-app-id"):
+        if shell.flags[name]:
+            raise CannotStart(f"--{name} is for a real GitHub: name it with --github-endpoint")
     small = await stack.enter_async_context(embedded.github(place))
     for name, token in (("github-token", small.token), ("octocat-token", small.person_token)):
         shell.censor.add([token.encode()])

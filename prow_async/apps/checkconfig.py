@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import yaml
@@ -14,16 +15,27 @@ from prow_async.api.config_protection import BranchProtection, OrgPolicy
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem, printable
 from prow_async.apps import config_flags, flag_groups, flags
 from prow_async.apps.flags import Flag
-from prow_async.core import checkconfig, checkconfig_plugins, config_parse, goyaml, inrepo, plugin_config_parse
+from prow_async.core import (
+    checkconfig,
+    checkconfig_github,
+    checkconfig_plugins,
+    config_parse,
+    goyaml,
+    inrepo,
+    plugin_config_parse,
+)
 from prow_async.core.checkconfig_facts import ANY_SCOPE, Facts
 from prow_async.core.config_load import SourceFile
+
+if TYPE_CHECKING:
+    from prow_async.apps import checkconfig_github as checkconfig_asks
 
 PROGRAM = "prow-async checkconfig"
 FLAGS = (
     *flag_groups.CONFIG,
     *(flag for flag in flag_groups.PLUGINS if flag.name != "plugin-config"),
     Flag("plugin-config", "str", "", "path of plugins.yaml"),
-    *flag_groups.GITHUB,
+    *flag_groups.GITHUB_FOR_CHECKS,
     *flag_groups.STORAGE,
     Flag("warnings", "strings", (), "only these warnings"),
     Flag("exclude-warning", "strings", (), "not these warnings"),
@@ -70,16 +82,17 @@ def main(argv: Sequence[str]) -> int:
 
 def active(parsed: flags.Flags) -> list[str]:
     """Return the names of the warnings to look at. Raises CannotStart for a name there is not."""
-    known = [*checkconfig.EVERY, *checkconfig.UNCHECKED]
+    known = list(checkconfig.EVERY)
     wanted = [checkconfig.ALIASES.get(name, name) for name in parsed["warnings"]]
     excluded = {checkconfig.ALIASES.get(name, name) for name in parsed["exclude-warning"]}
     for name in (*wanted, *sorted(excluded)):
         if name not in known:
             raise CannotStart(f"{PROGRAM}: no such warning: {name}; there are {', '.join(sorted(known))}")
     if not wanted or parsed["include-default-warnings"]:
-        wanted += known if parsed["expensive-checks"] else [*checkconfig.DEFAULT]
+        every = [name for name in known if name != checkconfig_github.APP_INSTALLATION]
+        wanted += every if parsed["expensive-checks"] else [*checkconfig.DEFAULT]
     if parsed["github-app-id"] and parsed["github-app-private-key-path"]:
-        wanted.append(checkconfig.OF_GITHUB_APPS)
+        wanted.append(checkconfig_github.APP_INSTALLATION)
     return [name for name in dict.fromkeys(wanted) if name not in excluded]
 
 
@@ -95,16 +108,27 @@ def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
     if parsed["prow-yaml-repo-name"]:
         yield from _check_in_repo(parsed, read.config)
     facts = _facts(parsed, paths, read)
-    for name in names:
-        if checkconfig.WIDER.get(name) in names or (name in checkconfig.OF_PLUGINS and not facts.plugins_path):
-            continue
-        if name in checkconfig.UNCHECKED:
-            yield Finding(name, "notice", "", 0, "not checked: this warning asks GitHub, which is not there yet")
+    active_names = [name for name in names if not (name in checkconfig.OF_PLUGINS and not facts.plugins_path)]
+    if any(name in checkconfig.OF_GITHUB for name in active_names):
+        said = _ask_github(parsed, facts, active_names)
+        facts = msgspec.structs.replace(
+            facts, without_owners=said.without_owners, app_installations=said.app_installations
+        )
+        for name, why in said.failures.items():
+            yield Finding(name, "warning", "", 0, f"could not be checked: {why}")
+    for name in active_names:
+        if checkconfig.WIDER.get(name) in names:
             continue
         yield from (_finding(name, "warning", problem) for problem in checkconfig.EVERY[name](facts))
     for name, check in checkconfig.ALWAYS.items():
         yield from (_finding(name, "error", problem) for problem in check(facts))
     yield from (_finding(_NOTE, "notice", problem) for problem in (*read.warnings, *read.unchecked))
+
+
+def _ask_github(parsed: flags.Flags, facts: Facts, names: Sequence[str]) -> "checkconfig_asks.Gathered":
+    from prow_async.apps import checkconfig_github as asks  # what speaks to GitHub takes long to load
+
+    return asks.gather(parsed, facts.plugins, names)
 
 
 def _check_in_repo(parsed: flags.Flags, config: Config) -> Iterator[Finding]:

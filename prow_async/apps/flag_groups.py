@@ -30,7 +30,7 @@ KUBERNETES = (
     Flag("no-in-cluster-config", "bool", False, "use kubeconfig files only"),
 )
 GITHUB = (
-    Flag("github-host", "str", "github.com", "GitHub's web host, for clones"),
+    Flag("github-host", "str", "github.com", "GitHub's web host, for clones; with http:// or https:// too (ours)"),
     Flag("github-endpoint", "strings", ("https://api.github.com",), "REST address; further ones are tried in order"),
     Flag(
         "github-graphql-endpoint",
@@ -58,6 +58,10 @@ GITHUB_FOR_A_PERSON = tuple(
     msgspec.structs.replace(flag, default=2) if flag.name == _RETRIES else flag for flag in GITHUB
 )
 """Of tools somebody waits for: GitHub that is away is told within seconds."""
+_CHECK_RATE: dict[str, int] = {"github-hourly-tokens": 3000, "github-allowed-burst": 100}
+GITHUB_FOR_CHECKS = tuple(
+    msgspec.structs.replace(flag, default=_CHECK_RATE.get(flag.name, flag.default)) for flag in GITHUB_FOR_A_PERSON
+)
 ENABLEMENT = (
     Flag("github-enabled-org", "strings", (), "only these orgs"),
     Flag("github-enabled-repo", "strings", (), "only these repos (org/repo)"),
@@ -223,7 +227,7 @@ UP = (
     *_CONFIG_OURS,
     Flag("kubeconfig", "str", "", "use this cluster instead of the embedded one"),
     Flag("github-endpoint", "strings", (), "use this GitHub instead of the embedded one"),
-    Flag("github-token-path", "str", "", "file with its access token"),
+    *(flag for flag in GITHUB if flag.name != "github-endpoint" and not flag.lacking),
     Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),
     EXPLAIN_IN_HELP,
     *_reporters(on=1),

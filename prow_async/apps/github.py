@@ -26,11 +26,12 @@ class GitHub(client.Client):
     def __init__(self, requests: Requests, who: credentials.Credentials, shell: "Shell") -> None:
         super().__init__(requests, shell.metrics)
         self._who = who
-        self._host = shell.flags.values.get("github-host", "github.com")
+        host = shell.flags.values.get("github-host", "github.com")
+        self._base = host if "://" in host else f"https://{host}"
 
     def remote(self) -> Remote:
         """Return where repositories are cloned from, with our token. Used in worker threads of this event loop."""
-        return Remote(f"https://{self._host}", lambda org: anyio.from_thread.run(self._token, org))
+        return Remote(self._base, lambda org: anyio.from_thread.run(self._token, org))
 
     async def _token(self, org: str) -> str:
         return (await self._who.travel(Ask("GET", "/repos", org))).token
@@ -52,8 +53,10 @@ async def connect(shell: "Shell") -> AsyncIterator[GitHub]:
         shell.metrics.before_scrape(wire.report)
         shelf = None
         if folder := values.get("github-cache-dir", ""):
-            limit_bytes = values["github-cache-size-mib"] << 20
-            shelf = await stack.enter_async_context(etag_disk.opened(Path(folder), limit_bytes, shell.clock))
+            limit_bytes = values["github-cache-size-mib"] << 20  # the last endpoint is GitHub itself, not a proxy
+            shelf = await stack.enter_async_context(
+                etag_disk.opened(Path(folder), limit_bytes, shell.clock, endpoints[-1])
+            )
         who = _credentials(shell, wire)
         yield GitHub(Requests(wire, who, shell.metrics, shelf), who, shell)
 

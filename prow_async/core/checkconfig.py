@@ -9,6 +9,7 @@ from prow_async.api.config import Config
 from prow_async.api.errors import Problem
 from prow_async.api.jobconfig import JobBase, Presubmit
 from prow_async.core import (
+    checkconfig_github,
     checkconfig_plugins,
     checkconfig_protection,
     checkconfig_tide,
@@ -168,20 +169,21 @@ DEFAULT: dict[str, Check] = {
     "periodic-default-clone-config": periodic_clone,
     "validate-config-updater-acls": checkconfig_plugins.validate_config_updater_acls,
 }
+OF_GITHUB: dict[str, Check] = {
+    checkconfig_github.OWNERS_PRESENCE: checkconfig_github.owners_presence,
+    checkconfig_github.APP_INSTALLATION: checkconfig_github.app_installation,
+}
+"""What asks GitHub; the second is looked at by those who give a GitHub App."""
 OPTIONAL: dict[str, Check] = {"valid-decoration-config": decoration, "unknown-fields-all": unknown_fields_all}
 ALIASES = {"validate-supplemental-prow-config-hirarchy": "validate-supplemental-prow-config-hierarchy"}
-OF_GITHUB_APPS = "validate-github-app-installation"
-"""Looked at by those who give a GitHub App."""
-UNCHECKED = ("verify-owners-presence", OF_GITHUB_APPS)
-"""Names that are known and look at GitHub, which is not asked yet: they say that they did not look."""
 OF_PLUGINS = frozenset(
     {
         *("mismatched-tide", "mismatched-tide-lenient", "validate-owners", "missing-trigger"),
-        *("validate-label", "validate-config-updater-acls"),
+        *("validate-label", "validate-config-updater-acls", checkconfig_github.OWNERS_PRESENCE),
     }
 )
 """What has nothing to say where there is no plugin configuration."""
 WIDER = {"mismatched-tide-lenient": "mismatched-tide", "unknown-fields": "unknown-fields-all"}
 """Each with the one that finds all that it finds: of the two that one alone speaks."""
 ALWAYS: dict[str, Check] = {"gerrit-presubmit-trigger": gerrit_triggers}
-EVERY: dict[str, Check] = DEFAULT | OPTIONAL
+EVERY: dict[str, Check] = DEFAULT | OPTIONAL | OF_GITHUB

@@ -32,6 +32,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     required_annotations: tuple[str, ...] = ()
     cluster_status: Mapping[str, str] | None = None
     """By cluster alias; None where no status file can be read."""
+    without_owners: frozenset[str] = frozenset()
+    """Repositories where GitHub shows no OWNERS file; asked for only by the warning that looks at them."""
+    app_installations: tuple[str, ...] | None = None
+    """Organizations that have the GitHub App; None where GitHub was not asked."""
     main_line: Callable[[tuple[str | int, ...]], int] = lambda path: 0
     plugin_place: Callable[[tuple[str | int, ...]], tuple[str, int]] = lambda path: ("", 0)
 

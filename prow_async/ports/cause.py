@@ -24,11 +24,17 @@ class Cause(msgspec.Struct, frozen=True):
     urgency: Urgency = "comment"
 
 
+_SYNC: Urgency = "sync"
 _current: contextvars.ContextVar[Cause] = contextvars.ContextVar("cause", default=Cause())  # noqa: B039 - an immutable value
 
 
 def current() -> Cause:
     return _current.get()
+
+
+def unhurried() -> contextlib.AbstractContextManager[None]:
+    """Let everything in the block be done for the same cause as before, when nothing more urgent is to be done."""
+    return because(msgspec.structs.replace(current(), urgency=_SYNC))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from prow_async.api import actions
 from prow_async.api.errors import Exists, Missing, Refused, Retry, Stale
 from prow_async.api.github import HookOf, Status
 from prow_async.core import instants
+from prow_async.ports import cause as causes
 from prow_async.sandbox.faults import Fault
 from tests.actors.script import DROP
 from tests.actors.worlds import JOBS, ORG, PODS, REPO, START_S, Town, passes, story
@@ -62,6 +63,8 @@ def every_action(town: Town, number: int, sha: str) -> list[actions.Action]:
         actions.AddLabel(label="l", **pull),
         actions.RemoveLabel(label="l", **pull),
         actions.RedeliverHook(hook=HookOf(ORG, REPO, 1), delivery_id=1, why=WHY),
+        actions.RerunFailedJobs(org=ORG, repo=REPO, run_id=1, why=WHY),
+        actions.ApproveRun(org=ORG, repo=REPO, run_id=1, why=WHY),
     ]
 
 
@@ -73,7 +76,7 @@ async def test_dry_run_writes_nothing() -> None:
     number, sha = town.open_pull()
     dry = executor(town, dry_run=True)
     every = every_action(town, number, sha)
-    assert len(every) == 15
+    assert len(every) == 17
     for action in every:
         assert await dry.perform(action, "x") is None
         assert await dry.resume(action, "x", START_S) is None
@@ -292,3 +295,30 @@ async def test_an_event() -> None:
     assert event["involvedObject"]["uid"] == "u1"
     assert (event["type"], event["reason"], len(event["message"])) == ("Warning", "Malformed", 1024)
     assert event["firstTimestamp"] == "2026-01-02T03:00:00Z"
+
+
+@story
+async def test_a_long_wait_is_the_callers() -> None:
+    """GitHub asks for ten minutes: no actor sleeps that long; who ordered it hears how long to wait."""
+    town = Town()
+    _number, sha = town.open_pull()
+    town.github_faults.fail("POST", "/statuses", Fault("answer", status=429, retry_after_s=600))
+    with pytest.raises(Retry) as caught:
+        await executor(town).perform(status(sha), "x")
+    assert caught.value.after_s == 601
+    assert town.clock.now() - START_S < 1
+    assert town.metrics.total("prow_async_executor_actions_total", action="PostStatus", outcome="retry") == 1
+
+
+@story
+async def test_requests_say_why_they_are_made() -> None:
+    """An action's requests carry its urgency and who ordered it."""
+    town = Town()
+    number, sha = town.open_pull()
+    act = executor(town)
+    with causes.because(causes.Cause("guid", "trigger")):
+        await act.perform(status(sha), "guid")
+        await act.perform(comment(number), "guid")
+    labels = {"origin": "trigger", "method": "POST", "status": "201"}
+    for urgency in ("status", "comment"):
+        assert town.metrics.total("prow_async_github_requests_total", urgency=urgency, **labels) == 1

@@ -20,9 +20,11 @@ DOORS: tuple[Door, ...] = ("direct", "http")
 
 
 @asynccontextmanager
-async def transport_to(world: World, door: Door, token: str = sample.BOT_TOKEN) -> AsyncIterator[Transport]:
+async def transport_to(
+    world: World, door: Door, token: str = sample.BOT_TOKEN, clock: sample.FixedClock | None = None
+) -> AsyncIterator[Transport]:
     """Open a door to the world."""
-    clock = sample.FixedClock()
+    clock = clock or sample.FixedClock()
     if door == "direct":
         yield DirectTransport(world, clock, token)
         return

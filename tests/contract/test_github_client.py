@@ -242,3 +242,30 @@ async def test_counting_issues(world: World, door: Door) -> None:
     async with client_of(world, door) as github:
         assert await github.count_issues("acme", "type:pr org:acme author:alice") == 4
         assert await github.count_issues("acme", "type:pr is:merged org:acme author:alice") == 0
+
+
+async def test_repositories(world: World, door: Door) -> None:
+    """All of an organization that may be seen, and one by its name."""
+    world.add_repo("acme", "hidden", private=True, now_s=NOW_S)
+    async with client_of(world, door) as github:
+        assert [repo.name for repo in await github.repos("acme")] == ["app", "hidden"]
+        assert (await github.repo("acme", "hidden")).private
+    async with client_of(world, door, sample.STRANGER_TOKEN) as github:
+        assert [repo.full_name for repo in await github.repos("acme")] == ["acme/app"]
+        with pytest.raises(Missing):
+            await github.repo("acme", "hidden")
+
+
+async def test_graphql(world: World, door: Door) -> None:
+    """A query is answered with its data, counted against its own budget; a wrong one is refused in GitHub's words."""
+    query = 'query($name: String!) { repository(owner: "acme", name: $name) { pullRequest(number: 1) { title } } }'
+    async with client_of(world, door) as github:
+        found = await github.graphql(query, {"name": "app"}, "acme")
+        assert found == {"repository": {"pullRequest": {"title": "Add a thing"}}}
+        with pytest.raises(Refused, match="nothing"):
+            await github.graphql("{ nothing }", {}, "acme")
+        world.graphql_limits.limit = 1
+        for _ in range(2):
+            with pytest.raises(Retry):
+                await github.graphql(query, {"name": "app"}, "acme")
+    assert world.limits.bucket("prow-bot", NOW_S).used == 0

@@ -243,3 +243,14 @@ async def test_old_commits_are_forgotten(place: Place, monkeypatch: pytest.Monke
     assert len(list((mirror / "refs" / "prow" / "seen").glob("*"))) <= 2
     place.start()
     assert await place.names(shas[0]) == ["j0"]
+
+
+async def test_an_origin_that_moved(place: Place) -> None:
+    """A mirror made of one address goes on with another: files that were not fetched before come from there."""
+    root = place.origin.commit({".prow.yaml": job("a")})
+    assert await place.names(root) == ["a"]
+    (place.folder / "server").rename(place.folder / "moved")
+    place.start(f"file://{place.folder / 'moved'}")
+    place.origin.folder = place.folder / "moved" / "o" / "r.git"
+    after = place.origin.commit({".prow.yaml": job("b")}, root)
+    assert await place.names(after) == ["b"]

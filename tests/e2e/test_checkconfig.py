@@ -226,20 +226,6 @@ def test_unknown_plugins_are_fatal_and_a_file_need_not_be_there(tmp_path: Path) 
     assert "[missing-trigger]" not in tree.check("--plugin-config=", "--warnings=missing-trigger").stdout
 
 
-def test_github_is_not_asked_yet(tmp_path: Path) -> None:
-    """And the two warnings that would ask it say so, where they are on."""
-    owners, app = "verify-owners-presence", "validate-github-app-installation"
-    for arguments, expected in (
-        (("--expensive-checks",), [owners, app]),
-        (("--warnings=validate-urls", "--include-default-warnings", "--expensive-checks"), [owners, app]),
-        (("--github-app-id=1", "--github-app-private-key-path=k"), [app]),
-        ((), []),
-    ):
-        done = Tree(tmp_path).check(*arguments)
-        notices = [line for line in done.stdout.splitlines() if "not checked" in line]
-        assert [line.partition("]")[0] for line in notices] == [f"[{name}" for name in expected]
-
-
 @pytest.mark.skipif(not REAL.is_dir(), reason="no production configuration beside the checkout")
 def test_production_passes_what_its_owners_ask_of_it() -> None:
     """The warnings that kubernetes/test-infra checks itself with, strictly, and those about plugins."""

@@ -82,9 +82,12 @@ class Mirror:
             yield
 
     def _open(self) -> None:
-        """Make the mirror, or make it anew where it is damaged."""
+        """Make the mirror, or make it anew where it is damaged; have it follow its origin to another address."""
         ready = self._folder / "prow-async-mirror"
         if ready.exists():
+            if ready.read_text() != self._url:
+                self._git.run("config", "remote.origin.url", self._url)
+                ready.write_text(self._url)
             return
         shutil.rmtree(self._folder, ignore_errors=True)
         self._git.run("init", "--quiet", "--bare", str(self._folder))
@@ -100,7 +103,7 @@ class Mirror:
             ("gc.autoPackLimit", "20"),
         ):
             self._git.run("config", key, value)
-        ready.touch()
+        ready.write_text(self._url)
 
     def forget(self) -> None:
         """Give the mirror up; the next use makes it anew."""

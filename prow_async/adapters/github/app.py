@@ -15,7 +15,7 @@ import msgspec
 from prow_async.adapters.github import answers
 from prow_async.adapters.github.credentials import SecretFile
 from prow_async.adapters.github.wire import Ask, Pass, Wire
-from prow_async.api.errors import CannotStart, ProwError, Refused, Retry
+from prow_async.api.errors import CannotStart, Missing, ProwError, Refused, Retry
 
 T = TypeVar("T")
 PROOF_LIFE_S = 540.0
@@ -158,6 +158,9 @@ class AppCredentials:
             raise Retry(f"GitHub's answer to {ask.shown} does not read as expected: {error}") from error
 
     def _explained(self, error: ProwError) -> ProwError:
+        """Say what it means for who only wanted to read something: a missing installation is no missing thing."""
+        if isinstance(error, Missing):
+            return Refused(f"the GitHub App {self._app_id} may not act there (any more): {error.why}", 403)
         if isinstance(error, Refused) and error.status == 401:
             hint = f"is the private key that of App {self._app_id}, and does this machine's clock go right?"
             return Refused(f"{error.why} ({hint})", 401, error.reason)

@@ -86,13 +86,14 @@ class Budgets:
         self._silent: dict[str, float] = {}
 
     def of(self, who: str, resource: str) -> Budget:
-        return self._budgets.setdefault((who, resource), Budget())
+        budget = self._budgets.get((who, resource))
+        if budget is None:
+            budget = self._budgets[who, resource] = Budget()
+        return budget
 
     def admit(self, who: str, resource: str, urgency: Urgency, now_s: float) -> None:
         """Let a request go. Raises Retry with the time to wait when it may not yet."""
-        silent_s = self._silent.get(who, 0.0) - now_s
-        if silent_s > 0:
-            raise Retry("GitHub's secondary rate limit asks for a pause", silent_s, 429)
+        self.check(who, resource, now_s)
         budget = self.of(who, resource)
         wait_s = budget.wait_s(urgency, now_s)
         if wait_s <= 0:
@@ -101,6 +102,15 @@ class Budgets:
             raise Retry(f"GitHub's rate limit ({resource}) is used up", wait_s, 403)
         left = f"{budget.remaining:.0f} of {budget.limit:.0f}"
         raise Retry(f"{left} requests ({resource}) are left, and kept for what is more urgent", wait_s, 403)
+
+    def check(self, who: str, resource: str, now_s: float) -> None:
+        """Raise Retry while nothing may go, however urgent."""
+        silent_s = self._silent.get(who, 0.0) - now_s
+        if silent_s > 0:
+            raise Retry("GitHub's secondary rate limit asks for a pause", silent_s, 429)
+        budget = self.of(who, resource)
+        if budget.remaining <= 0 and budget.reset_s > now_s:
+            raise Retry(f"GitHub's rate limit ({resource}) is used up", budget.reset_s - now_s + 1.0, 403)
 
     def silence(self, who: str, until_s: float) -> None:
         """Send nothing more with this token until then."""

@@ -25,6 +25,7 @@ from prow_async.ports.clock import Clock
 log = structlog.get_logger()
 T = TypeVar("T")
 FORMAT = 1
+COUNT_EVERY = 64
 FILE = "github-answers.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -39,24 +40,26 @@ _headers = msgspec.json.Decoder(dict[str, str])
 class DiskShelf:
     """Implements etags `Shelf`. Made by `opened`. Every method passes on without the disk when that fails."""
 
-    def __init__(self, path: Path, limit_bytes: int, clock: Clock) -> None:
+    def __init__(self, path: Path, limit_bytes: int, clock: Clock, site: str) -> None:
         self._path = path
+        self._site = site
         self._limit_bytes = limit_bytes
         self._clock = clock
         self._one_at_a_time = anyio.CapacityLimiter(1)
         self._db: sqlite3.Connection | None = None
         self.size_bytes = 0
         self._complained = False
+        self._puts = 0
 
     async def get(self, key: Key) -> Kept | None:
-        return await self._do(lambda db: self._get(db, _digest(key)))
+        return await self._do(lambda db: self._get(db, self._digest(key)))
 
     async def put(self, key: Key, kept: Kept) -> None:
-        await self._do(lambda db: self._put(db, _digest(key), kept))
+        await self._do(lambda db: self._put(db, self._digest(key), kept))
 
     async def forget(self, key: Key) -> None:
         def drop(db: sqlite3.Connection) -> None:
-            self._drop(db, "key = ?", (_digest(key),))
+            self._drop(db, "key = ?", (self._digest(key),))
 
         await self._do(drop)
 
@@ -122,8 +125,9 @@ class DiskShelf:
         row = (key, kept.etag, headers, body, size, kept.stored_s, self._clock.now())
         db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         self.size_bytes += size
-        if self.size_bytes > self._limit_bytes:
-            # Another process may use the same file: count anew before anything is dropped.
+        self._puts += 1
+        if self.size_bytes > self._limit_bytes or self._puts % COUNT_EVERY == 0:
+            # Another process may use the same file: count what is there, not what was put.
             self.size_bytes = db.execute("SELECT coalesce(sum(size), 0) FROM answers").fetchone()[0]
         while self.size_bytes > self._limit_bytes:
             if not self._drop(db, "key IN (SELECT key FROM answers ORDER BY used_s LIMIT 32)", ()):
@@ -134,6 +138,9 @@ class DiskShelf:
         self.size_bytes -= sum(size for (size,) in sizes)
         return len(sizes)
 
+    def _digest(self, key: Key) -> bytes:
+        return hashlib.sha256("\0".join((self._site, key.view, key.accept, key.path)).encode()).digest()
+
     def close(self) -> None:
         if self._db is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -142,13 +149,17 @@ class DiskShelf:
 
 
 @asynccontextmanager
-async def opened(folder: Path, limit_bytes: int, clock: Clock) -> AsyncIterator[DiskShelf]:
-    """Open the shelf in a folder, made if needed. Raises CannotStart when that cannot be."""
+async def opened(folder: Path, limit_bytes: int, clock: Clock, site: str = "") -> AsyncIterator[DiskShelf]:
+    """Open the shelf in a folder, made if needed. Raises CannotStart when that cannot be.
+
+    Args:
+        site: whose answers they are; those of another GitHub in the same folder are apart.
+    """
     try:
         await anyio.to_thread.run_sync(_make, folder)
     except OSError as error:
         raise CannotStart(f"--github-cache-dir={folder} cannot be used: {error.strerror or error}") from error
-    shelf = DiskShelf(folder / FILE, limit_bytes, clock)
+    shelf = DiskShelf(folder / FILE, limit_bytes, clock, site)
     try:
         yield shelf
     finally:
@@ -159,10 +170,6 @@ async def opened(folder: Path, limit_bytes: int, clock: Clock) -> AsyncIterator[
 def _make(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / FILE).touch(mode=0o600)
-
-
-def _digest(key: Key) -> bytes:
-    return hashlib.sha256("\0".join((key.view, key.accept, key.path)).encode()).digest()
 
 
 def _remove(path: Path) -> None:

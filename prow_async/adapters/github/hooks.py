@@ -5,6 +5,7 @@ import msgspec
 from prow_async.adapters.github import paths
 from prow_async.adapters.github.requests import Requests
 from prow_async.api.github import Hook, HookDeliveries, HookDelivery, HookDeliveryWhole, HookOf, User
+from prow_async.ports import cause as causes
 
 
 class _Installation(msgspec.Struct):
@@ -22,11 +23,13 @@ class Hooks:
 
     async def hook_deliveries(self, hook: HookOf, cursor: str = "") -> HookDeliveries:
         query = {"per_page": "100"} | ({"cursor": cursor} if cursor else {})
-        found, following = await self._requests.page(log_of(hook), query, HookDelivery)
+        with causes.unhurried():
+            found, following = await self._requests.page(log_of(hook), query, HookDelivery)
         return HookDeliveries(tuple(found), following.get("cursor", ""))
 
     async def hook_delivery(self, hook: HookOf, delivery_id: int) -> HookDeliveryWhole:
-        return await self._requests.item(f"{log_of(hook)}/{delivery_id}", HookDeliveryWhole)
+        with causes.unhurried():
+            return await self._requests.item(f"{log_of(hook)}/{delivery_id}", HookDeliveryWhole)
 
     async def app_installations(self) -> tuple[str, ...]:
         found = await self._requests.items("/app/installations", _Installation)

@@ -3,6 +3,7 @@
 Source: upstream pkg/github/ghmetrics/ghpath.go for the names of the parts.
 """
 
+import functools
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from prow_async.api.errors import Refused
@@ -83,6 +84,7 @@ def org_of(path: str) -> str:
     return unquote(parts[1]) if len(parts) > 1 and parts[0] in ("repos", "orgs", "users") else ""
 
 
+@functools.lru_cache(maxsize=4096)
 def simplify(path: str) -> str:
     """Reduce a path (without query) to its shape, so that metrics have few label values."""
     given = path.strip("/").split("/")

@@ -21,6 +21,10 @@ class People:
         self._metrics = metrics
         self._bot: User | None = None
 
+    def report(self) -> None:
+        """Set the gauges that change with the time alone."""
+        self._requests.report()
+
     async def bot_user(self) -> User:
         if self._bot is None:
             self._bot = await self._ourselves()

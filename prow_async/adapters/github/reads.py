@@ -18,6 +18,9 @@ Send = Callable[[Ask, Pass, dict[str, str]], Awaitable[Raw]]
 """Sends one request on a pass, with further headers."""
 
 
+VIEWS = 10_000
+
+
 class _Flight:
     """A read on its way, and everybody waiting for the same."""
 
@@ -105,6 +108,8 @@ class Memory:
 
     def _seen(self, travel: Pass) -> None:
         if travel.view not in self._views:
+            if len(self._views) >= VIEWS:
+                self._views.clear()
             self._views.add(travel.view)
             self._metrics.count("ghcache_cache_partitions", token_hash=travel.who)
 

@@ -19,6 +19,8 @@ from prow_async.ports.metrics import Metrics
 log = structlog.get_logger()
 T = TypeVar("T")
 REDIRECTS = 3
+PAGES = 2000
+"""No list of ours is longer; one that is has pages that lead nowhere."""
 GRAPHQL_ACCEPT = "application/vnd.github.antiope-preview+json, application/vnd.github.merge-info-preview+json"
 RATE_LIMITED = "RATE_LIMITED"
 
@@ -76,7 +78,11 @@ class Requests:
         """Read a list, all pages; `key` names the list within each page where the page is an object."""
         found: list[T] = []
         more, org = f"{path}?{urlencode({'per_page': '100', **query})}", paths.org_of(path)
+        seen: set[str] = set()
         while more:
+            if more in seen or len(seen) > PAGES:
+                raise Retry(f"GitHub's pages of {path} lead round in circles")
+            seen.add(more)
             entries, more = await self._page(Ask("GET", more, org), type_, key)
             found += entries
         return found

@@ -108,12 +108,13 @@ class Wire:
         budget.in_flight += 1
         try:
             async with gate.turn(cause.urgency):
+                self._budgets.check(travel.who, resource, self.now())  # things may have changed meanwhile
                 self._show(gate)
                 answer = await self._exchange(travel, ask, more)
+                self._account(travel, ask, answer)
         finally:
             budget.in_flight -= 1
             self._show(gate)
-        self._account(travel, ask, answer)
         if bucket is not None and (answer[0] == 304 or answer[1].get("x-cache-mode") in CHEAP):
             bucket.give_back()
         return answer
@@ -128,7 +129,11 @@ class Wire:
             raise Retry("our own limit of requests to GitHub is reached", wait_s, 429)
         labels = {"token_hash": travel.who, "request_type": ask.method, "api": api_of(ask.path)}
         self._metrics.observe("github_request_wait_duration_seconds", wait_s, **labels)
-        await anyio.sleep(wait_s)
+        try:
+            await anyio.sleep(wait_s)
+        except BaseException:
+            bucket.give_back()
+            raise
         return bucket
 
     async def _exchange(self, travel: Pass, ask: Ask, more: Mapping[str, str]) -> Raw:
@@ -167,6 +172,8 @@ class Wire:
 
     def _user_agent(self) -> str:
         origin = causes.current().origin
+        if origin == self.options.component:
+            origin = ""
         return f"{self.options.component}{'.' if origin else ''}{origin}/{self.options.version}"
 
     def _labels(self, travel: Pass, ask: Ask) -> dict[str, str]:
@@ -198,6 +205,7 @@ class Wire:
         """Set the gauges that change with the time alone."""
         now_s = self.now()
         self._budgets.forget_ended(now_s)
+        self._gates = {who: gate for who, gate in self._gates.items() if gate.inside or gate.waiting}
         rows = [
             ({"token_hash": who, "ratelimit_resource": resource}, budget.gone_in_s(now_s))
             for who, resource, budget in self._budgets.every()

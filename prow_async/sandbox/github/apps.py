@@ -3,6 +3,7 @@
 Source: docs.github.com, authenticating as a GitHub App and as an installation. JWTs need the `app` extra.
 """
 
+import re
 from typing import Any
 
 from prow_async.sandbox.github.records import App
@@ -45,8 +46,37 @@ def proven(world: Registry, token: str, now_s: float) -> App:
     return app
 
 
-def new_token(world: Registry, app: App, now_s: float) -> tuple[str, float]:
-    """Give an installation a token; return it and when it expires."""
+def new_token(world: Registry, app: App, org: str, now_s: float) -> tuple[str, float]:
+    """Give an installation a token, good for its organization alone; return it and when it expires."""
     token, expires_s = f"ghs_{world.new_secret()}", now_s + TOKEN_LIFE_S
     world.add_token(app.account.login, token, expires_s)
+    world.bind_token(token, app, org)
     return token, expires_s
+
+
+_NEEDS = (
+    (re.compile(r"/repos/[^/]+/[^/]+/statuses/.*|.*/commits/.*/status(?:es)?"), ("statuses",)),
+    (re.compile(r".*/check-runs.*"), ("checks",)),
+    (re.compile(r".*/actions/.*"), ("actions",)),
+    (re.compile(r"/repos/[^/]+/[^/]+/hooks.*"), ("repository_hooks",)),
+    (re.compile(r"/orgs/[^/]+/hooks.*"), ("organization_hooks",)),
+    (re.compile(r"/orgs/[^/]+/(?:members|memberships|teams).*"), ("members",)),
+    (re.compile(r".*/(?:contents|git|branches|merges|compare)(?:/.*)?"), ("contents",)),
+    (re.compile(r".*/issues/[0-9]+/(?:comments|labels|assignees).*|.*/issues/comments.*"), ("issues", "pull_requests")),
+    (re.compile(r".*/pulls.*"), ("pull_requests",)),
+    (re.compile(r".*/(?:issues|labels|milestones).*"), ("issues",)),
+)
+"""What a path needs, one of several; the first that fits. Source: docs.github.com, permissions of GitHub Apps."""
+
+
+def check_rights(scope: tuple[App, str], method: str, path: str, org: str) -> None:
+    """Deny what an installation may not do: to write elsewhere, or without the permission. Raises Refusal (403)."""
+    app, own = scope
+    reads = method == "GET"
+    refused = Refusal(403, "Resource not accessible by integration")
+    if path == "/user" or (org and org.lower() != own and not reads):
+        raise refused
+    needed = next((names for pattern, names in _NEEDS if pattern.fullmatch(path)), ())
+    enough = ("read", "write") if reads else ("write",)
+    if app.permissions and needed and not any(app.permissions.get(name) in enough for name in needed):
+        raise refused

@@ -57,6 +57,8 @@ class Call:
         self.path, self.query = request
         self.app: App | None = None
         """The App that asks as itself."""
+        self.scope: tuple[App, str] | None = None
+        """The App and the organization whose installation asks."""
         self.accept = ""
         """The Accept header."""
         self.content: Any = None

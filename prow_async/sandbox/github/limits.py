@@ -1,11 +1,12 @@
 """The hourly budget of each account, as the headers of every answer show it.
 
-Source: docs.github.com, rate limits for the REST API (primary limits; secondary ones come by faults only).
+Source: docs.github.com, rate limits for the REST API, primary and secondary.
 """
 
 import msgspec
 
 WINDOW_S = 3600.0
+MINUTE_S = 60.0
 
 
 class Bucket(msgspec.Struct):
@@ -59,3 +60,24 @@ class Limits:
             bucket = self._buckets[login] = Bucket(self.limit, 0, float(int(now_s)) + WINDOW_S, self._resource)
         bucket.limit = self.limit
         return bucket
+
+
+class Secondary:
+    """GitHub's secondary limits of each account: points a minute, where a write counts five, and writes a minute."""
+
+    def __init__(self, points: int = 900, writes: int = 80) -> None:
+        self.points = points
+        self.writes = writes
+        self._minutes: dict[str, tuple[float, int, int]] = {}
+
+    def ask(self, login: str, method: str, now_s: float) -> float | None:
+        """Count a request; return after how many seconds to come again when it is too much."""
+        began_s, points, writes = self._minutes.get(login, (now_s, 0, 0))
+        if now_s - began_s >= MINUTE_S:
+            began_s, points, writes = now_s, 0, 0
+        reads = method in ("GET", "HEAD")
+        points, writes = points + (1 if reads else 5), writes + (0 if reads else 1)
+        self._minutes[login] = began_s, points, writes
+        if points <= self.points and writes <= self.writes:
+            return None
+        return max(1.0, began_s + MINUTE_S - now_s)

@@ -51,6 +51,8 @@ class App(msgspec.Struct):
     installations: dict[str, int] = {}
     hook: Hook | None = None
     """Told of what happens wherever the App is installed."""
+    permissions: dict[str, str] = {}
+    """GitHub's name of a permission -> `read` or `write`; empty: the App may do everything."""
 
 
 class Team(msgspec.Struct):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from prow_async.ports.clock import Ids
 from prow_async.sandbox.github.git.store import Repositories
-from prow_async.sandbox.github.limits import Limits
+from prow_async.sandbox.github.limits import Limits, Secondary
 from prow_async.sandbox.github.outbox import Outbox
 from prow_async.sandbox.github.records import (
     PERMISSIONS,
@@ -36,6 +36,8 @@ class Registry:
         self.outbox = Outbox(ids, log_limit)
         self.limits = Limits()
         self.graphql_limits = Limits(resource="graphql")
+        self.secondary: Secondary | None = None
+        """Secondary limits; None: none, so that tests and trials may be as quick as they like."""
         self.git: Repositories | None = None
         """The git repositories behind it; None while commits are only told of. Set before the first repository."""
         self.changes = 0
@@ -46,6 +48,7 @@ class Registry:
         self.apps: dict[int, App] = {}
         self._tokens: dict[bytes, str] = {}
         self._expiries: dict[bytes, float] = {}
+        self._scopes: dict[bytes, tuple[App, str]] = {}
         self._sessions: dict[bytes, str] = {}
         self._ids = ids
         self._counter = 0
@@ -138,8 +141,22 @@ class Registry:
         now_ended = [key for key, at_s in self._expiries.items() if at_s + 3600 < expires_s - 3600]
         for key in now_ended:
             del self._tokens[key], self._expiries[key]
+            self._scopes.pop(key, None)
         self._tokens[_digest(token)] = self.account(login).login
         self._expiries[_digest(token)] = expires_s
+
+    def forget_token(self, token: str) -> None:
+        """Revoke a token."""
+        for known in (self._tokens, self._expiries, self._scopes):
+            known.pop(_digest(token), None)
+
+    def bind_token(self, token: str, app: App, org: str) -> None:
+        """Let a token be that of an App's installation, good for one (lower-case) organization alone."""
+        self._scopes[_digest(token)] = app, org
+
+    def scope_of(self, token: str) -> tuple[App, str] | None:
+        """Return whose installation a token is, and the organization; None for a person's token."""
+        return self._scopes.get(_digest(token))
 
     def new_secret(self) -> str:
         """Make something that nobody guesses."""

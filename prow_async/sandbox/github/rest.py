@@ -4,9 +4,10 @@ In order: who asks (401), the hourly budget (403), the route (404), the body (40
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -79,23 +80,27 @@ def answering(world: World, request: Request, now_s: float) -> steps.Steps[Answe
     if page is not None:
         return Answer(page.status, {"x-content-type-options": "nosniff", **page.headers}, page.raw or b"")
     try:
-        login, app = _asker(world, path, request.headers.get("authorization", ""), now_s)
+        who = _asker(world, path, request.headers.get("authorization", ""), now_s)
     except Refusal as refusal:
         return _refused(refusal, {})
     limits = world.graphql_limits if path == GRAPHQL else world.limits
-    bucket = limits.bucket(login, now_s)
+    bucket = limits.bucket(who.budget, now_s)
     if path not in _FREE_PATHS:
         if bucket.exhausted:
-            message = f"API rate limit exceeded for user ID {world.account(login).id}."
+            message = f"API rate limit exceeded for user ID {world.account(who.login).id}."
             if path == GRAPHQL:
                 body = {"errors": [{"type": "RATE_LIMITED", "message": message}]}
                 return _answer(request, Content(200, body), bucket)
             return _refused(Refusal(403, message), bucket.headers())
         bucket.used += 1
+    pause_s = world.secondary.ask(who.budget, request.method, now_s) if world.secondary else None
+    if pause_s is not None:
+        message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        return _refused(Refusal(403, message), bucket.headers() | {"retry-after": str(math.ceil(pause_s))})
     try:
         target = (path, dict(parse_qsl(query, keep_blank_values=True)))
-        call = Call(world, login, now_s, {}, target)
-        call.app = app
+        call = Call(world, who.login, now_s, {}, target)
+        call.app, call.scope = who.app, who.scope
         content = yield from _perform(call, request)
     except Refusal as refusal:
         return _refused(refusal, bucket.headers())
@@ -112,6 +117,8 @@ def _perform(call: Call, request: Request) -> steps.Steps[Content]:
         if params is not None:
             call.params = params
             _check_seen(call)
+            if call.scope is not None:
+                apps.check_rights(call.scope, request.method, call.path, call.params.get("org", ""))
             call.accept = request.headers.get("accept", "")
             if request.method != "GET":
                 call.content = _decode(request.body)
@@ -124,23 +131,37 @@ def _check_seen(call: Call) -> None:
     """Deny that a private repository is there to who has nothing to do with it. Raises Refusal (404)."""
     if "org" in call.params and "repo" in call.params:
         repo = call.world.repositories.get((call.org.lower(), call.repo_name.lower()))
-        if repo is not None and repo.private and call.world.permission(repo, call.login) is None:
+        elsewhere = call.scope is not None and call.org.lower() != call.scope[1]
+        if repo is not None and repo.private and (elsewhere or call.world.permission(repo, call.login) is None):
             raise missing()
 
 
-def _asker(world: World, path: str, authorization: str, now_s: float) -> tuple[str, App | None]:
-    """Return who asks, and the App if it asks as itself. Raises Refusal (401)."""
+class _Asker(NamedTuple):
+    """Who asks: an account; the App that asks as itself; the App and organization whose installation asks."""
+
+    login: str
+    app: App | None = None
+    scope: tuple[App, str] | None = None
+
+    @property
+    def budget(self) -> str:
+        """Whose budget is used: each installation has its own."""
+        return f"{self.login} {self.scope[1]}" if self.scope else self.login
+
+
+def _asker(world: World, path: str, authorization: str, now_s: float) -> _Asker:
+    """Return who asks. Raises Refusal (401)."""
     if not authorization:
         raise Refusal(401, "Requires authentication")
     found = _AUTHORIZATION.fullmatch(authorization.strip())
     token = found.group(1) if found else ""
     if token.count(".") == 2 and installations.is_asked_as_app(path):
         app = apps.proven(world, token, now_s)
-        return app.account.login, app
+        return _Asker(app.account.login, app)
     login = world.login_of(token, now_s) if token else None
     if login is None:
         raise Refusal(401, "Bad credentials")
-    return login, None
+    return _Asker(login, scope=world.scope_of(token))
 
 
 def _decode(body: bytes) -> Any:

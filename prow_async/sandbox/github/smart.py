@@ -85,9 +85,12 @@ def find(world: World, method: str, target: str, headers: Mapping[str, str], now
         raise Refusal(403, "Please upgrade your git client.")
     if method == "POST" and headers.get("content-type", "") != f"application/x-{service}-request":
         raise Refusal(415, "Unsupported Media Type")
-    login = asker(world, headers.get("authorization", ""), now_s)
+    token = _token(headers.get("authorization", ""))
+    login = _login(world, token, now_s)
     repo = world.repo(org, name)
-    role = world.permission(repo, login) if login else None
+    scope = world.scope_of(token)
+    elsewhere = scope is not None and repo.org.lower() != scope[1]
+    role = world.permission(repo, login) if login and not elsewhere else None
     if repo.private and role is None:
         raise Refusal(404, "Repository not found.") if login else Refusal(401, "Repository not found.")
     if service == "git-receive-pack" and not login:
@@ -99,13 +102,8 @@ def find(world: World, method: str, target: str, headers: Mapping[str, str], now
     return GitCall(repo, git, service, what == "info/refs", login, protocol if _PROTOCOL.fullmatch(protocol) else "")
 
 
-def asker(world: World, authorization: str, now_s: float) -> str:
-    """Return the login whose token was sent, as Bearer, token or the password of Basic; empty when none was.
-
-    Raises Refusal (401) for a token the world does not know.
-    """
-    if not authorization:
-        return ""
+def _token(authorization: str) -> str:
+    """Return the token that was sent, as Bearer, token or the password of Basic; empty when none was."""
     scheme, _, rest = authorization.strip().partition(" ")
     token = rest.strip()
     if scheme.lower() == "basic":
@@ -114,7 +112,14 @@ def asker(world: World, authorization: str, now_s: float) -> str:
         except (binascii.Error, UnicodeDecodeError):
             raise Refusal(401, "Bad credentials") from None
         token = password if password not in ("", "x-oauth-basic") else user
-    login = world.login_of(token, now_s) if token else None
+    if authorization and not token:
+        raise Refusal(401, "Invalid username or token.")
+    return token
+
+
+def _login(world: World, token: str, now_s: float) -> str:
+    """Return whose token it is; empty for none. Raises Refusal (401) for a token the world does not know."""
+    login = world.login_of(token, now_s) if token else ""
     if login is None:
         raise Refusal(401, "Invalid username or token.")
     return login

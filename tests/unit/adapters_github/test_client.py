@@ -1,17 +1,23 @@
 """The client on a scripted transport and virtual time: retries, limits, sharing, ETags, and what it tells."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import msgspec
 import pytest
 
-from prow_async.adapters.github.client import Client
+from prow_async.adapters.github.client import Client, on
+from prow_async.adapters.github.credentials import FixedToken, TokenFile
+from prow_async.adapters.github.etags import EtagCache
+from prow_async.adapters.github.reads import Flights, Memory
+from prow_async.adapters.github.wire import Ask, Options, Pass, Raw
 from prow_async.api.errors import Missing, ProwError, Refused, Retry
 from prow_async.api.github import Status
 from tests import virtual
-from tests.unit.adapters_github.script import TOKEN, Play, Script, Seen, client
+from tests.unit.adapters_github.script import TOKEN, LoopClock, Play, Script, ScriptedReply, Seen, client
 from tests.unit.sandbox_github.sample import NOW_S, FixedClock
 
 PULL = {"number": 7, "title": "T", "state": "open", "user": {"login": "alice"}}
@@ -319,3 +325,119 @@ def test_metrics() -> None:
     assert seen.of("ghcache_responses") == [
         (1, {"mode": "NO-STORE", "path": labels["path"], "user_agent": "crier", "token_hash": token_hash})
     ]
+
+
+def test_what_one_may_see_is_not_shown_to_another() -> None:
+    """The same path, asked with the passes of two installations: neither is offered the other's answer."""
+    seen, offered = Seen(), list[str | None]()
+
+    async def send(ask: Ask, travel: Pass, more: dict[str, str]) -> Raw:
+        offered.append(more.get("if-none-match"))
+        etag = f'"{travel.view}"'
+        return (304, {}, b"") if more.get("if-none-match") == etag else (200, {"etag": etag}, travel.view.encode())
+
+    async def body() -> list[bytes]:
+        memory = Memory(EtagCache(1 << 20, LoopClock()), FixedToken(), seen, "test")
+        ask = Ask("GET", "/repositories/1")
+        passes = [Pass("t1", "prow - a", "1"), Pass("t2", "prow - b", "2"), Pass("t3", "prow - a", "1")]
+        return [(await memory.send(ask, travel, send))[2] for travel in passes]
+
+    assert virtual.run(body) == [b"1", b"2", b"1"]
+    assert offered == [None, None, '"1"']
+    assert [labels["mode"] for _, labels in seen.of("ghcache_responses")] == ["MISS", "MISS", "REVALIDATED"]
+    assert [labels["token_hash"] for _, labels in seen.of("ghcache_cache_partitions")] == ["prow - a", "prow - b"]
+
+
+def test_reads_in_flight_are_shared_within_one_view_alone() -> None:
+    flights, reads = Flights(), list[str]()
+
+    async def one(view: str) -> None:
+        async def read() -> Raw:
+            reads.append(view)
+            await anyio.sleep(1)
+            return 200, {}, view.encode()
+
+        (_, _, body), _ = await flights.share(Ask("GET", "/x"), view, read)
+        assert body == view.encode()
+
+    async def body() -> None:
+        async with anyio.create_task_group() as group:
+            for view in ("a", "b", "a", "b"):
+                group.start_soon(one, view)
+
+    virtual.run(body)
+    assert sorted(reads) == ["a", "b"]
+
+
+GRAPHS: list[tuple[str, Play, str]] = [
+    ("data", Play(content={"data": {"a": 1}}), "{'a': 1}"),
+    ("limit", Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}, headers=LIMITED), "Retry 31.0"),
+    ("limit without headers", Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}), "Retry 60.0"),
+    ("not found", Play(content={"data": None, "errors": [{"type": "NOT_FOUND", "message": "no"}]}), "Missing"),
+    ("forbidden", Play(content={"errors": [{"type": "FORBIDDEN", "message": "no"}]}), "Refused 403"),
+    ("bad query", Play(content={"errors": [{"message": "Field 'x' doesn't exist"}]}), "Refused 422"),
+    (
+        "trouble",
+        Play(content={"errors": [{"message": "Something went wrong while executing your query."}]}),
+        "Retry None",
+    ),
+    ("HTML", Play(raw=b"<html>", headers={"content-type": "text/html"}), "Retry None"),
+    ("half", Play(raw=b'{"data": {'), "Retry None"),
+    ("502", Play(502), "Retry None"),
+]
+
+
+@pytest.mark.parametrize(("play", "expected"), [r[1:] for r in GRAPHS], ids=[r[0] for r in GRAPHS])
+def test_graphql(play: Play, expected: str) -> None:
+    """A query is a read: it comes back as data or a named error, though the status is 200 whatever happens."""
+    script = Script(play)
+    github = client(script, read_retries=0)
+    result, _ = outcome_of(lambda: github.graphql("query { a }", {"v": 1}, "acme"))
+    told = {"Retry": "after_s", "Refused": "status"}.get(type(result).__name__, "")
+    shown = f"{type(result).__name__} {getattr(result, told)}" if told else str(result)
+    assert shown == expected if "Missing" not in expected else isinstance(result, Missing)
+    [sent] = script.sent
+    assert (sent.method, sent.path) == ("POST", "/graphql")
+    assert msgspec.json.decode(sent.body) == {"query": "query { a }", "variables": {"v": 1}}
+
+
+def test_a_query_is_repeated_after_trouble() -> None:
+    script = Script(Play(502), Play(content={"data": 1}))
+    github = client(script)
+    assert outcome_of(lambda: github.graphql("{ a }", {}, "acme"))[0] == 1
+    assert len(script.sent) == 2
+
+
+def test_a_scope_that_lacks_is_named() -> None:
+    """403 because the token has none of the scopes that would do is told with their names."""
+    headers = {"x-accepted-oauth-scopes": "repo, admin:org", "x-oauth-scopes": "read:user"}
+    result, _ = read(Script(Play(403, {"message": "no"}, headers=headers)))
+    assert "admin:org, repo" in str(result)
+    assert isinstance(result, Refused)
+
+
+class Rotating(Script):
+    """Swaps the token's file while the first request is under way."""
+
+    def __init__(self, file: Path, *plays: Play) -> None:
+        super().__init__(*plays)
+        self._file = file
+
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
+    ) -> AsyncIterator[ScriptedReply]:
+        self._file.write_text("second")
+        async with super().send(method, path, headers, body) as reply:
+            yield reply
+
+
+def test_a_rotated_token_is_tried_once(tmp_path: Path) -> None:
+    """401 after the file has changed: the request goes again with the new token; without a change it does not."""
+    file = tmp_path / "token"
+    file.write_text("first")
+    script = Rotating(file, Play(401), Play(content=PULL), Play(401))
+    github = on(script, TokenFile(file), Seen(), LoopClock(), Options(read_retries=0))
+    assert outcome_of(lambda: github.pull("o", "r", 7))[0].number == 7
+    assert isinstance(outcome_of(lambda: github.pull("o", "r", 8))[0], Refused)
+    assert [sent.headers["authorization"] for sent in script.sent] == ["Bearer first", "Bearer second", "Bearer second"]

@@ -74,5 +74,7 @@ def test_shapes(path: str, shape: str) -> None:
 def test_any_path_has_one_of_few_shapes(text: str) -> None:
     """No input makes a label of its own."""
     shape = paths.simplify("/" + text)
-    assert shape == paths.UNMATCHED or shape.startswith(("/repos", "/user", "/orgs", "/rate_limit"))
+    assert shape == paths.UNMATCHED or shape.startswith(
+        ("/repos", "/user", "/orgs", "/rate_limit", "/graphql", "/search", "/app")
+    )
     assert text not in shape or len(text) <= len(shape)

@@ -9,7 +9,9 @@ from prow_async.sandbox.github.refusal import missing
 def myself(call: Call) -> Content:
     app = _app(call)
     about = {"id": app.id, "slug": app.slug, "name": app.slug, "node_id": shapes.node_id("A", app.id)}
-    return Content(200, about | {"permissions": {}, "events": [], "installations_count": len(app.installations)})
+    return Content(
+        200, about | {"permissions": app.permissions, "events": [], "installations_count": len(app.installations)}
+    )
 
 
 def installations(call: Call) -> Content:
@@ -35,10 +37,11 @@ def all_of_org(call: Call) -> Content:
 
 def new_token(call: Call) -> Content:
     app = _app(call)
-    if call.number not in app.installations.values():
+    org = next((name for name, number in app.installations.items() if number == call.number), None)
+    if org is None:
         raise missing()
-    token, expires_s = apps.new_token(call.world, app, call.now_s)
-    content: shapes.Json = {"token": token, "expires_at": shapes.instant(expires_s), "permissions": {}}
+    token, expires_s = apps.new_token(call.world, app, org, call.now_s)
+    content: shapes.Json = {"token": token, "expires_at": shapes.instant(expires_s), "permissions": app.permissions}
     return Content(201, content | {"repository_selection": "all"})
 
 
@@ -59,7 +62,7 @@ def _installation(call: Call, app: App, org: str) -> shapes.Json:
         "account": account,
         "access_tokens_url": f"{url}/access_tokens",
         "repository_selection": "all",
-        "permissions": {},
+        "permissions": app.permissions,
         "events": [],
         "suspended_at": None,
     }
