@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import structlog
 
-from prow_async.actors import crier, horologium, router, sinker
+from prow_async.actors import crier, horologium, share, sinker
 from prow_async.actors.clusters import Clusters
 from prow_async.actors.executor import Executor, Targets
 from prow_async.actors.explainer import Explainer
@@ -27,6 +27,7 @@ from prow_async.actors.trust_cache import TrustCache
 from prow_async.api import actions, names
 from prow_async.api.errors import ProwError
 from prow_async.api.views import JobView, Malformed
+from prow_async.apps import nets as lost
 from prow_async.core import instants, jobview, payload
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
@@ -34,6 +35,7 @@ from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.code import RepoCode
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.explained import Decisions
+from prow_async.ports.forward import Forward
 from prow_async.ports.github import GitHub
 from prow_async.ports.inbox import Inbox
 from prow_async.ports.inrepo import InRepo
@@ -66,6 +68,10 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     explain_in_help: bool = False
     inrepo: InRepo | None = None
     code: RepoCode | None = None
+    forward: Forward | None = None
+    """How external plugins are reached."""
+    nets: lost.Nets | None = None
+    """What catches webhooks that did not come."""
     config: ConfigSource
     clock: Clock
     ids: Ids
@@ -115,13 +121,16 @@ class Engine:
         p = self.parts
         assert p.inbox is not None, "hook needs an inbox"
         assert p.github is not None, "hook needs a GitHub"
-        return Router(
-            p.inbox,
-            p.plugins,
-            self._reads,
-            self.executor,
-            router.Env(p.metrics, p.clock, self._trust.heard, p.enablement, p.decisions),
-        )
+        env = share.Env(p.metrics, p.clock, self._trust.heard, p.enablement, p.decisions, p.forward)
+        return Router(p.inbox, p.plugins, p.config.current, self._reads, self.executor, env)
+
+    def _nets(self) -> dict[str, Service]:
+        p = self.parts
+        if p.nets is None or self.router is None:
+            return {}
+        assert p.github is not None
+        around = lost.Around(p.github, self.executor, self.pulls, p.config.current, p.metrics, p.clock)
+        return lost.services(p.nets, around, p.enablement, p.installation)
 
     def _crier(self) -> crier.Crier:
         p = self.parts
@@ -208,6 +217,7 @@ class Engine:
         ):
             if actor is not None:
                 services[name] = actor.run
+        services |= self._nets()
         services["gauges"] = self._gauges
         services["set aside"] = self._tell_aside
         if self.parts.loop_lag:
