@@ -1,4 +1,4 @@
-"""Webhooks accepted per second, durably: the full hook door beside the least any server can do.
+"""Webhooks handled per second, durably: the whole way of a delivery beside the least any server can do.
 
     python -m bench.intake --seconds 5 --json FILE
 
