@@ -12,6 +12,9 @@ import pytest
 
 from prow_async import cli
 from prow_async.adapters.clock import SystemClock, SystemIds
+from prow_async.adapters.kube import clusters
+from prow_async.api.errors import Stale
+from prow_async.apps import embedded, hmac_tokens
 from prow_async.core import hmac_file, webhook
 from prow_async.sandbox.github import http as github_http
 from prow_async.sandbox.github.world import World
@@ -147,3 +150,31 @@ async def test_the_one_secret_is_not_lost_by_accident(tmp_path: Path, capsys: py
         assert await run(*tool, "--dry-run=false") == 2
     assert "respect_legacy_global_token" in capsys.readouterr().err
     assert base64.b64encode(file.read_bytes()) == base64.b64encode(b"one-for-all")
+
+
+async def test_secrets_in_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """1. No secret: told. 2. Made in it; other keys stay. 3. A change of somebody else meanwhile is not overwritten."""
+    place = embedded.Place(tmp_path, SystemClock(), SystemIds(), 0, 0, None, ())
+    async with embedded.kube(place, "default", "default") as kube:
+        where = ["--kubeconfig-context=prow-async", "--hmac-token-secret-name=hmac", "--hmac-token-key=hmac"]
+        tool = ["hmac", f"--kubeconfig={kube.kubeconfig}", *where, "--make=org/repo", "--dry-run=false"]
+        assert await run(*tool) == 2
+        assert "there is no secret at" in capsys.readouterr().err
+        secret = {"metadata": {"name": "hmac"}, "data": {"other": "b3RoZXI="}}
+        path = "/api/v1/namespaces/default/secrets"
+        async with kube.transport.send("POST", path, {"content-type": "application/json"}, json.dumps(secret).encode()):
+            pass
+        for count in (1, 2):
+            assert await run(*tool) == 0
+            async with kube.transport.send("GET", f"{path}/hmac") as reply:
+                data = json.loads(await reply.read())["data"]
+            assert base64.b64decode(data["other"]) == b"other"
+            assert len(webhook.parse_tokens(base64.b64decode(data["hmac"])).levels["org/repo"]) == count
+        async with clusters.connect_all(clusters.find(clusters.Flags(str(kube.kubeconfig))), "test") as found:
+            store = hmac_tokens.SecretStore(found["prow-async"], "default", "hmac", "hmac")
+            await store.read()
+            assert await run(*tool) == 0
+            with pytest.raises(Stale, match="start again"):
+                await store.write(b"")
+        assert await run(*tool, "--kubeconfig-context=nowhere") == 2
+        assert "no context 'nowhere'" in capsys.readouterr().err
