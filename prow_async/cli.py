@@ -101,6 +101,24 @@ def _commands(argv: Sequence[str]) -> int:
     return commands.main(argv)
 
 
+def _inbox(argv: Sequence[str]) -> int:
+    from prow_async.apps import inbox
+
+    return inbox.main(argv)
+
+
+def _phony(argv: Sequence[str]) -> int:
+    from prow_async.apps import phony
+
+    return phony.main(argv)
+
+
+def _hmac(argv: Sequence[str]) -> int:
+    from prow_async.apps import hmac_tokens
+
+    return hmac_tokens.main(argv)
+
+
 def _clonerefs(argv: Sequence[str]) -> int:
     from prow_async.podutils import clonerefs
 
@@ -146,6 +164,9 @@ COMMANDS: dict[str, tuple[Main, str]] = {
     "mkpj": (_mkpj, "make the ProwJob of one configured job"),
     "mkpod": (_mkpod, "make the pod of a ProwJob"),
     "commands": (_commands, "print every command of every plugin, in Markdown"),
+    "inbox": (_inbox, "look at the deliveries a hook has; replay and drop them"),
+    "phony": (_phony, "send a webhook of your own making to a hook"),
+    "hmac": (_hmac, "make and rotate webhook secrets, and the webhooks that use them"),
     "clonerefs": (_clonerefs, "in a pod: clone a job's code"),
     "initupload": (_initupload, "in a pod: upload what is known of a run before its tests"),
     "entrypoint": (_entrypoint, "in a pod: run a test, keep its output and exit code"),

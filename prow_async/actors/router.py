@@ -1,7 +1,7 @@
-"""From the inbox to the plugins, and from their decisions to the executor.
+"""From the inbox to the plugins: each delivery is shared out, and finished when everybody is done with it.
 
-Deliveries of one pull request (or branch) are handled in order, different ones side by side. A plugin's decision is
-recorded before its first action is sent; after a crash a recorded decision is continued, never decided again.
+A plugin gets the deliveries of one pull request (or branch) in order, those of others side by side; plugins do not
+wait for one another. One that asks for another try keeps its place, and nobody else's.
 """
 
 from collections import deque
@@ -9,30 +9,53 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import anyio
-import msgspec
 import structlog
 
 from prow_async.actors.executor import Executor
-from prow_async.api import actions, names
-from prow_async.api.actions import Decision
-from prow_async.api.errors import ProwError, Retry, UserMistake
-from prow_async.api.explained import Explained, line
-from prow_async.core import payload, webhook_decode
-from prow_async.core.enablement import Enablement
+from prow_async.actors.forwarder import Forwarder
+from prow_async.actors.share import Env, Outcome, Share, Sharers
+from prow_async.api import names
+from prow_async.api.errors import Retry, UserMistake
+from prow_async.core import payload, routing, webhook_decode
 from prow_async.core.payload import Known
-from prow_async.ports import cause as causes
-from prow_async.ports.clock import Clock
-from prow_async.ports.explained import Decisions
-from prow_async.ports.inbox import ActionState, Delivery, Inbox, JournalEntry
-from prow_async.ports.metrics import Metrics
-from prow_async.ports.plugin import Event, Plugin, Reads
+from prow_async.core.routing import Plan
+from prow_async.core.webhook_decode import Parsed
+from prow_async.ports.config import Snapshot
+from prow_async.ports.inbox import Delivery, Inbox
+from prow_async.ports.plugin import Plugin, Reads
 from prow_async.runtime.backoff import Backoff
 from prow_async.runtime.keyed import KeyedActors, Limits
 
 log = structlog.get_logger()
 Wake = Literal["delivery"]
+Lane = tuple[str, str]
+"""What keeps an order (a pull request, a branch), and who handles it: a plugin's name, or an external one's address."""
 IN_FLIGHT = 500
-PLUGIN_DEADLINE_S = 600.0
+"""So many deliveries are in memory whole."""
+PARKED = 20_000
+"""So many more wait for another try, read again from the inbox when their time has come."""
+SHORTEST_WAIT_S = 0.5
+GIVE_UP_S = 6 * 3600.0
+"""A plugin that has asked for another try for so long is not asked again: the delivery is laid aside for people."""
+
+
+class _Handling:
+    """One delivery on its way, and what has become of its shares so far."""
+
+    def __init__(self, delivery: Delivery, parsed: Parsed, plan: Plan, lane: str) -> None:
+        self.seq = delivery.seq
+        self.guid = delivery.guid
+        self.lane = lane
+        self.whole: tuple[Delivery, Parsed, Plan] | None = (delivery, parsed, plan)
+        """None while it is parked."""
+        self.open = {*plan.plugins, *(external.endpoint for external in plan.external)}
+        self.outcomes: list[Outcome] = []
+        self.waits_since: dict[str, float] = {}
+        """Who asked for another try, and when they did so first."""
+        self.tried_s: dict[str, float] = {}
+        """When each plugin had its last try."""
+        self.reads: tuple[Reads, float] | None = None
+        """What the plugins of one try share, and since when."""
 
 
 class Router:
@@ -47,34 +70,46 @@ class Router:
         self,
         inbox: Inbox,
         plugins: Sequence[Plugin],
+        snapshot: Callable[[], Snapshot],
         reads: Callable[[Known], Reads],
         executor: Executor,
-        env: "Env",
+        env: Env,
     ) -> None:
-        metrics = env.metrics
         self._env = env
         self._inbox = inbox
         self._plugins = {plugin.name: plugin for plugin in plugins}
+        self._asked = {plugin.name: plugin.events for plugin in plugins}
+        self._snapshot = snapshot
         self._reads = reads
-        self._executor = executor
-        self._metrics = metrics
-        self._lanes: dict[str, deque[Delivery]] = {}
-        self._notes: dict[int, str] = {}
-        """What became of deliveries that are handled, but not yet finished in the inbox."""
+        self._sharers = Sharers(inbox, executor, env)
+        self._forwarder = None if env.forward is None else Forwarder(env.forward, env.metrics)
+        self._lanes: dict[Lane, deque[_Handling]] = {}
+        self._newest: dict[str, tuple[int, int]] = {}
+        """Of each pull request or branch: how many deliveries are under way, and the number of the newest."""
         self._in_flight = 0
+        self._parked = 0
         self._room = anyio.Event()
-        self.actors: KeyedActors[str, Wake] = KeyedActors(
+        self._finished: dict[int, tuple[_Handling, str]] = {}
+        """Handled, but not yet so in the inbox."""
+        self._bell = anyio.Event()
+        self._backoff = Backoff(0.5, 60.0)
+        self.actors: KeyedActors[Lane, Wake] = KeyedActors(
             "router",
             self._turn,
             self._failed,
             "delivery",
-            Limits(concurrency=64, backoff=Backoff(0.5, 60.0), waited=self._waited),
+            Limits(concurrency=256, backoff=self._backoff, waited=self._waited),
         )
 
     async def run(self) -> None:
-        """Handle everything the inbox holds and will hold, until cancelled."""
+        """Handle everything the inbox holds and will hold, until cancelled; may be run again then."""
+        self._lanes.clear()
+        self._newest.clear()
+        self._finished.clear()
+        self._in_flight = self._parked = 0
         async with anyio.create_task_group() as group:
             group.start_soon(self.actors.run)
+            group.start_soon(self._tell_finished)
             await self._feed()
 
     @property
@@ -87,217 +122,182 @@ class Router:
             for delivery in await self._inbox.pending(last, 100):
                 last = delivery.seq
                 self._in_flight += 1
-                lane = webhook_decode.lane(delivery.event, delivery.body) or f"delivery {delivery.guid}"
-                self._lanes.setdefault(lane, deque()).append(delivery)
-                self.actors.post(lane, "delivery")
-            while self._in_flight >= IN_FLIGHT:
+                self._share_out(delivery)
+            while self._in_flight >= IN_FLIGHT or self._parked >= PARKED:
                 self._room = anyio.Event()
                 await self._room.wait()
             await self._inbox.wait_new(last)
 
-    def _waited(self, seconds: float) -> None:
-        self._metrics.observe("prow_async_event_age_seconds", seconds, actor="router")
+    def _share_out(self, delivery: Delivery) -> None:
+        parsed, plan, outcome = self._plan(delivery)
+        self._env.heard(delivery.event, parsed.org)
+        lane = webhook_decode.lane_of(delivery.event, parsed, delivery.body) or f"delivery {delivery.guid}"
+        handling = _Handling(delivery, parsed, plan, lane)
+        if outcome is not None:
+            handling.outcomes.append(outcome)
+        here, _ = self._newest.get(lane, (0, 0))
+        self._newest[lane] = here + 1, delivery.seq
+        for name in handling.open or {""}:
+            queue = self._lanes.setdefault((lane, name), deque())
+            if queue and name in queue[0].waits_since:
+                handling.waits_since[name] = anyio.current_time()
+            queue.append(handling)
+            self.actors.post((lane, name), "delivery")
+        self._park(handling)
 
-    def _failed(self, lane: str, error: Exception, failures: int) -> None:
-        delivery = self._lanes[lane][0] if self._lanes.get(lane) else None
-        guid = {names.EVENT_GUID: delivery.guid} if delivery is not None else {}
-        if isinstance(error, Retry):
-            log.warning("delivery will be tried again", lane=lane, why=error.why, failures=failures, **guid)
-            return
-        self._metrics.count("prow_async_actor_restarts_total", actor="router")
-        log.error("delivery handling failed", lane=lane, failures=failures, exc_info=error, **guid)
-
-    async def _turn(self, lane: str, mails: list[Wake]) -> float | None:
-        """Handle the lane's deliveries in order. One that must be tried again keeps its place."""
-        waiting = self._lanes.get(lane)
-        while waiting:
-            seq = waiting[0].seq
-            if seq not in self._notes:
-                self._notes[seq] = await self._handle(waiting[0], newest=len(waiting) == 1)
-            await self._inbox.finish(seq, self._notes[seq])
-            del self._notes[seq]
-            waiting.popleft()
-            self._in_flight -= 1
-            self._room.set()
-        self._lanes.pop(lane, None)
-        return None
-
-    async def _handle(self, delivery: Delivery, newest: bool) -> str:
-        """Let every plugin that wants it handle a delivery; return a note for people. Raises Retry.
-
-        `newest`: no later delivery of the same pull request or branch is waiting, so the payload tells how it stands.
-        """
+    def _plan(self, delivery: Delivery) -> tuple[Parsed, Plan, Outcome | None]:
+        """Decide who handles a delivery; where that is nobody, the outcome may say why."""
         try:
             parsed = webhook_decode.decode(delivery.event, delivery.body, delivery.guid)
         except UserMistake as error:
             log.warning("delivery cannot be read", why=error.text_for_user, **{names.EVENT_GUID: delivery.guid})
-            return f"unreadable: {error.text_for_user}"
-        self._env.heard(delivery.event, parsed.org)
-        now_s = self._env.clock.now()
-        known = payload.known(parsed.events, delivery.received_s, now_s) if newest else payload.NOTHING
-        reads = self._reads(known)
+            return Parsed(), Plan({}), Outcome(f"unreadable: {error.text_for_user}", failed=True)
         if not self._env.enablement.enabled(parsed.repository_org, parsed.repository_name):
-            return f"{parsed.repository_org}/{parsed.repository_name} is not enabled in this process"
-        enabled = set(reads.snapshot.plugins.enabled(parsed.org, parsed.repo))
-        wanted = {
-            name: [event for kind, event in parsed.events if kind in plugin.events]
-            for name, plugin in self._plugins.items()
-            if name in enabled
-        }
-        journal = {entry.plugin: entry for entry in await self._inbox.journal(delivery.seq)}
-        notes: list[str] = []
-        retries: list[Retry] = []
-        async with anyio.create_task_group() as group:
-            for name, events in wanted.items():
-                if events:
-                    work = _Work(delivery, self._plugins[name], events, journal.get(name))
-                    group.start_soon(self._guarded, work, reads, notes, retries)
-        if retries:
-            raise retries[0]
-        return "; ".join(notes)
+            where = f"{parsed.repository_org}/{parsed.repository_name}"
+            return parsed, Plan({}), Outcome(f"{where} is not enabled in this process")
+        found = routing.plan(self._snapshot().plugins, self._asked, delivery.event, parsed)
+        return parsed, (found if self._forwarder is not None else Plan(found.plugins)), None
 
-    async def _guarded(self, work: "_Work", reads: Reads, notes: list[str], retries: list[Retry]) -> None:
-        """One plugin's error boundary: what it raises is counted and told, and stops nobody else."""
-        started = anyio.current_time()
-        labels = work.labels()
-        took_action = "false"
-        try:
-            with (
-                anyio.fail_after(PLUGIN_DEADLINE_S),
-                structlog.contextvars.bound_contextvars(**work.guid()),
-                causes.because(causes.Cause(work.delivery.guid, work.plugin.name, "status")),
-            ):
-                decision = await self._run_plugin(work, reads)
-            took_action = "true" if decision.actions else "false"
-            notes.append(f"{work.plugin.name}: {decision.why}")
-        except Retry as error:
-            retries.append(error)
-        except Exception as error:  # the boundary between plugins; the failure is counted, logged and noted
-            self._metrics.count("prow_plugin_handle_errors", took_action=took_action, **labels)
-            story = None if isinstance(error, ProwError) else error
-            log.error("plugin failed", why=str(error), exc_info=story, plugin=work.plugin.name, **work.guid())
-            notes.append(f"{work.plugin.name}: failed: {type(error).__name__}: {error}")
-        seconds = anyio.current_time() - started
-        self._metrics.observe("prow_plugin_handle_duration_seconds", seconds, took_action=took_action, **labels)
+    def _reads_for(self, handling: _Handling, name: str) -> Reads:
+        """Return what a plugin may read: the plugins of a delivery share it, but whoever tries again reads afresh."""
+        now_s = anyio.current_time()
+        made = handling.reads
+        if made is None or now_s - made[1] > payload.FRESH_S or handling.tried_s.get(name, -1.0) >= made[1]:
+            assert handling.whole is not None
+            delivery, parsed, _ = handling.whole
+            newest = self._newest.get(handling.lane, (0, 0))[1] == handling.seq
+            wall_s = self._env.clock.now()
+            known = payload.known(parsed.events, delivery.received_s, wall_s) if newest else payload.NOTHING
+            made = handling.reads = self._reads(known), now_s
+        handling.tried_s[name] = now_s
+        return made[0]
 
-    async def _run_plugin(self, work: "_Work", reads: Reads) -> Decision:
-        entry = work.entry
-        if entry is None:
-            decision = await self._decide(work, reads)
-            log.info("decided", plugin=work.plugin.name, why=decision.why, actions=len(decision.actions))
-            if not decision.actions:
-                return decision
-            states: list[ActionState] = ["sent"] * len(decision.actions)
-            await self._inbox.decide(work.delivery.seq, work.plugin.name, decision, tuple(states))
-            await self._act(work, decision, states, fresh=True)
-            return decision
-        log.info("continuing a recorded decision", plugin=work.plugin.name)
-        await self._act(work, entry.decision, list(entry.states), fresh=False)
-        return entry.decision
+    def _waited(self, seconds: float) -> None:
+        self._env.metrics.observe("prow_async_event_age_seconds", seconds, actor="router")
 
-    async def _decide(self, work: "_Work", reads: Reads) -> Decision:
-        """Gather and decide for each event of the delivery; one decision comes of it."""
-        whys: list[str] = []
-        acts: list[actions.Action] = []
-        for event in work.events:
-            facts = await work.plugin.gather(reads, event, work.delivery.guid)
-            if facts is not None:
-                decision = work.plugin.decide(facts)
-                self._keep(work, facts, decision)
-                whys.append(decision.why)
-                acts.extend(decision.actions)
-        return Decision(tuple(acts), "; ".join(whys) or "not for this plugin")
-
-    def _keep(self, work: "_Work", facts: object, decision: Decision) -> None:
-        """Keep a decision for people who ask why."""
-        explains = work.plugin.explains
-        if self._env.decisions is None or explains is None:
+    def _failed(self, lane: Lane, error: Exception, failures: int) -> None:
+        handling = self._lanes[lane][0] if self._lanes.get(lane) else None
+        guid = {names.EVENT_GUID: handling.guid} if handling is not None else {}
+        if isinstance(error, Retry):
+            log.warning("delivery will be tried again", lane=lane[0], plugin=lane[1], why=error.why, **guid)
             return
-        kept = explains.keep(facts)
-        explained = Explained(
-            guid=work.delivery.guid,
-            decided_s=self._env.clock.now(),
-            plugin=work.plugin.name,
-            org=kept.org,
-            repo=kept.repo,
-            number=kept.number,
-            occasion=kept.occasion,
-            kind=kept.kind,
-            facts=msgspec.Raw(kept.facts),
-            why=decision.why,
-            outcome=tuple(line(action) for action in decision.actions),
-        )
-        self._env.decisions.keep(explained)
+        self._env.metrics.count("prow_async_actor_restarts_total", actor="router")
+        log.error("delivery handling failed", lane=lane[0], failures=failures, exc_info=error, **guid)
 
-    async def _act(self, work: "_Work", decision: Decision, states: list[ActionState], fresh: bool) -> None:
-        """Perform what is not done yet, in order; ProwJobs that follow one another are created side by side."""
-        todo = [i for i, state in enumerate(states) if state in {"planned", "sent"}]
-        again: list[Retry] = []
-        for batch in _batches(decision.actions, todo):
-            async with anyio.create_task_group() as group:
-                for index in batch:
-                    group.start_soon(self._one, work, decision.actions[index], (index, states, fresh), again)
-            if again:
-                await self._inbox.mark(work.delivery.seq, work.plugin.name, tuple(states))
-                raise again[0]
+    async def _turn(self, lane: Lane, mails: list[Wake]) -> float | None:
+        """Handle the lane's deliveries in order. One that must be tried again keeps its place."""
+        waiting, name = self._lanes.get(lane), lane[1]
+        while waiting:
+            handling = waiting[0]
+            if name in handling.open:
+                try:
+                    outcome = await self._one(handling, name)
+                except Retry as error:
+                    if not self._gives_up(handling, name):
+                        self._hold_up(waiting, name)
+                        if error.after_s is None:
+                            raise
+                        self._failed(lane, error, 1)
+                        return max(error.after_s, SHORTEST_WAIT_S)
+                    outcome = Outcome(f"{name}: given up after {GIVE_UP_S / 3600:.0f} h: {error.why}", failed=True)
+                handling.outcomes.append(outcome)
+                handling.open.discard(name)
+                handling.waits_since.pop(name, None)
+            if not handling.open:
+                await self._finish(handling)
+            waiting.popleft()
+        self._lanes.pop(lane, None)
+        return None
 
-    async def _one(
-        self,
-        work: "_Work",
-        action: actions.Action,
-        place: tuple[int, list[ActionState], bool],
-        again: list[Retry],
-    ) -> None:
-        index, states, fresh = place
-        try:
-            if fresh or states[index] == "planned":
-                await self._executor.perform(action, work.delivery.guid)
-            else:
-                await self._executor.resume(action, work.delivery.guid, work.delivery.received_s)
-            states[index] = "done"
-        except Retry as error:
-            again.append(error)
-        except ProwError as error:
-            states[index] = "refused"
-            self._metrics.count("prow_plugin_handle_errors", took_action="true", **work.labels())
-            kind = type(action).__name__
-            log.error("action refused", action=kind, why=str(error), plugin=work.plugin.name)
+    async def _one(self, handling: _Handling, name: str) -> Outcome:
+        if not self._inbox.waits(handling.seq):
+            return Outcome(f"{name}: dropped by hand")
+        whole = await self._whole(handling)
+        if whole is None:
+            return Outcome(f"{name}: its record cannot be read any more", failed=True)
+        delivery, _, plan = whole
+        events = plan.plugins.get(name)
+        if events is not None:
+            reads = self._reads_for(handling, name)
+            return await self._sharers.handle(Share(delivery, self._plugins[name], events, reads))
+        external = next((one for one in plan.external if one.endpoint == name), None)
+        if external is None or self._forwarder is None:
+            return Outcome(f"{name}: not on for this repository any more")
+        return await self._forwarder.handle(delivery, external)
 
+    async def _whole(self, handling: _Handling) -> tuple[Delivery, Parsed, Plan] | None:
+        """Return a delivery with all that belongs to it, read again when it was parked; None: it is damaged."""
+        if handling.whole is None:
+            found = await self._inbox.pending(handling.seq - 1, 1)
+            if not found or found[0].seq != handling.seq:
+                return None
+            parsed, plan, _ = self._plan(found[0])
+            handling.whole = (found[0], parsed, plan)
+            self._parked -= 1
+            self._in_flight += 1
+            self._room.set()
+        return handling.whole
 
-class Env(msgspec.Struct, frozen=True):
-    metrics: Metrics
-    clock: Clock
-    heard: Callable[[str, str], None]
-    """Told of every delivery before it is handled: (event, organization)."""
-    enablement: Enablement = Enablement()
-    decisions: Decisions | None = None
-    """Where decisions are kept for people who ask why; None keeps none."""
+    def _gives_up(self, handling: _Handling, name: str) -> bool:
+        now_s = anyio.current_time()
+        return now_s - handling.waits_since.setdefault(name, now_s) >= GIVE_UP_S
 
+    def _hold_up(self, queue: deque[_Handling], name: str) -> None:
+        """All that stand behind a delivery which waits for another try wait with it."""
+        for handling in queue:
+            handling.waits_since.setdefault(name, anyio.current_time())
+            self._park(handling)
 
-class _Work:
-    """One plugin's share of one delivery."""
+    def _park(self, handling: _Handling) -> None:
+        """Let go of a delivery's body while all who are not done with it wait for another try."""
+        if handling.whole is not None and handling.open and handling.open <= handling.waits_since.keys():
+            handling.whole = handling.reads = None
+            self._parked += 1
+            self._in_flight -= 1
+            self._room.set()
 
-    def __init__(self, delivery: Delivery, plugin: Plugin, events: list[Event], entry: JournalEntry | None) -> None:
-        self.delivery = delivery
-        self.plugin = plugin
-        self.events = events
-        self.entry = entry
-
-    def guid(self) -> dict[str, str]:
-        return {names.EVENT_GUID: self.delivery.guid}
-
-    def labels(self) -> dict[str, str]:
-        action = getattr(self.events[0], "action", "") or "none"
-        return {"event_type": self.delivery.event, "action": action, "plugin": self.plugin.name}
-
-
-def _batches(every: Sequence[actions.Action], todo: Sequence[int]) -> list[list[int]]:
-    """Group indexes: neighbouring CreateProwJobs together, everything else alone."""
-    batches: list[list[int]] = []
-    for index in todo:
-        creates = isinstance(every[index], actions.CreateProwJob)
-        if creates and batches and isinstance(every[batches[-1][-1]], actions.CreateProwJob):
-            batches[-1].append(index)
+    async def _finish(self, handling: _Handling) -> None:
+        """Everybody is done with a delivery. The inbox hears of it with others, soon."""
+        note = "; ".join(outcome.note for outcome in handling.outcomes)
+        if not self._inbox.waits(handling.seq):
+            log.info("delivery dropped by hand", **{names.EVENT_GUID: handling.guid})
+            self._leave(handling)
+        elif handling.whole is not None and any(outcome.failed for outcome in handling.outcomes):
+            await self._inbox.bury(handling.whole[0], note)
+            self._env.metrics.count("prow_async_dead_letters_total")
+            self._leave(handling)
         else:
-            batches.append([index])
-    return batches
+            self._finished[handling.seq] = handling, note
+            self._bell.set()
+
+    async def _tell_finished(self) -> None:
+        """Tell the inbox which deliveries are handled, all at once that came together, until cancelled."""
+        failures = 0
+        while True:
+            if not self._finished:
+                self._bell = anyio.Event()
+                await self._bell.wait()
+            handled = dict(self._finished)
+            try:
+                await self._inbox.finish_all({seq: note for seq, (_, note) in handled.items()})
+            except Retry as error:
+                failures += 1
+                log.warning("the end of deliveries cannot be written", number=len(handled), why=error.why)
+                await anyio.sleep(self._backoff.wait_s(failures))
+                continue
+            failures = 0
+            for seq, (handling, _) in handled.items():
+                del self._finished[seq]
+                self._leave(handling)
+
+    def _leave(self, handling: _Handling) -> None:
+        here, newest = self._newest[handling.lane]
+        if here > 1:
+            self._newest[handling.lane] = here - 1, newest
+        else:
+            del self._newest[handling.lane]
+        if handling.whole is None:
+            self._parked -= 1
+        else:
+            self._in_flight -= 1
+        self._room.set()

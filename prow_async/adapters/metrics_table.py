@@ -132,6 +132,19 @@ OURS = (
         "How much later than due periodics were started.",
         _LATENCY_S,
     ),
+    Metric("prow_async_webhooks_known_total", "counter", (), "Webhooks accepted before, under the same GUID."),
+    Metric(
+        "prow_async_recovered_deliveries_total",
+        "counter",
+        ("result",),
+        "Lost webhooks: asked for, recovered, given up.",
+    ),
+    Metric("prow_async_backstop_heads_total", "counter", ("result",), "Heads of pull requests nobody told us of."),
+    Metric("prow_async_dead_letters_total", "counter", (), "Deliveries laid aside because nobody could handle them."),
+    Metric("prow_async_inbox_dead_letters", "gauge", (), "Deliveries that lie aside: see prow-async inbox ls --dead."),
+    Metric(
+        "prow_async_external_deliveries_total", "counter", ("plugin", "result"), "Deliveries sent to external plugins."
+    ),
     Metric("prow_async_inbox_pending", "gauge", (), "Accepted deliveries that are not handled yet."),
     Metric("prow_async_inbox_oldest_age_seconds", "gauge", (), "Age of the oldest of them; 0 when there is none."),
     Metric("prow_async_decisions_dropped_total", "counter", (), "Decisions that were not kept for `explain`."),

@@ -45,6 +45,8 @@ class Branch(_Lenient, frozen=True):
 
 
 class PullRequest(_Lenient, frozen=True):
+    id: int = 0
+    node_id: str = ""
     number: int = 0
     html_url: str = ""
     user: User = User()
@@ -68,6 +70,8 @@ class PullLink(_Lenient, frozen=True):
 
 
 class Issue(_Lenient, frozen=True):
+    id: int = 0
+    node_id: str = ""
     number: int = 0
     html_url: str = ""
     user: User = User()
@@ -83,6 +87,7 @@ class Issue(_Lenient, frozen=True):
 
 class Comment(_Lenient, frozen=True):
     id: int = 0
+    node_id: str = ""
     body: str | None = None
     user: User = User()
     html_url: str = ""
@@ -131,6 +136,7 @@ class IssuesEvent(_Lenient, frozen=True):
 
 class Review(_Lenient, frozen=True):
     id: int = 0
+    node_id: str = ""
     body: str | None = None
     state: str = ""
     """`approved`, `changes_requested`, `commented` or `dismissed`, in either case."""
@@ -228,6 +234,14 @@ class Hook(_Lenient, frozen=True):
     active: bool = False
     events: tuple[str, ...] = ()
     config: HookConfig = HookConfig()
+
+
+class HookWanted(msgspec.Struct, frozen=True):
+    """How a webhook shall be: JSON, active, signed with `secret`."""
+
+    url: str
+    secret: str
+    events: tuple[str, ...] = ("*",)
 
 
 class HookDelivery(_Lenient, frozen=True):
@@ -343,6 +357,11 @@ class GenericComment(_Lenient, frozen=True, kw_only=True):
     issue_state: str
     issue_title: str = ""
     issue_html_url: str = ""
-    comment_id: int | None = None
+    issue_body: str = ""
     assignees: tuple[User, ...] = ()
+    id: int = 0
+    """Of the issue or pull request; 0 where a review or a comment on one was said."""
+    node_id: str = ""
+    """Of what `id` names; of the review or its comment where that was said."""
+    comment_id: int | None = None
     guid: str = ""

@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 import structlog
 
+from prow_async.actors import plugin_help
 from prow_async.adapters import config_files, decisions, storage, web_client
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.github import client, credentials
 from prow_async.adapters.inbox import durable
 from prow_async.adapters.kube import clusters
+from prow_async.adapters.web import help_page, pages, posting, server, stored
 from prow_async.adapters.web import hook as web_hook
-from prow_async.adapters.web import pages, server, stored
 from prow_async.api.errors import CannotStart
 from prow_async.apps import embedded, flag_groups, leases, process, reports
 from prow_async.apps import hook as hook_app
@@ -92,25 +93,21 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
         # What belongs to kept objects is kept too: pods' folders, deliveries.
         folder = _folder(values["data-dir"] or (str(state / "data") if state else ""), stack)
         config = process.load_config(_with_sample(shell, folder))
-        place = embedded.Place(
-            folder,
-            shell.clock,
-            shell.ids,
-            values["kube-port"],
-            values["github-port"],
-            state,
-            tuple(values["host-path"]),
-        )
+        ports = values["kube-port"], values["github-port"]
+        place = embedded.Place(folder, shell.clock, shell.ids, *ports, state, tuple(values["host-path"]))
         kube, cluster = await _kube(shell, config, place, stack)
         github, forge, remote = await _github(shell, place, stack)
         tokens, secret = _tokens(values["hmac-secret-file"], shell)
-        inbox = await stack.enter_async_context(durable.opened(folder / "inbox", shell.clock))
+        settings = hook_app.inbox_settings(values)
+        inbox = await stack.enter_async_context(durable.opened(folder / "inbox", shell.clock, settings))
+        shell.metrics.before_scrape(lambda: inbox.report(shell.metrics))
+        forward = await stack.enter_async_context(posting.opened())
         kept = folder / "inbox" / decisions.NAME
         explained = await stack.enter_async_context(decisions.opened(kept, shell.clock, shell.metrics))
-        shell.metrics.before_scrape(lambda: inbox.report(shell.metrics))
         found: list[Engine] = []
         node = _node(shell, place, kube, (github, cluster))
         site = web_hook.hook_site(tokens, inbox, shell.metrics)
+        help_page.add(site, plugin_help.HelpDesk(config.current, hook_app.PLUGINS, forge, forward).document)
         pages.add(site, lambda name: found[0].describe(name) if found else None, _logs(found, cluster, config, node))
         stored.add(site, reports.buckets(config), storage.open_bucket)
         web_url = await stack.enter_async_context(server.serving(site, values["listen-host"], values["port"]))
@@ -123,6 +120,8 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             github=forge,
             reports=await reports.opened(shell, config, cluster.infos, stack),
             inbox=inbox,
+            forward=forward,
+            nets=hook_app.nets_of(values, inbox),
             plugins=hook_app.PLUGINS,
             decisions=explained,
             explain_in_help=values["explain-in-help"],

@@ -12,7 +12,7 @@ import anyio
 import msgspec
 import structlog
 
-from prow_async.actors import build_ids, crier, horologium, router, scheduler, sinker
+from prow_async.actors import build_ids, crier, horologium, scheduler, share, sinker
 from prow_async.actors.access import Access
 from prow_async.actors.clusters import Clusters
 from prow_async.actors.commit_index import CommitIndex
@@ -35,6 +35,7 @@ from prow_async.actors.whole_jobs import WholeJobs
 from prow_async.api import actions, names
 from prow_async.api.errors import ProwError
 from prow_async.api.views import JobView, Malformed
+from prow_async.apps import nets as lost
 from prow_async.core import cron_slots, job_page, jobview, payload
 from prow_async.core.enablement import Enablement
 from prow_async.core.payload import Known
@@ -42,6 +43,7 @@ from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.code import RepoCode
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.explained import Decisions
+from prow_async.ports.forward import Forward
 from prow_async.ports.github import GitHub
 from prow_async.ports.inbox import Inbox
 from prow_async.ports.inrepo import InRepo
@@ -81,6 +83,10 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     tot_url: str = ""
     looks_at_access: bool = False
     """Ask build clusters what we may do, and write plank.build_cluster_status_file."""
+    forward: Forward | None = None
+    """How external plugins are reached."""
+    nets: lost.Nets | None = None
+    """What catches webhooks that did not come."""
     config: ConfigSource
     clock: Clock
     ids: Ids
@@ -159,13 +165,16 @@ class Engine:
         p = self.parts
         assert p.inbox is not None, "hook needs an inbox"
         assert p.github is not None, "hook needs a GitHub"
-        return Router(
-            p.inbox,
-            p.plugins,
-            self._reads,
-            self._executor_of("hook"),
-            router.Env(p.metrics, p.clock, self._trust.heard, p.enablement, p.decisions),
-        )
+        env = share.Env(p.metrics, p.clock, self._trust.heard, p.enablement, p.decisions, p.forward)
+        return Router(p.inbox, p.plugins, p.config.current, self._reads, self._executor_of("hook"), env)
+
+    def _nets(self) -> dict[str, Service]:
+        p = self.parts
+        if p.nets is None or self.router is None:
+            return {}
+        assert p.github is not None
+        around = lost.Around(p.github, self.executor, self.pulls, p.config.current, p.metrics, p.clock)
+        return lost.services(p.nets, around, p.enablement, p.installation)
 
     def _crier(self) -> crier.Crier:
         p = self.parts
@@ -283,6 +292,7 @@ class Engine:
             else:
                 act = functools.partial(Supervisor(self._restarted).run, acting)
                 services[f"lease of {component}"] = functools.partial(leader.run, act)
+        services |= self._nets()
         services["gauges"] = self._gauges
         if self.parts.loop_lag:
             services["loop lag"] = lambda: lag.watch(lambda s: metrics.observe("prow_async_loop_lag_seconds", s))

@@ -119,6 +119,14 @@ _DRY = Flag("dry-run", "bool", True, "write nothing at all, say what would be wr
 EXPLAIN_IN_HELP = Flag(
     "explain-in-help", "bool", False, "answer `/test ?` with the reasons why jobs start by themselves or not (ours)"
 )
+INTAKE = (
+    Flag("inbox-max-mib", "int", 4096, "deliveries are refused (503) while the inbox holds more MiB than this (ours)"),
+    Flag("inbox-history-mib", "int", 256, "so many MiB of handled deliveries are kept to look back at (ours)"),
+    Flag("webhook-url", "str", "", "our webhook's address at GitHub, to find its delivery log by (ours)"),
+    Flag("recover-deliveries", "bool", True, "ask GitHub again for webhooks that failed or did not come (ours)"),
+    Flag("backstop-per-minute", "int", 10, "so many heads nobody told us of are handled a minute; 0: none (ours)"),
+)
+
 HOOK = (
     *CONFIG,
     *PLUGINS,
@@ -143,6 +151,7 @@ HOOK = (
     Flag("jira-bearer-token-file", "str", "", "Jira", "Jira"),
     Flag("inbox-dir", "str", "/var/lib/prow-async/inbox", "where accepted deliveries are kept (ours)"),
     EXPLAIN_IN_HELP,
+    *INTAKE,
 )
 _CREDENTIALS = (
     Flag("gcs-credentials-file", "str", "", "credentials for gs:// (default: those of the surroundings)"),
@@ -246,5 +255,6 @@ UP = (
     Flag("listen-host", "str", "127.0.0.1", "address the webhook server, metrics and health listen on"),
     Flag("installation-id", "str", "", "first part of derived names (default: the ProwJob namespace)"),
     Flag("grace-period", "duration", 30.0, "longest drain after SIGTERM"),
+    *INTAKE,
     *_leader(on=False),
 )

@@ -1,15 +1,18 @@
 """hook: receives webhooks durably, runs plugins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
+from prow_async.actors import plugin_help
 from prow_async.adapters import decisions, logs
 from prow_async.adapters.inbox import durable
+from prow_async.adapters.inbox.store import Settings
+from prow_async.adapters.web import help_page, posting, server
 from prow_async.adapters.web import hook as web_hook
-from prow_async.adapters.web import server
 from prow_async.api.errors import CannotStart
-from prow_async.apps import flag_groups, process
+from prow_async.apps import flag_groups, nets, process
 from prow_async.apps.engine import Engine, Parts
 from prow_async.core import webhook
 from prow_async.plugins import help as help_plugin
@@ -21,6 +24,25 @@ PLUGINS = (help_plugin.PLUGIN, hold.PLUGIN, label.PLUGIN, lgtm.PLUGIN, size.PLUG
 
 def main(argv: Sequence[str]) -> int:
     return process.main("hook", flag_groups.HOOK, argv, run)
+
+
+def inbox_settings(values: Mapping[str, Any]) -> Settings:
+    """Read how big the inbox may become. Raises CannotStart."""
+    most, history = values["inbox-max-mib"], values["inbox-history-mib"]
+    if most < 64 or not 0 <= history < most:
+        raise CannotStart("--inbox-max-mib must be 64 or more, --inbox-history-mib less than it and not negative")
+    return Settings(max_bytes=most << 20, history_bytes=history << 20)
+
+
+def nets_of(values: Mapping[str, Any], inbox: durable.DurableInbox) -> nets.Nets:
+    """Read which nets are out for webhooks that do not come."""
+    return nets.Nets(
+        inbox,
+        app=bool(values.get("github-app-id", "")),
+        hook_url=values["webhook-url"],
+        log=values["recover-deliveries"],
+        heads_a_minute=values["backstop-per-minute"],
+    )
 
 
 def read_tokens(path: str) -> webhook.Tokens:
@@ -75,7 +97,10 @@ async def run(shell: process.Shell) -> None:
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(process.connect_clusters(shell, config))
         github = await stack.enter_async_context(process.connect_github(shell))
-        inbox = await stack.enter_async_context(durable.opened(Path(flags["inbox-dir"]), shell.clock))
+        inbox = await stack.enter_async_context(
+            durable.opened(Path(flags["inbox-dir"]), shell.clock, inbox_settings(flags.values))
+        )
+        forward = await stack.enter_async_context(posting.opened())
         shell.metrics.before_scrape(lambda: inbox.report(shell.metrics))
         kept = Path(flags["inbox-dir"]) / decisions.NAME
         explained = await stack.enter_async_context(decisions.opened(kept, shell.clock, shell.metrics))
@@ -85,6 +110,8 @@ async def run(shell: process.Shell) -> None:
             events=kube.events,
             github=github,
             inbox=inbox,
+            forward=forward,
+            nets=nets_of(flags.values, inbox),
             plugins=PLUGINS,
             decisions=explained,
             explain_in_help=flags["explain-in-help"],
@@ -101,6 +128,7 @@ async def run(shell: process.Shell) -> None:
 
         async def fronts(inner: AsyncExitStack) -> None:
             site = web_hook.hook_site(tokens, inbox, shell.metrics, flags["webhook-path"])
+            help_page.add(site, plugin_help.HelpDesk(config.current, PLUGINS, github, forward).document)
             await inner.enter_async_context(server.serving(site, flags["listen-host"], flags["port"]))
 
         await process.serve(shell, Engine(parts), config, fronts)

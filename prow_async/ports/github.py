@@ -13,6 +13,7 @@ from prow_async.api.github import (
     HookDeliveries,
     HookDeliveryWhole,
     HookOf,
+    HookWanted,
     Issue,
     PullRequest,
     Repo,
@@ -89,6 +90,9 @@ class Statuses(Protocol):
 
 
 class Repositories(Protocol):
+    async def open_pulls(self, org: str, repo: str, since_s: float = 0.0) -> tuple[PullRequest, ...]:
+        """Open pull requests changed at `since_s` (seconds since the epoch) or later, newest change first."""
+
     async def repo(self, org: str, repo: str) -> Repo: ...
 
     async def repos(self, org: str) -> tuple[Repo, ...]:
@@ -126,6 +130,17 @@ class DeliveryLog(Protocol):
 
     async def hook_delivery(self, hook: HookOf, delivery_id: int) -> HookDeliveryWhole:
         """One delivery with what was sent."""
+
+
+class HookAdmin(DeliveryLog, Protocol):
+    """Webhooks as a tool manages them. Takes administration of the repository or organization."""
+
+    async def create_hook(self, org: str, repo: str, wanted: HookWanted) -> None: ...
+
+    async def edit_hook(self, hook: HookOf, wanted: HookWanted) -> None: ...
+
+    async def delete_hook(self, hook: HookOf) -> None:
+        """A webhook that is gone counts as deleted."""
 
 
 class Writes(Protocol):
@@ -167,5 +182,5 @@ class GitHubReads(Trust, Pulls, Code, Statuses, Workflows, Protocol):
     """What may be asked, by plugins too."""
 
 
-class GitHub(GitHubReads, Repositories, Apps, Queries, DeliveryLog, Writes, Protocol):
+class GitHub(GitHubReads, Repositories, Apps, Queries, HookAdmin, Writes, Protocol):
     """All of it, as one adapter provides it."""

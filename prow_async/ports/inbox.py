@@ -4,6 +4,7 @@ A delivery is accepted once, by its key: the delivery GUID where that is a UUID,
 Its body is kept until it is handled, its key for 14 days.
 """
 
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -48,6 +49,9 @@ class Inbox(Protocol):
     async def wait_new(self, after_seq: int) -> None:
         """Return as soon as a delivery with seq > after_seq has been accepted."""
 
+    def waits(self, seq: int) -> bool:
+        """True while a delivery is not finished: somebody may have dropped it by hand."""
+
     async def journal(self, seq: int) -> list[JournalEntry]:
         """What has been decided about a delivery; empty when nothing has."""
 
@@ -59,3 +63,9 @@ class Inbox(Protocol):
 
     async def finish(self, seq: int, note: str = "") -> None:
         """The delivery is handled: drop its body and journal, keep its key. `note` is kept for people."""
+
+    async def finish_all(self, notes: Mapping[int, str]) -> None:
+        """Finish several at once; notes by number."""
+
+    async def bury(self, delivery: Delivery, why: str) -> None:
+        """Lay a delivery that nobody could handle aside, whole, for people; then it is finished with `why` as note."""

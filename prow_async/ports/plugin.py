@@ -20,6 +20,9 @@ from prow_async.ports.inrepo import InRepo
 __all__ = ["Command", "Event", "Explains", "Help", "JobsOf", "Kept", "Plugin", "Reads"]
 
 
+DEADLINE_S = 600.0
+
+
 class Command(msgspec.Struct, frozen=True):
     """One command line for people, as `/plugin-help` lists it."""
 
@@ -110,3 +113,5 @@ class Plugin(msgspec.Struct, frozen=True):
     gather: Callable[[Reads, Event, str], Awaitable[Any]]
     decide: Callable[[Any], Decision]
     explains: Explains | None = None
+    deadline_s: float = DEADLINE_S
+    """Longest time for one delivery, from reading to the last action; then it is cut off and counts as failed."""

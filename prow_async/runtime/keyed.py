@@ -18,6 +18,8 @@ from prow_async.runtime.timers import Timers
 
 SHORTEST_WAIT_S = 0.001
 """A shorter wait is a rounding error: the clock may not move by it, and the turn would find nothing changed."""
+IDLE_WORKERS = 32
+"""So many wait for the next turn; more end. To start one costs as much as a small turn."""
 K = TypeVar("K", bound=Hashable)
 M = TypeVar("M")
 
@@ -146,7 +148,10 @@ class KeyedActors(Generic[K, M]):
                 self._group = None
                 self._workers = 0
                 self._idle.clear()
-                self._ready.extend(self._running)
+                for key in self._running:
+                    box = self._boxes.setdefault(key, Mailbox(self._mailbox_limit, 0.0))
+                    box.put(self._wake, self._wake)
+                    self._ready.append(key)
                 for lane in self._lanes.values():
                     self._ready.extend(lane.waiting)
                 self._running.clear()
@@ -170,7 +175,7 @@ class KeyedActors(Generic[K, M]):
     async def _work(self) -> None:
         while True:
             if not self._ready:
-                if len(self._idle) >= 8:
+                if len(self._idle) >= IDLE_WORKERS:
                     self._workers -= 1
                     return
                 bell = anyio.Event()

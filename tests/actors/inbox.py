@@ -35,23 +35,27 @@ class StoreInbox(DurableInbox):
         self.stop_at = ""
         self.stopped = anyio.Event()
 
-    async def _write(self, op: Op) -> Outcome:
+    async def _write(self, *ops: Op) -> Outcome:
         await anyio.lowlevel.checkpoint()
-        word = type(op.description).__name__
+        word = type(ops[-1].description).__name__
         if self.stop_at == word or self.stopped.is_set():
             self.stopped.set()
             await anyio.sleep(FOREVER.delay_s)
         if self.full:
             raise Retry("the disk is full")
-        outcome = self._store.commit([op])[0]
-        if not isinstance(outcome, Accepted) or outcome.new:
-            self.words.append(word)
+        outcomes = self._store.commit(ops)
+        self.words += [word for outcome in outcomes if not isinstance(outcome, Accepted) or outcome.new]
         self._statistics = self._store.statistics()
         self._news.set()
         self._news = anyio.Event()
-        if isinstance(outcome, Failure):
-            raise Retry(outcome.why)
-        return outcome
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                raise Retry(outcome.why)
+        return outcomes[-1]
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        await anyio.lowlevel.checkpoint()
+        return work()
 
     async def _read(self, read: Callable[[], T]) -> T:
         await anyio.lowlevel.checkpoint()
@@ -62,7 +66,9 @@ class StoreInbox(DurableInbox):
 def opened(folder: Path, clock: Clock) -> Iterator[StoreInbox]:
     """Open the inbox in a folder; leaving it is the death of its process: nothing is tidied up."""
     store = Store(folder, SMALL, clock.now())
+    inbox = StoreInbox(store, clock)
     try:
-        yield StoreInbox(store, clock)
+        yield inbox
     finally:
+        inbox.aside.close()
         store.close()

@@ -84,7 +84,7 @@ async def world(folder: Path, **limits: float) -> AsyncIterator[World]:
                 body_timeout_s=limits.get("body_timeout_s", 30),
                 unverified_bytes=int(limits.get("unverified_bytes", 1 << 20)),
             )
-            site.at("/hook", door.receive)
+            hook.open_door(site, "/hook", door)
         async with server.serving(site, "127.0.0.1", 0) as url:
             yield World(url, box, metrics, client)
 

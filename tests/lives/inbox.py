@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import anyio
@@ -120,16 +120,26 @@ class MemoryInbox:
 
         await self._write("mark", write)
 
+    def waits(self, seq: int) -> bool:
+        return seq in self._waiting
+
     async def finish(self, seq: int, note: str = "") -> None:
+        await self.finish_all({seq: note})
+
+    async def finish_all(self, notes: Mapping[int, str]) -> None:
         def write() -> None:
-            if self._waiting.pop(seq, None) is None:
-                return
-            self._journal.pop(seq, None)
-            handled = self.handled[seq]
-            handled.finished += 1
-            handled.finished_s, handled.note = self._clock.now(), note
+            for seq, note in notes.items():
+                if self._waiting.pop(seq, None) is None:
+                    continue
+                self._journal.pop(seq, None)
+                handled = self.handled[seq]
+                handled.finished += 1
+                handled.finished_s, handled.note = self._clock.now(), note
 
         await self._write("finish", write)
+
+    async def bury(self, delivery: Delivery, why: str) -> None:
+        await self.finish(delivery.seq, why)
 
     def _note_refusals(self, seq: int, plugin: str) -> None:
         json, states = self._journal[seq][plugin]

@@ -31,6 +31,7 @@ from prow_async.api.github import (
     Status,
     WorkflowRun,
 )
+from prow_async.core import instants
 from prow_async.ports.clock import Clock
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.transport import Transport
@@ -57,6 +58,17 @@ class Client(People, Hooks, Writes):
 
     async def file_changes(self, org: str, repo: str, number: int) -> tuple[ChangedFile, ...]:
         return tuple(await self._requests.items(paths.make("repos", org, repo, "pulls", number, "files"), ChangedFile))
+
+    async def open_pulls(self, org: str, repo: str, since_s: float = 0.0) -> tuple[PullRequest, ...]:
+        path, found = paths.make("repos", org, repo, "pulls"), list[PullRequest]()
+        query = {"state": "open", "sort": "updated", "direction": "desc", "per_page": "100"}
+        while query:
+            page, query = await self._requests.page(path, query, PullRequest)
+            recent = [pull for pull in page if not pull.updated_at or instants.seconds(pull.updated_at) >= since_s]
+            found += recent
+            if len(recent) < len(page):
+                break
+        return tuple(found)
 
     async def changed_files(self, org: str, repo: str, number: int) -> tuple[str, ...]:
         return tuple(changed.filename for changed in await self.file_changes(org, repo, number))

@@ -1,10 +1,13 @@
 """Webhooks, their delivery logs, and where a GitHub App is installed."""
 
+from typing import Any
+
 import msgspec
 
 from prow_async.adapters.github import paths
 from prow_async.adapters.github.requests import Requests
-from prow_async.api.github import Hook, HookDeliveries, HookDelivery, HookDeliveryWhole, HookOf, User
+from prow_async.api.errors import Missing
+from prow_async.api.github import Hook, HookDeliveries, HookDelivery, HookDeliveryWhole, HookOf, HookWanted, User
 from prow_async.ports import cause as causes
 
 
@@ -14,7 +17,7 @@ class _Installation(msgspec.Struct):
 
 
 class Hooks:
-    """Implements ports/github `DeliveryLog` and `Apps`."""
+    """Implements ports/github `DeliveryLog`, `HookAdmin` and `Apps`."""
 
     _requests: Requests
 
@@ -31,9 +34,28 @@ class Hooks:
         with causes.unhurried():
             return await self._requests.item(f"{log_of(hook)}/{delivery_id}", HookDeliveryWhole)
 
+    async def create_hook(self, org: str, repo: str, wanted: HookWanted) -> None:
+        content = {"name": "web", **_content(wanted)}
+        await self._requests.write("POST", paths.make(*paths.owner(org, repo), "hooks"), content)
+
+    async def edit_hook(self, hook: HookOf, wanted: HookWanted) -> None:
+        path = paths.make(*paths.owner(hook.org, hook.repo), "hooks", hook.id)
+        await self._requests.write("PATCH", path, _content(wanted))
+
+    async def delete_hook(self, hook: HookOf) -> None:
+        try:
+            await self._requests.write("DELETE", paths.make(*paths.owner(hook.org, hook.repo), "hooks", hook.id))
+        except Missing:
+            return
+
     async def app_installations(self) -> tuple[str, ...]:
         found = await self._requests.items("/app/installations", _Installation)
         return tuple(one.account.login for one in found if not one.suspended_at)
+
+
+def _content(wanted: HookWanted) -> dict[str, Any]:
+    config = {"url": wanted.url, "content_type": "json", "secret": wanted.secret}
+    return {"active": True, "events": list(wanted.events), "config": config}
 
 
 def log_of(hook: HookOf) -> str:

@@ -1,12 +1,17 @@
 """The inbox for the event loop: requests gather while the disk works on those before them, one sync for all."""
 
+import asyncio
+import functools
 import hashlib
+import itertools
 import re
+import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -14,7 +19,9 @@ import msgspec
 import structlog
 
 from prow_async.adapters.inbox import records
+from prow_async.adapters.inbox.aside import Aside, Asked
 from prow_async.adapters.inbox.store import Failure, Op, Outcome, Settings, Statistics, Store
+from prow_async.api import names
 from prow_async.api.actions import Decision
 from prow_async.api.errors import Refused, Retry
 from prow_async.ports.clock import Clock
@@ -26,7 +33,11 @@ T = TypeVar("T")
 QUEUED_BYTES = 64 << 20
 """Deliveries are refused while more than this waits for the disk."""
 GROUP_OPS = 256
+FRESH_BYTES = 32 << 20
+"""So much of what was accepted last is kept in memory, for the reader who follows close behind."""
 SPARE_RETRY_S = 30.0
+PEOPLE_EVERY_S = 1.0
+NEW_HOOKS = 1000
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _decisions = msgspec.json.Decoder(Decision)
 
@@ -41,14 +52,55 @@ class _Group:
         self.outcomes: list[Outcome] | None = None
 
 
+class Fresh:
+    """The deliveries accepted last, for a reader that comes for them in order: the disk need not be asked.
+
+    Args:
+        room_bytes: bodies beyond this are let go, the oldest first; the reader finds them on the disk.
+    """
+
+    def __init__(self, room_bytes: int) -> None:
+        self._deliveries: dict[int, Delivery] = {}
+        self._room_bytes = room_bytes
+        self._floor: int | None = None
+        """Every delivery above this number that waits is here. None until the first comes."""
+
+    def add(self, ops: Sequence[Op], outcomes: Sequence[Outcome]) -> None:
+        """Take in what of a group has been accepted for the first time, in the order of its numbers."""
+        for op, outcome in zip(ops, outcomes, strict=False):
+            if isinstance(outcome, Accepted) and outcome.new and isinstance(op.description, records.Accepted):
+                d = op.description
+                if self._floor is None:
+                    self._floor = outcome.seq - 1
+                self._deliveries[outcome.seq] = Delivery(outcome.seq, d.guid, d.event, d.headers, op.body, d.received_s)
+                self._room_bytes -= len(op.body)
+        while self._room_bytes < 0 and self._deliveries:
+            self._floor = next(iter(self._deliveries))
+            self.drop(self._floor)
+
+    def drop(self, seq: int) -> None:
+        delivery = self._deliveries.pop(seq, None)
+        if delivery is not None:
+            self._room_bytes += len(delivery.body)
+
+    def after(self, seq: int, limit: int) -> list[Delivery] | None:
+        """Return the oldest deliveries above a number and let go of those up to it; None: ask the disk."""
+        if self._floor is None or seq < self._floor:
+            return None
+        for number in list(itertools.takewhile(lambda number: number <= seq, self._deliveries)):
+            self.drop(number)
+        self._floor = seq
+        return list(itertools.islice(self._deliveries.values(), limit))
+
+
 class DurableInbox:
     """Implements ports/inbox on a folder. Made by `opened`."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._disk = anyio.CapacityLimiter(1)
-        """One file operation at a time."""
+        self._disk = ThreadPoolExecutor(1, "inbox")
+        """One file operation at a time. Handing work over costs a third of what anyio's threads cost."""
         self._beside = anyio.CapacityLimiter(1)
         """The same for preparing empty files, which goes on beside the others."""
         self._groups: deque[_Group] = deque()
@@ -58,6 +110,13 @@ class DurableInbox:
         self._news = anyio.Event()
         self._spare_bell = anyio.Event()
         self._statistics = store.statistics()
+        self._fresh = Fresh(FRESH_BYTES)
+        self.aside = Aside(store.path)
+        self._letters = self.aside.count()
+        self.last_before_start_s = store.last_before_start_s
+        self.began_s = self.aside.fact("began", clock.now() if self.last_before_start_s is None else 0.0)
+        self._hooks = self.aside.hooks()
+        self._new_hooks: set[int] = set()
 
     async def accept(self, guid: str, event: str, headers: dict[str, str], body: bytes) -> Accepted:
         settings, stats = self._store.settings, self._statistics
@@ -67,12 +126,16 @@ class DurableInbox:
             raise Retry(f"the inbox is full: {stats.waiting} deliveries wait", after_s=60.0)
         if self._queued_bytes > QUEUED_BYTES:
             raise Retry("too many deliveries wait for the disk", after_s=5.0)
+        self._note_hook(headers)
         described = records.Accepted(0, key_of(guid, body), guid, event, headers, self._clock.now())
         outcome = await self._write(Op(described, body))
         assert isinstance(outcome, Accepted)
         return outcome
 
     async def pending(self, after_seq: int, limit: int) -> list[Delivery]:
+        fresh = self._fresh.after(after_seq, limit)
+        if fresh is not None:
+            return fresh
         return await self._read(lambda: self._store.pending(after_seq, limit))
 
     async def wait_new(self, after_seq: int) -> None:
@@ -81,6 +144,8 @@ class DurableInbox:
 
     async def journal(self, seq: int) -> list[JournalEntry]:
         """A decision written by a version that knew other actions raises Refused: it cannot be continued."""
+        if not self._store.decided(seq):
+            return []
         entries = await self._read(lambda: self._store.journal(seq))
         try:
             return [JournalEntry(plugin, _decisions.decode(json), marked.states) for plugin, json, marked in entries]
@@ -94,7 +159,77 @@ class DurableInbox:
         await self._write(Op(records.Marked(seq, plugin, states)))
 
     async def finish(self, seq: int, note: str = "") -> None:
-        await self._write(Op(records.Finished(seq, self._clock.now(), note[:1000])))
+        await self.finish_all({seq: note})
+
+    async def finish_all(self, notes: Mapping[int, str]) -> None:
+        now_s = self._clock.now()
+        for seq in notes:
+            self._fresh.drop(seq)
+        ops = [Op(records.Finished(seq, now_s, note[:1000])) for seq, note in notes.items()]
+        for first in range(0, len(ops), GROUP_OPS // 2):
+            await self._write(*ops[first : first + GROUP_OPS // 2])
+
+    def _note_hook(self, headers: Mapping[str, str]) -> None:
+        text = headers.get("X-GitHub-Hook-ID", "")
+        if not (text.isascii() and text.isdigit() and len(text) < 19):
+            return
+        if int(text) not in self._hooks and len(self._new_hooks) < NEW_HOOKS:
+            self._new_hooks.add(int(text))
+
+    def hooks_seen(self) -> frozenset[int]:
+        """Return the ids of webhooks deliveries have come from."""
+        return self._hooks | self._new_hooks
+
+    async def known(self, guids: Sequence[str]) -> frozenset[str]:
+        """Return those GUIDs that were accepted in the last 14 days. Only UUIDs are: others count with their body."""
+        keys = {key_of(guid, b""): guid for guid in guids}
+        found = await self._read(lambda: self._store.known([*keys]))
+        return frozenset(keys[key] for key in found)
+
+    def waits(self, seq: int) -> bool:
+        return self._store.waits(seq)
+
+    async def bury(self, delivery: Delivery, why: str) -> None:
+        left = await self._aside(lambda: self.aside.bury(delivery, self._clock.now(), why))
+        if left:
+            log.warning("deliveries laid aside were dropped for newer ones", number=left)
+        self._letters = await self._aside(self.aside.count)
+        await self.finish(delivery.seq, why)
+
+    async def serve_people(self) -> None:
+        """Do what is asked for with `prow-async inbox`, until cancelled. Trouble is told and tried again."""
+        while True:
+            await self.serve_once()
+            await anyio.sleep(PEOPLE_EVERY_S)
+
+    async def serve_once(self) -> None:
+        try:
+            while asked := await self._aside(self.aside.asked):
+                for one in asked:
+                    await self._grant(one)
+                    await self._aside(functools.partial(self.aside.done, one.id))
+            if self._new_hooks:
+                self._hooks, self._new_hooks = self.hooks_seen(), set()
+                await self._aside(lambda: self.aside.add_hooks(self._hooks))
+            self._letters = await self._aside(self.aside.count)
+        except Retry as error:
+            log.warning("what people asked of the inbox waits", why=error.why)
+
+    async def _grant(self, asked: Asked) -> None:
+        d = asked.delivery
+        if asked.verb == "drop":
+            if self.waits(d.seq):
+                await self.finish(d.seq, "dropped by hand")
+                log.info("delivery dropped by hand", seq=d.seq, **{names.EVENT_GUID: d.guid})
+            return
+        accepted = await self.accept(d.guid, d.event, d.headers, d.body)
+        log.info("delivery replayed by hand", seq=accepted.seq, new=accepted.new, **{names.EVENT_GUID: d.guid})
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._beside)
+        except sqlite3.Error as error:
+            raise Retry(f"what lies beside the inbox cannot be reached: {error}") from error
 
     async def fate(self, guid: str, body: bytes = b"") -> str | None:
         """Say what became of a delivery of the last 14 days: `waiting`, its note, `handled`, or None if unknown.
@@ -113,38 +248,45 @@ class DurableInbox:
         age_s = 0.0 if oldest is None else max(0.0, self._clock.now() - oldest)
         metrics.gauge("prow_async_inbox_pending", self._statistics.waiting)
         metrics.gauge("prow_async_inbox_oldest_age_seconds", age_s)
+        metrics.gauge("prow_async_inbox_dead_letters", self._letters)
 
-    async def _write(self, op: Op) -> Outcome:
-        """Join the open group, wait until it is on the disk. Raises Retry when it is not."""
+    async def _write(self, *ops: Op) -> Outcome:
+        """Join the open group, wait until it is on the disk; return the last op's outcome.
+
+        Raises Retry when one is not on the disk.
+        """
         if self._closing:
             raise Retry("the inbox is closing")
-        size = len(op.body)
+        size = sum(len(op.body) for op in ops)
         group = self._groups[-1] if self._groups else None
         if (
             group is None
-            or len(group.ops) >= GROUP_OPS
+            or len(group.ops) + len(ops) > GROUP_OPS
             or (group.ops and group.size_bytes + size > self._store.settings.segment_bytes // 4)
         ):
             group = _Group()
             self._groups.append(group)
-        position = len(group.ops)
-        group.ops.append(op)
+        begin, end = len(group.ops), len(group.ops) + len(ops)
+        group.ops += ops
         group.size_bytes += size
         self._queued_bytes += size
         self._bell.set()
         await group.done.wait()
         if group.outcomes is None:
             raise Retry("the inbox has closed")
-        outcome = group.outcomes[position]
-        if isinstance(outcome, Failure):
-            raise Retry(outcome.why)
-        return outcome
+        for outcome in group.outcomes[begin:end]:
+            if isinstance(outcome, Failure):
+                raise Retry(outcome.why)
+        return group.outcomes[end - 1]
 
     async def _read(self, read: Callable[[], T]) -> T:
         try:
-            return await anyio.to_thread.run_sync(read, limiter=self._disk)
+            return await self._on_disk(read)
         except OSError as error:
             raise Retry(f"the inbox cannot be read: {error}") from error
+
+    async def _on_disk(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
 
     async def write_groups(self) -> None:
         """Write group after group until closed."""
@@ -156,18 +298,19 @@ class DurableInbox:
                 await self._bell.wait()
             group = self._groups.popleft()
             try:
-                group.outcomes = await anyio.to_thread.run_sync(self._store.commit, group.ops, limiter=self._disk)
+                group.outcomes = await self._on_disk(self._store.commit, group.ops)
             except Exception as error:  # nobody in this group is told 200; the next group may fare better
                 log.error("a group of deliveries could not be written", exc_info=error)
                 group.outcomes = [Failure("the inbox failed; its log says why")] * len(group.ops)
             finally:
                 self._statistics = self._store.statistics()
                 self._queued_bytes -= group.size_bytes
+                self._fresh.add(group.ops, group.outcomes or [])
                 group.done.set()
                 self._news.set()
                 self._news = anyio.Event()
             if self._store.untidy:
-                await anyio.to_thread.run_sync(self._store.tidy, self._clock.now(), limiter=self._disk)
+                await self._on_disk(self._store.tidy, self._clock.now())
             if self._store.wants_spare:
                 self._spare_bell.set()
 
@@ -195,8 +338,9 @@ class DurableInbox:
         self._bell.set()
 
     def abandon(self) -> None:
-        """Let go of everybody who still waits: they get Retry."""
+        """Let go of everybody who still waits: they get Retry. Returns once the disk is left alone."""
         self._closing = True
+        self._disk.shutdown(wait=True)
         for group in _emptied(self._groups):
             group.done.set()
 
@@ -214,6 +358,8 @@ async def opened(folder: Path, clock: Clock, settings: Settings | None = None) -
             group.start_soon(inbox.keep_spares)
             async with anyio.create_task_group() as writers:
                 writers.start_soon(inbox.write_groups)
+                await inbox.serve_once()
+                group.start_soon(inbox.serve_people)
                 try:
                     yield inbox
                 finally:
@@ -227,6 +373,7 @@ async def opened(folder: Path, clock: Clock, settings: Settings | None = None) -
     finally:
         inbox.abandon()
         with anyio.CancelScope(shield=True):
+            inbox.aside.close()
             await anyio.to_thread.run_sync(store.close)
 
 

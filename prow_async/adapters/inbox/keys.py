@@ -79,6 +79,11 @@ class Keys:
             found.update(self._database.execute(_FIND, (_json(asked),)).fetchall())
         return found
 
+    def newest_s(self) -> float | None:
+        """Return when the newest key in the file was accepted, in whole seconds; None when there is none."""
+        row = self._database.execute("select max(at) from keys").fetchone()
+        return None if row[0] is None else float(row[0])
+
     def add(self, key: int, seq: int, at_s: float) -> None:
         self._recent[key] = seq
         self._keys.append((key, seq, int(at_s)))

@@ -113,13 +113,13 @@ class GroupHead(NamedTuple):
     def read(cls, head: bytes) -> "GroupHead":
         return cls(*GROUP.unpack(head))
 
-    def fits(self, joined: bytes) -> bool:
+    def fits(self, joined: bytes | memoryview) -> bool:
         """True when these are the group's records, whole."""
         rest = _REST.pack(self.size_bytes, self.segment)
         return len(joined) == self.size_bytes and zlib.crc32(joined, zlib.crc32(rest)) == self.checksum
 
 
-def split(joined: bytes) -> Iterator[tuple[int, int, int, int]]:
+def split(joined: bytes | memoryview) -> Iterator[tuple[int, int, int, int]]:
     """Yield (offset, kind, size of description, size of body) of each record of a group."""
     offset = 0
     while offset < len(joined):

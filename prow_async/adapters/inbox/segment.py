@@ -82,19 +82,29 @@ class Segment:
             raise
 
     @classmethod
+    def title_of(cls, head: bytes | memoryview) -> tuple[int, int] | None:
+        """Read a title: number and first sequence number; None when it is torn, or no segment's. Raises Newer."""
+        head = bytes(head[: _TITLE.size + 4])
+        if len(head) < _TITLE.size + 4 or zlib.crc32(head[:-4]) != int.from_bytes(head[-4:], "little"):
+            return None
+        magic, version, number, first_seq = _TITLE.unpack(head[:-4])
+        if magic == _MAGIC and version > FORMAT:
+            raise Newer(f"has format {version}, this version knows {FORMAT}")
+        return (number, first_seq) if magic == _MAGIC else None
+
+    @classmethod
     def open(cls, path: Path) -> "Segment | None":
         """Open an existing segment; None when its title is torn (no record can have followed). Raises Newer."""
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        head = os.pread(descriptor, _TITLE.size + 4, 0)
-        if len(head) == _TITLE.size + 4 and zlib.crc32(head[:-4]) == int.from_bytes(head[-4:], "little"):
-            magic, version, number, first_seq = _TITLE.unpack(head[:-4])
-            if magic == _MAGIC and version > FORMAT:
-                os.close(descriptor)
-                raise Newer(f"{path} has format {version}, this version knows {FORMAT}")
-            if magic == _MAGIC:
-                return cls(path, descriptor, number, first_seq, os.fstat(descriptor).st_size)
-        os.close(descriptor)
-        return None
+        try:
+            title = cls.title_of(os.pread(descriptor, _TITLE.size + 4, 0))
+        except Newer as error:
+            os.close(descriptor)
+            raise Newer(f"{path} {error}") from error
+        if title is None:
+            os.close(descriptor)
+            return None
+        return cls(path, descriptor, *title, os.fstat(descriptor).st_size)
 
     def scan(self) -> Iterator[Found]:
         """Yield the records from the front up to the first group that is not whole, and set `end` there."""

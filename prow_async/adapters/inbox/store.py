@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Deliveries are refused while the log holds more than this."""
     max_waiting: int = 100_000
     """Deliveries are refused while so many wait."""
+    history_bytes: int = 0
+    """So much of the log is kept at least, handled or not, for people who look back."""
     carry_above: int = 4
     """With more segments than this, the oldest is emptied as soon as a quarter of it, or less, is needed."""
 
@@ -84,6 +86,7 @@ class Store:
 
     def __init__(self, path: Path, settings: Settings, now_s: float) -> None:
         self.settings = settings
+        self.path = path
         self._folder = Folder(path)
         self._index = Index()
         self._void: list[int] = []
@@ -95,6 +98,8 @@ class Store:
             self._keys = Keys(self._folder.keys())
             self._scan()
             self._keys.flush(now_s)
+            self.last_before_start_s = self._keys.newest_s()
+            """When the last delivery was accepted before this start; None where there is none known."""
             self.spares: deque[Path] = deque(self._folder.spares(settings.segment_bytes))
             self._rotate()
         except (OSError, sqlite3.Error, Newer, ValueError, msgspec.DecodeError) as error:
@@ -242,8 +247,10 @@ class Store:
     def _leaving(self) -> list[Segment]:
         """Segments from the oldest on in which nothing is needed."""
         leaving: list[Segment] = []
+        size = sum(segment.size_bytes for segment in self._index.segments.values())
         for segment in self._index.segments.values():
-            if segment.live_bytes or segment is self._current:
+            size -= segment.size_bytes
+            if segment.live_bytes or segment is self._current or size < self.settings.history_bytes:
                 break
             leaving.append(segment)
         if leaving or len(self._index.segments) <= self.settings.carry_above:
@@ -339,6 +346,22 @@ class Store:
             log.error("a delivery in the inbox is damaged and cannot be handled", seq=seq)
             self._index.drop(seq)
         return found
+
+    def known(self, keys: Sequence[int]) -> frozenset[int]:
+        """Return those keys that were accepted before. Raises OSError."""
+        try:
+            return frozenset(self._keys.find(keys))
+        except sqlite3.Error as error:
+            raise OSError(f"keys cannot be read: {error}") from error
+
+    def waits(self, seq: int) -> bool:
+        """True while a delivery is not finished. From any thread."""
+        return seq in self._index.waiting
+
+    def decided(self, seq: int) -> bool:
+        """True when something has been decided about a delivery that waits. From any thread."""
+        delivery = self._index.waiting.get(seq)
+        return delivery is not None and bool(delivery.decisions)
 
     def journal(self, seq: int) -> list[tuple[str, bytes, records.Marked]]:
         """Return (plugin, decision in JSON, its states) of each decision about a delivery. Raises OSError.

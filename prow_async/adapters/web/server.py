@@ -1,15 +1,34 @@
 """Small HTTP servers: handlers by path on aiohttp's request loop, opened and closed with a context."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import anyio
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
+from prow_async.adapters.web import express
 from prow_async.api.errors import CannotStart
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 PLAIN = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 """Headers of text for people: no browser takes it for anything else."""
+
+
+def _brief(record: logging.LogRecord) -> bool:
+    """Tell of requests that do not read in one line: they are their senders' doing."""
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    if isinstance(error, HttpProcessingError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        why = str(error).replace("\n", " ")[:200]
+        record.exc_info, record.msg, record.args = None, f"request that does not read: {why}", ()
+    return True
+
+
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(_brief)
 
 
 class Site:
@@ -22,6 +41,8 @@ class Site:
         self._exact: dict[str, Handler] = {}
         self._prefixes: dict[str, Handler] = {}
         self._otherwise = otherwise
+        self.takers: dict[str, express.Taker] = {}
+        """By path: what takes plain POST requests off the connection, before aiohttp is asked."""
 
     def at(self, path: str, handler: Handler) -> None:
         self._exact[path] = handler
@@ -47,18 +68,25 @@ async def serving(site: Site, host: str, port: int, grace_s: float = 5.0) -> Asy
 
     Yields the address, as `http://host:port`. Raises CannotStart when the port cannot be had.
     """
-    server = web.Server(site.handle, access_log=None, auto_decompress=False)
-    runner = web.ServerRunner(server, shutdown_timeout=grace_s)
-    await runner.setup()
+    server = web.Server(site.handle, access_log=None, auto_decompress=False, logger=_LOG)
+    front = express.Express(site.takers, server)
     try:
-        try:
-            await web.TCPSite(runner, host, port, reuse_address=True).start()
-        except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise CannotStart(f"cannot listen on {host}:{port}: {why}") from error
-        yield f"http://{_shown(host)}:{runner.addresses[0][1]}"
+        listening = await asyncio.get_running_loop().create_server(
+            front if site.takers else server, host, port, reuse_address=True
+        )
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise CannotStart(f"cannot listen on {host}:{port}: {why}") from error
+    clock = asyncio.create_task(front.tick())
+    try:
+        yield f"http://{_shown(host)}:{listening.sockets[0].getsockname()[1]}"
     finally:
-        await runner.cleanup()
+        listening.close()
+        server.pre_shutdown()
+        async with anyio.create_task_group() as group:
+            group.start_soon(front.close, grace_s)
+            group.start_soon(server.shutdown, grace_s)
+        clock.cancel()
 
 
 def _shown(host: str) -> str:

@@ -1,0 +1,75 @@
+"""Hands deliveries to external plugins: the whole body each time, and an endpoint that is down is left alone."""
+
+import anyio
+import structlog
+
+from prow_async.actors.share import Outcome
+from prow_async.api import names
+from prow_async.api.errors import ProwError, Retry
+from prow_async.api.plugin_config import ExternalPlugin
+from prow_async.core import forwarding
+from prow_async.core.forwarding import Breaker
+from prow_async.ports.forward import Forward
+from prow_async.ports.inbox import Delivery
+from prow_async.ports.metrics import Metrics
+
+log = structlog.get_logger()
+AT_ONCE = 16
+"""So many deliveries are under way to one endpoint."""
+
+
+class Forwarder:
+    """Sends deliveries on."""
+
+    def __init__(self, forward: Forward, metrics: Metrics) -> None:
+        self._forward = forward
+        self._metrics = metrics
+        self._breakers: dict[str, Breaker] = {}
+        self._lanes: dict[str, anyio.CapacityLimiter] = {}
+
+    async def handle(self, delivery: Delivery, plugin: ExternalPlugin) -> Outcome:
+        """Raises Retry while the endpoint does not answer, or says that it cannot now."""
+        breaker = self._breakers.get(plugin.endpoint, Breaker())
+        wait_s = breaker.wait_s(anyio.current_time())
+        if wait_s:
+            raise Retry(f"external plugin {plugin.name} at {plugin.endpoint} is left alone for now", wait_s)
+        lane = self._lanes.setdefault(plugin.endpoint, anyio.CapacityLimiter(AT_ONCE))
+        try:
+            async with lane:
+                status = await self._send(delivery, plugin)
+        except Retry as error:
+            self._breakers[plugin.endpoint] = breaker.failed(anyio.current_time())
+            self._count(plugin, "no answer" if error.status is None else str(error.status))
+            raise Retry(f"external plugin {plugin.name} at {plugin.endpoint}: {error.why}", error.after_s) from error
+        except ProwError as error:
+            self._count(plugin, "refused")
+            log.error("external plugin cannot be reached", plugin=plugin.name, why=str(error), **_guid(delivery))
+            return Outcome(f"external {plugin.name}: failed: {error}", failed=True)
+        self._breakers.pop(plugin.endpoint, None)
+        self._count(plugin, str(status))
+        if not 200 <= status < 300:
+            log.error("external plugin refused a delivery", plugin=plugin.name, status=status, **_guid(delivery))
+        return Outcome(f"external {plugin.name}: answered {status}")
+
+    async def _send(self, delivery: Delivery, plugin: ExternalPlugin) -> int:
+        headers = forwarding.headers(delivery.headers)
+        wait_s = forwarding.FIRST_WAIT_S
+        for attempt in range(1, forwarding.TRIES + 1):
+            try:
+                status, _ = await self._forward.post(plugin.endpoint, headers, delivery.body)
+                if not forwarding.come_again(status):
+                    return status
+                raise Retry(f"it answered {status}", status=status)
+            except Retry:
+                if attempt == forwarding.TRIES:
+                    raise
+            await anyio.sleep(wait_s)
+            wait_s *= 2
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _count(self, plugin: ExternalPlugin, result: str) -> None:
+        self._metrics.count("prow_async_external_deliveries_total", plugin=plugin.name, result=result)
+
+
+def _guid(delivery: Delivery) -> dict[str, str]:
+    return {names.EVENT_GUID: delivery.guid}

@@ -1,0 +1,199 @@
+"""One plugin's share of one delivery: gather, decide, record, act.
+
+A decision is recorded before its first action is sent; after a crash a recorded decision is continued, never decided
+again. What a plugin raises is counted and told, and stops nobody else.
+"""
+
+from collections.abc import Callable, Sequence
+
+import anyio
+import msgspec
+import structlog
+
+from prow_async.actors.executor import Executor
+from prow_async.api import actions, names
+from prow_async.api.actions import Decision
+from prow_async.api.errors import ProwError, Retry
+from prow_async.api.explained import Explained, line
+from prow_async.core.enablement import Enablement
+from prow_async.ports import cause as causes
+from prow_async.ports.clock import Clock
+from prow_async.ports.explained import Decisions
+from prow_async.ports.forward import Forward
+from prow_async.ports.inbox import ActionState, Delivery, Inbox, JournalEntry
+from prow_async.ports.metrics import Metrics
+from prow_async.ports.plugin import Event, Plugin, Reads
+
+log = structlog.get_logger()
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a share, in words; `failed` asks for a person's eyes."""
+
+    note: str
+    failed: bool = False
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What a plugin is to handle: the events of one delivery that it asked for."""
+
+    delivery: Delivery
+    plugin: Plugin
+    events: tuple[Event, ...]
+    reads: Reads
+
+    def guid(self) -> dict[str, str]:
+        return {names.EVENT_GUID: self.delivery.guid}
+
+    def labels(self) -> dict[str, str]:
+        action = getattr(self.events[0], "action", "") or "none"
+        return {"event_type": self.delivery.event, "action": action, "plugin": self.plugin.name}
+
+
+class Env(msgspec.Struct, frozen=True):
+    metrics: Metrics
+    clock: Clock
+    heard: Callable[[str, str], None]
+    """Told of every delivery before it is handled: (event, organization)."""
+    enablement: Enablement = Enablement()
+    decisions: Decisions | None = None
+    """Where decisions are kept for people who ask why; None keeps none."""
+    forward: Forward | None = None
+    """How external plugins are reached; None where this process serves none."""
+
+
+class Sharers:
+    """Works on shares."""
+
+    def __init__(self, inbox: Inbox, executor: Executor, env: "Env") -> None:
+        self._inbox = inbox
+        self._executor = executor
+        self._env = env
+        self._metrics = env.metrics
+
+    async def handle(self, share: Share) -> Outcome:
+        """Raises Retry when the plugin says that it may work later; everything else it raises is its failure."""
+        started = anyio.current_time()
+        name = share.plugin.name
+        took_action = "false"
+        try:
+            with (
+                anyio.fail_after(share.plugin.deadline_s),
+                structlog.contextvars.bound_contextvars(**share.guid()),
+                causes.because(causes.Cause(share.delivery.guid, name, "status")),
+            ):
+                decision = await self._run(share)
+            took_action = "true" if decision.actions else "false"
+            outcome = Outcome(f"{name}: {decision.why}")
+        except Retry:
+            raise
+        except Exception as error:  # the boundary between plugins; the failure is counted, logged and noted
+            self._metrics.count("prow_plugin_handle_errors", took_action=took_action, **share.labels())
+            story = None if isinstance(error, ProwError) else error
+            why = f"{type(error).__name__}: {error}"
+            if isinstance(error, TimeoutError):
+                why = f"TimeoutError: cut off after {share.plugin.deadline_s:.0f} s"
+            log.error("plugin failed", why=why, exc_info=story, plugin=name, **share.guid())
+            outcome = Outcome(f"{name}: failed: {why}", failed=True)
+        seconds = anyio.current_time() - started
+        self._metrics.observe("prow_plugin_handle_duration_seconds", seconds, took_action=took_action, **share.labels())
+        return outcome
+
+    async def _run(self, share: Share) -> Decision:
+        entry = await self._recorded(share)
+        if entry is not None:
+            log.info("continuing a recorded decision", plugin=share.plugin.name)
+            await self._act(share, entry.decision, list(entry.states), fresh=False)
+            return entry.decision
+        decision = await self._decide(share)
+        if not decision.actions:
+            return decision
+        log.info("decided", plugin=share.plugin.name, why=decision.why, actions=len(decision.actions))
+        states: list[ActionState] = ["sent"] * len(decision.actions)
+        await self._inbox.decide(share.delivery.seq, share.plugin.name, decision, tuple(states))
+        await self._act(share, decision, states, fresh=True)
+        return decision
+
+    async def _recorded(self, share: Share) -> JournalEntry | None:
+        journal = await self._inbox.journal(share.delivery.seq)
+        return next((entry for entry in journal if entry.plugin == share.plugin.name), None)
+
+    async def _decide(self, share: Share) -> Decision:
+        """Gather and decide for each event of the delivery; one decision comes of it."""
+        whys: list[str] = []
+        acts: list[actions.Action] = []
+        for event in share.events:
+            facts = await share.plugin.gather(share.reads, event, share.delivery.guid)
+            if facts is not None:
+                decision = share.plugin.decide(facts)
+                self._keep(share, facts, decision)
+                whys.append(decision.why)
+                acts.extend(decision.actions)
+        return Decision(tuple(acts), "; ".join(whys) or "not for this plugin")
+
+    def _keep(self, share: Share, facts: object, decision: Decision) -> None:
+        """Keep a decision for people who ask why."""
+        explains = share.plugin.explains
+        if self._env.decisions is None or explains is None:
+            return
+        kept = explains.keep(facts)
+        explained = Explained(
+            guid=share.delivery.guid,
+            decided_s=self._env.clock.now(),
+            plugin=share.plugin.name,
+            org=kept.org,
+            repo=kept.repo,
+            number=kept.number,
+            occasion=kept.occasion,
+            kind=kept.kind,
+            facts=msgspec.Raw(kept.facts),
+            why=decision.why,
+            outcome=tuple(line(action) for action in decision.actions),
+        )
+        self._env.decisions.keep(explained)
+
+    async def _act(self, share: Share, decision: Decision, states: list[ActionState], fresh: bool) -> None:
+        """Perform what is not done yet, in order; ProwJobs that follow one another are created side by side."""
+        todo = [i for i, state in enumerate(states) if state in {"planned", "sent"}]
+        again: list[Retry] = []
+        for batch in _batches(decision.actions, todo):
+            async with anyio.create_task_group() as group:
+                for index in batch:
+                    group.start_soon(self._one, share, decision.actions[index], (index, states, fresh), again)
+            if again:
+                await self._inbox.mark(share.delivery.seq, share.plugin.name, tuple(states))
+                raise again[0]
+
+    async def _one(
+        self,
+        share: Share,
+        action: actions.Action,
+        place: tuple[int, list[ActionState], bool],
+        again: list[Retry],
+    ) -> None:
+        index, states, fresh = place
+        try:
+            if fresh or states[index] == "planned":
+                await self._executor.perform(action, share.delivery.guid)
+            else:
+                await self._executor.resume(action, share.delivery.guid, share.delivery.received_s)
+            states[index] = "done"
+        except Retry as error:
+            again.append(error)
+        except ProwError as error:
+            states[index] = "refused"
+            self._metrics.count("prow_plugin_handle_errors", took_action="true", **share.labels())
+            kind = type(action).__name__
+            log.error("action refused", action=kind, why=str(error), plugin=share.plugin.name)
+
+
+def _batches(every: Sequence[actions.Action], todo: Sequence[int]) -> list[list[int]]:
+    """Group indexes: neighbouring CreateProwJobs together, everything else alone."""
+    batches: list[list[int]] = []
+    for index in todo:
+        creates = isinstance(every[index], actions.CreateProwJob)
+        if creates and batches and isinstance(every[batches[-1][-1]], actions.CreateProwJob):
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches

@@ -1,0 +1,52 @@
+"""POSTs to other people's programs: external plugins and any hook that is to be tried."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from prow_async.api.errors import Refused, Retry
+
+TIMEOUT_S = 30.0
+ANSWER_BYTES = 1 << 20
+
+
+class Posting:
+    """Implements ports/forward on an aiohttp session. Redirects are not followed: a body must not go astray."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        try:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                return answer.status, await _begin(answer.content)
+        except (aiohttp.InvalidURL, ValueError, HttpProcessingError) as error:
+            raise Refused(f"{url} cannot be asked: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Retry(f"no answer from {url}: {type(error).__name__} {error}".strip()) from error
+
+
+async def _begin(content: aiohttp.StreamReader) -> bytes:
+    """Read up to ANSWER_BYTES; a longer answer is left at that."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size >= ANSWER_BYTES:
+            break
+    return b"".join(pieces)[:ANSWER_BYTES]
+
+
+@asynccontextmanager
+async def opened(timeout_s: float = TIMEOUT_S) -> AsyncIterator[Posting]:
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    connector = aiohttp.TCPConnector(limit=128, limit_per_host=32)
+    async with aiohttp.ClientSession(
+        timeout=timeout, connector=connector, skip_auto_headers=("User-Agent",)
+    ) as session:
+        yield Posting(session)
+    await asyncio.sleep(0)  # lets connections close before the loop does

@@ -1,0 +1,59 @@
+"""The help desk: repositories of orgs, our plugins, and external ones as far as they answer in time."""
+
+from collections.abc import Mapping
+
+import anyio
+import msgspec
+
+from prow_async.actors.plugin_help import HelpDesk
+from prow_async.api.errors import Retry
+from prow_async.api.plugin_config import ExternalPlugin, OrgPlugins, PluginConfig
+from prow_async.core.plugin_help import Asked, Document, PluginHelp
+from prow_async.plugins import trigger
+from tests.actors.test_router import ORG, REPO, UNIT, town_with
+from tests.actors.worlds import Configured, passes, story
+
+
+class Others:
+    """Other people's programs: one answers, one is slow, one is away, one talks nonsense."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Asked, ...]] = []
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        self.asked.append(msgspec.json.decode(body, type=tuple[Asked, ...]))
+        if url == "http://slow/help":
+            await anyio.sleep(30)
+        if url == "http://away/help":
+            raise Retry("connection refused")
+        return 200, b"<html>" if url == "http://odd/help" else msgspec.json.encode(PluginHelp(description=url))
+
+
+@story
+async def test_the_document() -> None:
+    """1. Slow, absent and odd ones are named, but without help. 2. Repositories of orgs are read once an hour."""
+    town = town_with(UNIT)
+    names = ("good", "slow", "away", "odd")
+    external = tuple(ExternalPlugin(name, f"http://{name}") for name in names)
+    config = PluginConfig(
+        plugins={ORG: OrgPlugins(("trigger", "unknown"))}, external_plugins={f"{ORG}/{REPO}": external}
+    )
+    town.config = Configured(town.config.current().config, config)
+    others = Others()
+    desk = HelpDesk(town.config.current, (trigger.PLUGIN,), town.client, others)
+    began_s = anyio.current_time()
+    document = msgspec.json.decode(await desk.document(), type=Document)
+    assert anyio.current_time() - began_s <= 1.0
+    assert document.all_repos == (f"{ORG}/{REPO}",)
+    assert document.repo_plugins == {"": ("trigger", "unknown"), f"{ORG}/{REPO}": ("trigger", "unknown")}
+    assert document.repo_external_plugins[f"{ORG}/{REPO}"] == ("away", "good", "odd", "slow")
+    assert list(document.external_plugin_help) == ["good"]
+    assert others.asked == [(Asked(ORG, REPO),)] * 4
+    commands = document.plugin_help["trigger"].commands or ()
+    assert any(command.usage.startswith("/test ") for command in commands)
+    assert list(document.plugin_help) == ["trigger"], "a plugin nobody has is named, and has no help"
+
+    town.github.add_repo(ORG, "later", now_s=town.clock.now())
+    assert b"later" not in await desk.document()
+    await passes(3601)
+    assert f"{ORG}/later".encode() in await desk.document()

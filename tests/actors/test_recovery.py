@@ -1,0 +1,197 @@
+"""Webhooks that did not come, on the small GitHub: asked for again, or their pull requests looked at."""
+
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from prow_async.actors import recovery
+from prow_async.apps import nets
+from prow_async.sandbox.github.outbox import Delivery, Outcome
+from tests.actors import inbox as inboxes
+from tests.actors.inbox import StoreInbox
+from tests.actors.test_router import LINT, ORG, REPO, UNIT, hook, job_names, town_with
+from tests.actors.worlds import BOT, START_S, Town, passes, story
+
+OURS = "http://hook.invalid"
+
+
+class Post:
+    """Carries the small GitHub's deliveries: while `down`, they fail and are only in GitHub's log."""
+
+    def __init__(self, town: Town, inbox: StoreInbox) -> None:
+        self.town = town
+        self.inbox = inbox
+        self.down = False
+        self.sent: list[Delivery] = []
+
+    async def carry(self) -> None:
+        now_s = self.town.clock.now
+        for hook_id in self.town.github.outbox.hooks_waiting():
+            while (delivery := self.town.github.outbox.take(hook_id)) is not None:
+                self.sent.append(delivery)
+                if self.down:
+                    delivery.outcome = Outcome(502, now_s(), "Bad Gateway")
+                else:
+                    await self.inbox.accept(delivery.guid, delivery.event, delivery.headers(), delivery.body)
+                    delivery.outcome = Outcome(200, now_s())
+
+
+def administered(*jobs: Any, owner: bool = True) -> Town:
+    """A town whose bot may read the delivery log of the org's webhook, or may not."""
+    town = town_with(*jobs)
+    town.github.account(BOT).everywhere = owner
+    return town
+
+
+@story
+async def test_deliveries_missed_while_we_were_down_are_asked_for_again(tmp_path: Path) -> None:
+    """1. One comes. 2. Two fail while the hook is down. 3. It starts: both are asked for, handled, and once only."""
+    town = administered(UNIT)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        post = Post(town, inbox)
+        town.open_pull()
+        await post.carry()
+        async with hook(town, inbox):
+            await passes(1)
+        await passes(100)
+        post.down = True
+        for _ in range(2):
+            town.open_pull()
+            await post.carry()
+        await passes(600)
+        post.down = False
+        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+            await passes(10)
+            await post.carry()
+            await passes(10)
+            assert job_names(town) == ["unit"] * 3
+            await passes(1000)
+            await post.carry()
+            assert [delivery.redelivery for delivery in post.sent if delivery.event == "pull_request"] == [
+                False,
+                False,
+                False,
+                True,
+                True,
+            ]
+            await passes(10)
+            assert job_names(town) == ["unit"] * 3
+    assert town.metrics.total("prow_async_recovered_deliveries_total", result="asked") == 2
+    assert town.metrics.total("prow_async_recovered_deliveries_total", result="recovered") == 2
+
+
+@story
+async def test_webhooks_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Without an address ours are those deliveries came from; none came from this one."""
+    town = administered(UNIT)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        post = Post(town, inbox)
+        post.down = True
+        await passes(100)
+        town.open_pull()
+        await post.carry()
+        async with hook(town, inbox, nets=nets.Nets(inbox, heads_a_minute=0)):
+            await passes(1000)
+            assert not town.github.outbox.hooks_waiting()
+
+
+@story
+async def test_webhooks_are_known_by_what_came_from_them(tmp_path: Path) -> None:
+    town = administered(UNIT)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        post = Post(town, inbox)
+        town.open_pull()
+        await post.carry()
+        await passes(100)
+        post.down = True
+        town.open_pull()
+        await post.carry()
+        await passes(100)
+        async with hook(town, inbox, nets=nets.Nets(inbox, heads_a_minute=0)):
+            await passes(10)
+            assert town.github.outbox.hooks_waiting()
+
+
+@story
+async def test_without_rights_it_is_told_once(tmp_path: Path) -> None:
+    town = administered(UNIT, owner=False)
+    with inboxes.opened(tmp_path, town.clock) as inbox, structlog.testing.capture_logs() as logged:
+        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+            await passes(5 * recovery.EVERY_S)
+    (line,) = [line for line in logged if line["event"].startswith("delivery log cannot be read")]
+    assert (line["log_level"], line["of"]) == ("warning", ORG)
+
+
+@story
+async def test_a_push_nobody_told_us_of_is_looked_at(tmp_path: Path) -> None:
+    """1. A push while we were away, its webhook gone for good. 2. Start: its jobs run, once, however often we start."""
+    town = administered(UNIT, LINT)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        post = Post(town, inbox)
+        number, _ = town.open_pull()
+        await post.carry()
+        async with hook(town, inbox):
+            await passes(5)
+        await passes(3600)
+        town.github.push_to_pull(ORG, REPO, number, ["b.py"], now_s=town.clock.now())
+        post.down = True
+        await post.carry()
+        await passes(600)
+    assert job_names(town) == ["lint", "unit"]
+    for _ in range(3):
+        with inboxes.opened(tmp_path, town.clock) as inbox:
+            async with hook(town, inbox, nets=nets.Nets(inbox, log=False)):
+                await passes(300)
+    assert job_names(town) == ["lint", "lint", "unit", "unit"]
+    assert town.metrics.total("prow_async_backstop_heads_total", result="handled") == 1
+
+
+@story
+async def test_a_first_start_only_reports(tmp_path: Path) -> None:
+    """Pull requests that were there before us are nobody's business but their reporter's."""
+    town = administered(UNIT)
+    for _ in range(3):
+        town.open_pull()
+    await passes(1000)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        async with hook(town, inbox, nets=nets.Nets(inbox, log=False)):
+            await passes(3 * 3600)
+    assert job_names(town) == []
+    assert town.metrics.total("prow_async_backstop_heads_total", result="reported") == 3
+
+
+@story
+async def test_so_many_a_minute(tmp_path: Path) -> None:
+    town = administered(UNIT)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        await inbox.accept("5b1f6bb6-3a2d-4b5c-9d11-0a2e2f2d7e33", "ping", {}, b"{}")
+        await inbox.finish(1)
+    await passes(1000)
+    for _ in range(10):
+        town.open_pull()
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        async with hook(town, inbox, nets=nets.Nets(inbox, log=False, heads_a_minute=4)):
+            await passes(121)
+            assert len(job_names(town)) in (1, 2)
+            await passes(60)
+            assert len(job_names(town)) in (5, 6)
+            await passes(120)
+            assert len(job_names(town)) == 10
+
+
+@story
+async def test_what_began_before_the_inbox_is_not_asked_for(tmp_path: Path) -> None:
+    town = administered(UNIT)
+    await passes(100)
+    town.open_pull()
+    with inboxes.opened(tmp_path / "none", town.clock) as nowhere:
+        post = Post(town, nowhere)
+        post.down = True
+        await post.carry()
+    await passes(600)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+            await passes(1000)
+            assert not town.github.outbox.hooks_waiting()
+            assert inbox.began_s > START_S + 600

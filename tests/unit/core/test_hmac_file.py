@@ -1,0 +1,74 @@
+"""The file of webhook secrets: read and written in upstream's shape, made, rotated, pruned."""
+
+import itertools
+
+import pytest
+
+from prow_async.api.config_sections import ManagedWebhook, ManagedWebhooks
+from prow_async.api.errors import UserMistake
+from prow_async.core import hmac_file, webhook
+from prow_async.core.hmac_file import Token
+
+NOW_S = 1_800_000_000.0
+OLD = Token("old", "2020-01-01T00:00:00Z")
+
+
+def plan(found: hmac_file.Levels | str, legacy: bool = False, **wanted: str) -> hmac_file.Plan:
+    scopes = {scope.replace("__", "/"): ManagedWebhook(after) for scope, after in wanted.items()}
+    numbers = itertools.count(1)
+    return hmac_file.plan(found, ManagedWebhooks(legacy, scopes), NOW_S, lambda: f"new-{next(numbers)}")
+
+
+def test_what_is_written_is_read_again_by_the_tool_and_by_the_hook() -> None:
+    levels: hmac_file.Levels = {"org/repo": (OLD, Token("123", "2021-01-01T00:00:00Z")), "*": (Token("0x10"),)}
+    content = hmac_file.write(levels)
+    assert hmac_file.read(content) == levels
+    tokens = webhook.parse_tokens(content)
+    assert tokens.levels == {"org/repo": (b"old", b"123"), "*": (b"0x10",)}
+
+
+@pytest.mark.parametrize("content", [b"one secret\n", b"12345", b"- a\n- b", b"a: b", b"{", b"a: [b]"])
+def test_anything_else_is_one_secret(content: bytes) -> None:
+    assert hmac_file.read(content) == content.decode().strip()
+
+
+def test_nothing_is_no_secret() -> None:
+    assert hmac_file.read(b" \n") == hmac_file.read(b"null") == hmac_file.read(b"{}") == {}
+
+
+def test_a_new_scope_keeps_the_one_secret_for_all_until_its_webhook_has_changed() -> None:
+    found = plan("legacy", legacy=True, org="")
+    assert [token.value for token in found.levels["org"]] == ["legacy", "new-1"]
+    assert found.levels["*"] == (Token("legacy"),)
+    assert [token.value for token in hmac_file.settled(found, set())["org"]] == ["new-1"]
+    assert [token.value for token in hmac_file.settled(found, {"org"})["org"]] == ["legacy", "new-1"]
+
+
+def test_the_one_secret_for_all_is_not_thrown_away_by_accident() -> None:
+    with pytest.raises(UserMistake, match="respect_legacy_global_token"):
+        plan("legacy", org="")
+
+
+def test_a_secret_that_is_too_old_gets_a_younger_one_beside_it() -> None:
+    levels: hmac_file.Levels = {"a": (OLD,), "b": (OLD,)}
+    found = plan(levels, a="2020-06-01T00:00:00Z", b="2019-06-01T00:00:00Z")
+    assert list(found.new) == ["a"]
+    assert [token.value for token in found.levels["a"]] == ["old", "new-1"]
+    assert found.levels["b"] == (OLD,)
+    assert hmac_file.settled(found, set())["a"] == (Token("new-1", "2027-01-15T08:00:00Z"),)
+
+
+def test_a_scope_that_is_no_longer_managed_goes_once_its_webhook_has_gone() -> None:
+    levels: hmac_file.Levels = {"gone": (OLD,), "stays/here": (OLD,), "*": (OLD,)}
+    found = plan(levels, stays__here="")
+    assert list(found.removed) == ["gone"]
+    assert set(found.levels) == {"gone", "stays/here"}, "until then its deliveries are still signed with it"
+    assert set(hmac_file.settled(found, set())) == {"stays/here"}
+    assert set(hmac_file.settled(found, {"gone"})) == {"stays/here", "gone"}
+
+
+def test_the_newest_stays() -> None:
+    young = Token("young", "2024-01-01T00:00:00Z")
+    assert hmac_file.newest((OLD, young, Token("ageless"), Token("odd", "yesterday"))) == (young,)
+    assert hmac_file.newest((Token("a"), Token("b"))) == (Token("b"),)
+    assert hmac_file.newest(()) == ()

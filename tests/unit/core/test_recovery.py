@@ -1,0 +1,93 @@
+"""Which deliveries of GitHub's log are asked for again."""
+
+import msgspec
+
+from prow_async.api.github import Branch, HookDelivery, PullRequest
+from prow_async.core import instants, recovery
+
+NOW_S = 1_800_000_000.0
+
+
+def tried(number: int, ago_s: float, status: int = 502, guid: str = "", event: str = "push") -> HookDelivery:
+    at = instants.rfc3339(NOW_S - ago_s)
+    return HookDelivery(id=number, guid=guid or f"guid-{number}", delivered_at=at, event=event, status_code=status)
+
+
+def asked(*log: HookDelivery, known: frozenset[str] = frozenset(), since_s: float = 0.0) -> list[int]:
+    lost = recovery.add({}, log, since_s)
+    return [one.delivery_id for one in recovery.decide(lost, known, NOW_S, 100).ask]
+
+
+def test_what_is_not_here_is_asked_for_oldest_first() -> None:
+    """Failed ones, and those GitHub holds for delivered; not what is here, hopeless, a ping, or still under way."""
+    log = [
+        tried(6, 10),
+        tried(5, 100, 200),
+        tried(4, 200, 400),
+        tried(3, 300, event="ping"),
+        tried(2, 400, 0),
+        tried(1, 500, guid="here"),
+    ]
+    assert asked(*log, known=frozenset({"here"})) == [2, 5]
+
+
+def test_what_was_sent_before_the_inbox_was_there_is_left_alone() -> None:
+    assert asked(tried(1, 500), tried(2, 100), since_s=NOW_S - 200) == [2]
+
+
+def test_several_tries_are_one_delivery() -> None:
+    """The newest try is asked for, in whatever order the log comes."""
+    assert asked(tried(1, 500, guid="a"), tried(7, 90, guid="a"), tried(3, 300, guid="a")) == [7]
+    assert asked(tried(7, 90, guid="a"), tried(1, 500, guid="a")) == [7]
+
+
+def test_asked_again_after_longer_and_longer_and_then_given_up() -> None:
+    lost = recovery.add({}, [tried(1, 100)], 0.0)
+    now_s, asks = NOW_S, []
+    for _ in range(40_000):
+        found = recovery.decide(lost, frozenset(), now_s, 10)
+        asks += [now_s - NOW_S for _ in found.ask]
+        lost = found.lost
+        if found.given_up:
+            break
+        now_s += 10
+    assert not lost
+    assert asks == [0, 120, 120 + 900, 1020 + 3600, 4620 + 21600]
+
+
+def test_what_came_in_the_end_is_counted_as_recovered_once() -> None:
+    lost = recovery.decide(recovery.add({}, [tried(1, 100), tried(2, 100)], 0.0), frozenset({"guid-2"}), NOW_S, 10).lost
+    found = recovery.decide(lost, frozenset({"guid-1"}), NOW_S + 300, 10)
+    assert (found.recovered, found.lost, found.ask) == (("guid-1",), {}, ())
+
+
+def test_a_round_asks_for_no_more_than_it_may() -> None:
+    lost = recovery.add({}, [tried(number, 1000 - number) for number in range(1, 30)], 0.0)
+    first = recovery.decide(lost, frozenset(), NOW_S, 10)
+    assert [one.delivery_id for one in first.ask] == list(range(1, 11))
+    second = recovery.decide(first.lost, frozenset(), NOW_S + 1, 100)
+    assert [one.delivery_id for one in second.ask] == list(range(11, 30))
+
+
+def test_the_oldest_count_when_there_are_too_many() -> None:
+    log = [tried(number, number) for number in range(1, recovery.OPEN + 100)]
+    lost = recovery.add({}, log, 0.0)
+    assert len(lost) == recovery.OPEN
+    assert "guid-1" not in lost
+
+
+def test_our_webhook_is_known_by_its_address_or_by_what_came_from_it() -> None:
+    assert recovery.ours(7, "https://a/hook", "https://a/hook", frozenset())
+    assert not recovery.ours(7, "https://b/hook", "https://a/hook", frozenset({7}))
+    assert recovery.ours(7, "https://b/hook", "", frozenset({7}))
+    assert not recovery.ours(8, "https://b/hook", "", frozenset({7}))
+
+
+def test_heads_nobody_has_looked_at() -> None:
+    pull = PullRequest(number=1, head=Branch(sha="new"))
+    ours = frozenset({"unit"})
+    head = recovery.Head(pull, frozenset({"cla", "tide"}), frozenset({"old"}))
+    assert recovery.unseen(head, ours)
+    assert not recovery.unseen(head, frozenset())
+    assert not recovery.unseen(msgspec.structs.replace(head, contexts=frozenset({"unit"})), ours)
+    assert not recovery.unseen(msgspec.structs.replace(head, shas=frozenset({"new"})), ours)
