@@ -181,6 +181,7 @@ UP = (
     Flag("supplemental-plugin-configs-filename-suffix", "str", "_pluginconfig.yaml", "their file name suffix"),
     *_CONFIG_OURS,
     Flag("kubeconfig", "str", "", "use this cluster instead of the embedded one"),
+    Flag("in-cluster", "bool", False, "use the cluster that this pod runs in instead of the embedded one"),
     Flag("github-endpoint", "strings", (), "use this GitHub instead of the embedded one"),
     Flag("github-token-path", "str", "", "file with its access token"),
     Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),
