@@ -87,9 +87,11 @@ class Server:
         _write_private(path, json.dumps(config))
         return path
 
-    def request(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
+    def request(
+        self, method: str, path: str, body: Any = None, token: str = "", content_type: str = "application/json"
+    ) -> Any:
         """Send one request and return its JSON. Raises Answered for every status but 2xx."""
-        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": content_type}
         status, answer = _http(self.url, method, path, self._context, body, headers)
         if not 200 <= status < 300:
             raise Answered(status, answer)
