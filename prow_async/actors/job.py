@@ -11,6 +11,7 @@ import anyio
 import msgspec
 import structlog
 
+import prow_async
 from prow_async.actors.clusters import Cluster, Clusters
 from prow_async.actors.executor import Executor
 from prow_async.actors.overlay import Overlay
@@ -331,6 +332,8 @@ class JobActors:
         """Create this attempt's pod or adopt the one that stands there. (pod, None): not yet, ask again."""
         namespace = self._env.config.current().config.pod_namespace
         pod = podspec.pod_for(full, self._env.ids.build_id(), namespace, attempt)
+        # Not part of the digest: a newer version adopts what an older one made.
+        pod["metadata"]["labels"][names.PLANK_VERSION_LABEL] = f"prow-async-{prow_async.__version__}"
         create = actions.CreatePod(cluster=job.cluster, pod=pod, why=f"attempt {attempt} of {job.job}")
         try:
             return pod, await self._executor.perform(create, job.name)
