@@ -30,26 +30,48 @@ def presubmit(job: str, sha: str = SHA, number: int = 1, ago_s: float = 60.0) ->
     """Return a ProwJob as trigger makes it: a random name, no marks."""
     name = str(uuid.uuid4())
     pull = {
-        "number": number, "author": "octocat", "sha": sha, "title": "A change", "head_ref": "topic",
+        "number": number,
+        "author": "octocat",
+        "sha": sha,
+        "title": "A change",
+        "head_ref": "topic",
         "link": f"https://github.com/octo-org/hello/pull/{number}",
         "commit_link": f"https://github.com/octo-org/hello/pull/{number}/commits/{sha}",
         "author_link": "https://github.com/octocat",
     }
     refs = {
-        "org": "octo-org", "repo": "hello", "repo_link": "https://github.com/octo-org/hello",
-        "base_ref": "main", "base_sha": BASE, "base_link": f"https://github.com/octo-org/hello/commit/{BASE}",
+        "org": "octo-org",
+        "repo": "hello",
+        "repo_link": "https://github.com/octo-org/hello",
+        "base_ref": "main",
+        "base_sha": BASE,
+        "base_link": f"https://github.com/octo-org/hello/commit/{BASE}",
         "pulls": [pull],
     }
     spec = {
-        "type": "presubmit", "agent": "kubernetes", "cluster": "default", "namespace": "test-pods", "job": job,
-        "refs": refs, "report": True, "context": job, "rerun_command": f"/test {job}", "pod_spec": pod_spec(),
+        "type": "presubmit",
+        "agent": "kubernetes",
+        "cluster": "default",
+        "namespace": "test-pods",
+        "job": job,
+        "refs": refs,
+        "report": True,
+        "context": job,
+        "rerun_command": f"/test {job}",
+        "pod_spec": pod_spec(),
         "prowjob_defaults": {"tenant_id": "GlobalDefaultID"},
     }
     labels = {
-        "created-by-prow": "true", "event-GUID": str(uuid.uuid4()), "prow.k8s.io/context": job,
-        "prow.k8s.io/job": job, "prow.k8s.io/type": "presubmit", "prow.k8s.io/is-optional": "false",
-        "prow.k8s.io/refs.org": "octo-org", "prow.k8s.io/refs.repo": "hello",
-        "prow.k8s.io/refs.base_ref": "main", "prow.k8s.io/refs.pull": str(number),
+        "created-by-prow": "true",
+        "event-GUID": str(uuid.uuid4()),
+        "prow.k8s.io/context": job,
+        "prow.k8s.io/job": job,
+        "prow.k8s.io/type": "presubmit",
+        "prow.k8s.io/is-optional": "false",
+        "prow.k8s.io/refs.org": "octo-org",
+        "prow.k8s.io/refs.repo": "hello",
+        "prow.k8s.io/refs.base_ref": "main",
+        "prow.k8s.io/refs.pull": str(number),
     }
     annotations = {"prow.k8s.io/context": job, "prow.k8s.io/job": job}
     return _prowjob(name, spec, (labels, annotations), ago_s)
@@ -58,11 +80,19 @@ def presubmit(job: str, sha: str = SHA, number: int = 1, ago_s: float = 60.0) ->
 def periodic(job: str, ago_s: float) -> Json:
     """Return a ProwJob as horologium makes it."""
     spec = {
-        "type": "periodic", "agent": "kubernetes", "cluster": "default", "namespace": "test-pods", "job": job,
-        "report": True, "pod_spec": pod_spec(), "prowjob_defaults": {"tenant_id": "GlobalDefaultID"},
+        "type": "periodic",
+        "agent": "kubernetes",
+        "cluster": "default",
+        "namespace": "test-pods",
+        "job": job,
+        "report": True,
+        "pod_spec": pod_spec(),
+        "prowjob_defaults": {"tenant_id": "GlobalDefaultID"},
     }
     labels = {
-        "created-by-prow": "true", "prow.k8s.io/context": "", "prow.k8s.io/job": job,
+        "created-by-prow": "true",
+        "prow.k8s.io/context": "",
+        "prow.k8s.io/job": job,
         "prow.k8s.io/type": "periodic",
     }
     annotations = {"prow.k8s.io/context": "", "prow.k8s.io/job": job}
@@ -80,7 +110,9 @@ def pod(job: Json, build_id: str) -> Json:
     """Return the pod plank makes of a ProwJob: its labels and annotations, four more labels, the environment."""
     meta, spec = job["metadata"], job["spec"]
     labels = {
-        **meta["labels"], "prow.k8s.io/id": meta["name"], "prow.k8s.io/build-id": build_id,
+        **meta["labels"],
+        "prow.k8s.io/id": meta["name"],
+        "prow.k8s.io/build-id": build_id,
         "prow.k8s.io/plank-version": "v20261101-a619408973",
     }
     body = copy.deepcopy(spec["pod_spec"])
@@ -121,8 +153,12 @@ class Upstream:
         self._server.request("POST", installed.PODS_PATH, made)
         if patched:
             status = {
-                "build_id": build_id, "pendingTime": at(), "state": "pending", "pod_name": job["metadata"]["name"],
-                "description": "Job triggered.", "url": f"http://deck.example/{build_id}",
+                "build_id": build_id,
+                "pendingTime": at(),
+                "state": "pending",
+                "pod_name": job["metadata"]["name"],
+                "description": "Job triggered.",
+                "url": f"http://deck.example/{build_id}",
             }
             labels = {"prow.k8s.io/id": job["metadata"]["name"], "prow.k8s.io/build-id": build_id}
             self.patch(job["metadata"]["name"], {"metadata": {"labels": labels}, "status": status})
