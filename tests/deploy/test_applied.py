@@ -1,13 +1,17 @@
 """A real API server takes everything under deploy/: on trial and for real, and its admission lets the pods in."""
 
+import base64
 import copy
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from prow_async.adapters.kube import clusters
 from tests import realkube
 from tests.deploy import manifests
 
@@ -79,3 +83,42 @@ def test_admission_lets_the_pods_in(empty: realkube.Server, tmp_path: Path, what
         spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
         with pytest.raises(realkube.Answered, match="violates PodSecurity"):
             empty.request("POST", pods, pod)
+
+
+def test_a_kubeconfig_for_a_remote_cluster(empty: realkube.Server, tmp_path: Path) -> None:
+    """The script's output lets a component do what its account may over there, and nothing else. Missing: one line."""
+    manifest = tmp_path / "all.yaml"
+    manifest.write_text(manifests.text("build-cluster/remote"))
+    empty.run_kubectl("apply", "--server-side", "-f", str(manifest))
+    script = manifests.DEPLOY / "build-cluster" / "kubeconfig.sh"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        path = f"{empty.kubectl.parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "KUBECONFIG": str(empty.kubeconfig), "PATH": path}
+        return subprocess.run([script, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+    early = run("real", "sinker")
+    assert (early.returncode, len(early.stderr.splitlines())) == (1, 1)
+    # The controller that fills in such Secrets does not run here.
+    token = empty.service_account_token("test-pods", "prow-async-sinker")
+    data = {"token": _base64(token.encode()), "ca.crt": _base64(empty.ca.read_bytes())}
+    secret = "/api/v1/namespaces/test-pods/secrets/prow-async-sinker-token"
+    empty.request("PATCH", secret, {"data": data}, content_type="application/merge-patch+json")
+    made = run("real", "sinker", "arm")
+    assert made.returncode == 0, made.stderr
+    (tmp_path / "arm").write_text(made.stdout)
+    found = clusters.find(clusters.Flags(kubeconfig_dir=str(tmp_path), kubeconfig_suffix="arm"), environ={})
+    assert "arm" in found
+
+    def may(*what: str) -> bool:
+        command = [str(empty.kubectl), f"--kubeconfig={tmp_path}/arm", "auth", "can-i", *what]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "yes"
+
+    assert may("delete", "pods", "--namespace=test-pods")
+    assert not may("create", "pods", "--namespace=test-pods")
+    assert not may("delete", "pods", "--namespace=default")
+    assert run().returncode == 2
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

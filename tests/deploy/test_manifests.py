@@ -1,6 +1,8 @@
 """The manifests hang together: with each other, with the programs they start, with what the programs listen on."""
 
 import itertools
+import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -178,4 +180,50 @@ def test_every_kustomization_is_named_here() -> None:
     )
     folders = {Path(line).parent.relative_to("deploy").as_posix() for line in listed.stdout.splitlines()}
     extras = {f"components/{name}" for extra in EXTRAS for name in extra} | {"components/workload"}
-    assert folders == {*OVERLAYS, *extras, "base", "crd", "build-cluster/pods", "build-cluster/remote"}
+    parts = {f"parts/{name}" for name in TABLES}
+    places = {f"build-cluster/{name}" for name in ("namespace", "roles", "remote")}
+    assert folders == {*OVERLAYS, *extras, *parts, *places, "base", "crd"}
+
+
+def _documented(page: str, title: str) -> list[str]:
+    """Return the code blocks of a page that begin with a comment of this title."""
+    text = (manifests.ROOT / "docs" / page).read_text()
+    return [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith(f"# {title}\n")]
+
+
+def test_the_installation_of_the_documentation_builds(tmp_path: Path) -> None:
+    """With a configuration of one's own beside it, which takes the place of the one to begin with."""
+    shutil.copytree(manifests.DEPLOY, tmp_path / "prow_async" / "deploy")
+    mine = tmp_path / "mine"
+    shutil.copytree(manifests.DEPLOY / "base" / "config", mine)
+    (mine / "config.yaml").write_text("prowjob_namespace: prow\n")
+    (text,) = _documented("deploy.md", "kustomization.yaml")
+    for shape, login in itertools.product(("split", "all-in-one"), ("github-app", "github-token")):
+        changed = text.replace("overlays/split ", f"overlays/{shape} ").replace(
+            "components/github-app ", f"components/{login} "
+        )
+        (mine / "kustomization.yaml").write_text(changed)
+        objects = list(yaml.safe_load_all(manifests.kustomize(mine)))
+        assert manifests.one(objects, "ConfigMap", "config")["data"] == {"config.yaml": "prowjob_namespace: prow\n"}
+        images = {manifests.container(each)["image"] for each in manifests.workloads(objects).values()}
+        assert images == {"registry.example.com/prow-async:v1"}
+
+
+def test_parts_move_alone_into_namespaces_of_other_names(tmp_path: Path) -> None:
+    """As docs/migrate.md tells it: a copy, one command, a part: what comes out stands in the other namespaces alone."""
+    page = (manifests.ROOT / "docs" / "migrate.md").read_text()
+    (command,) = re.findall(r"^    cp -r deploy my-deploy\n((?:    .*\n)+)", page, re.MULTILINE)
+    (text,) = _documented("migrate.md", "kustomization.yaml")
+    shutil.copytree(manifests.DEPLOY, tmp_path / "my-deploy")
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    for part in manifests.COMPONENTS:
+        resources = f"- my-deploy/parts/{part}\n- my-deploy/build-cluster/roles"
+        changed = text.replace("- deploy/parts/crier", resources).replace("deploy/components", "my-deploy/components")
+        (tmp_path / "kustomization.yaml").write_text(changed)
+        objects = list(yaml.safe_load_all(manifests.kustomize(tmp_path)))
+        assert not manifests.of_kind(objects, "Namespace", "ConfigMap", "CustomResourceDefinition")
+        assert {each["metadata"]["namespace"] for each in objects} == {"default", "ci-pods"}
+        rights = manifests.granted(objects, f"prow-async-{part}", "default")
+        before = manifests.granted(manifests.build("overlays/split"), f"prow-async-{part}")
+        other = {"prow": "default", "test-pods": "ci-pods"}
+        assert rights == {(other[place], resource, verb) for place, resource, verb in before} != set()
