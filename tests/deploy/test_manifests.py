@@ -139,6 +139,17 @@ def test_selectors_find_exactly_their_component(overlay: str) -> None:
     assert {each["spec"]["serviceName"] for each in sets} <= services
 
 
+def test_pod_information_gives_crier_pods_to_read_and_hold() -> None:
+    """Without it crier has nothing to do with pods."""
+    account = "prow-async-crier"
+    with_it = manifests.granted(manifests.build("overlays/split", "pod-information"), account)
+    assert with_it - manifests.granted(manifests.build("overlays/split"), account) == {
+        ("test-pods", "pods", "get"),
+        ("test-pods", "pods", "patch"),
+        ("test-pods", "events", "list"),
+    }
+
+
 def test_replicas() -> None:
     """Two of everything; hook's each with a volume of its own that outlives it."""
     found = manifests.workloads(manifests.build("overlays/split"))
@@ -179,7 +190,8 @@ def test_every_kustomization_is_named_here() -> None:
         check=True,
     )
     folders = {Path(line).parent.relative_to("deploy").as_posix() for line in listed.stdout.splitlines()}
-    extras = {f"components/{name}" for extra in EXTRAS for name in extra} | {"components/workload"}
+    extras = {f"components/{name}" for extra in EXTRAS for name in extra}
+    extras |= {"components/workload", "components/pod-information"}
     parts = {f"parts/{name}" for name in TABLES}
     places = {f"build-cluster/{name}" for name in ("namespace", "roles", "remote")}
     assert folders == {*OVERLAYS, *extras, *parts, *places, "base", "crd"}
