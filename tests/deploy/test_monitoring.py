@@ -198,3 +198,13 @@ def test_what_scrapes_finds_the_services() -> None:
         assert sorted(names) == sorted(manifests.workloads(objects))
         for service in chosen:
             assert [port["name"] for port in service["spec"]["ports"]] == [endpoint["port"]]
+
+
+def test_alerts_named_in_the_documentation_exist() -> None:
+    named = {
+        name
+        for page in (manifests.ROOT / "docs").rglob("*.md")
+        for name in re.findall(r"ProwAsync\w+", page.read_text())
+    }
+    assert named
+    assert named <= set(ALERTS)
