@@ -87,9 +87,9 @@ class Server:
         _write_private(path, json.dumps(config))
         return path
 
-    def request(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
+    def request(self, method: str, path: str, body: Any = None, token: str = "", content_type: str = "") -> Any:
         """Send one request and return its JSON. Raises Answered for every status but 2xx."""
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        kind = content_type or ("application/merge-patch+json" if method == "PATCH" else "application/json")
         headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": kind}
         status, answer = _http(self.url, method, path, self._context, body, headers)
         if not 200 <= status < 300:

@@ -403,7 +403,8 @@ class JobActors:
         """Create this attempt's pod or adopt the one that stands there. None: not yet, ask again."""
         namespace = self._env.config.current().config.pod_namespace
         pod = podspec.pod_for(full, build_id, namespace, attempt)
-        pod["metadata"]["labels"][names.PLANK_VERSION_LABEL] = prow_async.__version__  # no part of the digest
+        # Not part of the digest: a newer version adopts what an older one made.
+        pod["metadata"]["labels"][names.PLANK_VERSION_LABEL] = f"prow-async-{prow_async.__version__}"
         create = actions.CreatePod(cluster=job.cluster, pod=pod, why=f"attempt {attempt} of {job.job}")
         try:
             return await self._executor.perform(create, job.name)

@@ -136,8 +136,11 @@ class ConfigCache:
         try:
             content = msgspec.msgpack.decode(body, type=_Content)
         except msgspec.MsgspecError:
+            content = None
+        if content is None or content.header != self._header:
+            log.info("configuration cache is another version's; made anew", path=str(self._path))
             return {}
-        return content.entries if content.header == self._header else {}
+        return content.entries
 
 
 def _key(file: SourceFile, role: Role) -> bytes:

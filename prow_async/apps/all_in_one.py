@@ -1,6 +1,7 @@
 """`prow-async up`: every component in one process, on the embedded default or on parts of your own."""
 
 import json
+import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -149,8 +150,10 @@ def _state(values: Mapping[str, Any]) -> Path | None:
     """Return where the embedded API server's objects are kept, None where they are not."""
     if not values["state-dir"]:
         return None
-    if values["kubeconfig"]:
-        raise CannotStart("--state-dir keeps the embedded API server's objects; --kubeconfig names another server")
+    if values["kubeconfig"] or values["in-cluster"]:
+        raise CannotStart(
+            "--state-dir keeps the embedded API server's objects; --kubeconfig and --in-cluster name another server"
+        )
     state = Path(values["state-dir"])
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -191,7 +194,9 @@ async def _kube(
     stack: AsyncExitStack,
 ) -> tuple[embedded.Kube | None, process.Clusters]:
     now = config.current().config
-    if shell.flags["kubeconfig"]:
+    if shell.flags["in-cluster"] and not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        raise CannotStart("--in-cluster: this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set)")
+    if shell.flags["kubeconfig"] or shell.flags["in-cluster"]:
         return None, await stack.enter_async_context(process.connect_clusters(shell, config))
     kube = await stack.enter_async_context(embedded.kube(place, now.prowjob_namespace, now.pod_namespace))
     aliases = dict.fromkeys([clusters.INFRA, clusters.DEFAULT], kube.transport)

@@ -235,6 +235,7 @@ UP = (
     Flag("supplemental-plugin-configs-filename-suffix", "str", "_pluginconfig.yaml", "their file name suffix"),
     *_CONFIG_OURS,
     Flag("kubeconfig", "str", "", "use this cluster instead of the embedded one"),
+    Flag("in-cluster", "bool", False, "use the cluster that this pod runs in instead of the embedded one"),
     Flag("github-endpoint", "strings", (), "use this GitHub instead of the embedded one"),
     *(flag for flag in GITHUB if flag.name != "github-endpoint" and not flag.lacking),
     Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),

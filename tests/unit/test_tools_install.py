@@ -46,6 +46,15 @@ def test_built_once(place: Path) -> None:
     assert {one.name for one in folder.parent.iterdir()} == {folder.name, "tools.lock"}
 
 
+def test_promtool_comes_by_itself(place: Path) -> None:
+    """It has pins and a folder of its own."""
+    script = WRITES.format(calls=place / "calls").replace("Kubernetes v1.34.4", "promtool, version v0.311.3")
+    _go(place, BUILDS + script)
+    folder = install.ensure(lambda line: None, install.PROMTOOL)
+    assert [one.name for one in folder.iterdir()] == ["promtool"]
+    assert install.installed() is None
+
+
 def test_a_build_that_fails(place: Path) -> None:
     """The error has what Go said and how to do without; the cache stays empty."""
     _go(place, BUILDS + "echo no space left on device >&2; exit 1")

@@ -27,7 +27,7 @@ def test_every_log_line_named_is_written_somewhere() -> None:
             assert text in sources, text
 
 
-@pytest.mark.parametrize("page", ["parity.md", "operations.md"])
+@pytest.mark.parametrize("page", ["parity.md", "operations.md", "deploy.md", "migrate.md"])
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", text):
