@@ -37,10 +37,7 @@ presubmits:
   - {name: pull-slow, always_run: true, spec: {containers: [{name: test, image: x, command: [sleep, "1000"]}]}}
 """
 PLUGINS = "plugins: {octo-org: {plugins: [trigger]}}"
-TO_COME = {
-    *(("prow", "leases.coordination.k8s.io", verb) for verb in ("create", "get", "watch", "update")),
-    ("test-pods", "pods", "get"),
-}
+TO_COME = {("test-pods", "pods", "get")}
 """Granted before every component asks for it."""
 FINALIZER = "prow.x-k8s.io/gcsk8sreporter"
 
