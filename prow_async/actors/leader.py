@@ -124,7 +124,7 @@ class Leader:
                 case lease.StepDown():
                     return step.why
                 case lease.Wait():
-                    await anyio.sleep(step.until_s - self._clock.monotonic())
+                    await anyio.sleep(max(0.0, step.until_s - self._clock.monotonic()))
                 case lease.Look():
                     if not await self._look():
                         await anyio.sleep(self._lock.timing.again_s)

@@ -24,7 +24,13 @@ TABLES = {
     "all-in-one": flag_groups.UP,
 }
 OVERLAYS = ("overlays/split", "overlays/all-in-one")
-EXTRAS = ((), ("github-token",), ("github-app",), ("github-token", "remote-clusters", "monitoring"))
+EXTRAS = (
+    (),
+    ("github-token",),
+    ("github-app",),
+    ("github-token", "remote-clusters", "monitoring"),
+    ("github-token", "pod-information"),
+)
 both = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
@@ -34,8 +40,6 @@ def test_every_combination_starts_what_it_says(overlay: str, extras: tuple[str, 
     found = manifests.workloads(manifests.build(overlay, *extras))
     assert set(found) == ({"all-in-one"} if "all" in overlay else set(manifests.COMPONENTS))
     for component, workload in found.items():
-        if "github-app" in extras and "github-app-id" not in {flag.name for flag in TABLES[component]}:
-            continue
         box = manifests.container(workload)
         command, *arguments = box["args"]
         assert command == ("up" if component == "all-in-one" else component)
@@ -191,7 +195,7 @@ def test_every_kustomization_is_named_here() -> None:
     )
     folders = {Path(line).parent.relative_to("deploy").as_posix() for line in listed.stdout.splitlines()}
     extras = {f"components/{name}" for extra in EXTRAS for name in extra}
-    extras |= {"components/workload", "components/pod-information"}
+    extras.add("components/workload")
     parts = {f"parts/{name}" for name in TABLES}
     places = {f"build-cluster/{name}" for name in ("namespace", "roles", "remote")}
     assert folders == {*OVERLAYS, *extras, *parts, *places, "base", "crd"}
