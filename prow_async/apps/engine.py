@@ -124,7 +124,7 @@ class Engine:
         self.leaders = {
             name: Leader(name, candidacy, parts.clock, parts.metrics)
             for name, candidacy in parts.leases.items()
-            if name in parts.components and not parts.dry_run
+            if not parts.dry_run and (name in parts.components or _shares(name, parts.components))
         }
         self._supervisor = Supervisor(self._restarted)
         self._aside: list[actions.RecordEvent] = []
@@ -301,15 +301,15 @@ class Engine:
     def _acting(self) -> dict[Component, dict[str, Service]]:
         """Return the services that write, by component."""
         acting: dict[Component, dict[str, Service]] = {}
+        manager: dict[str, Service] = {}  # upstream's controller manager runs all of these under one lease
         if self.job_actors is not None and self._counts is not None:
-            acting["plank"] = {
-                "plank": self.job_actors.run,
-                "set aside": self._tell_aside,
-                "counts": self._counts.run,
-            }
-            for name, service in (("scheduler", self.scheduler), ("access", self.access)):
-                if service is not None:  # upstream's controller manager runs them under the same lease
-                    acting["plank"][name] = service.run
+            manager |= {"plank": self.job_actors.run, "set aside": self._tell_aside, "counts": self._counts.run}
+        if self.scheduler is not None:
+            manager["scheduler"] = self.scheduler.run
+        if self.access is not None:
+            manager["access"] = self.access.run
+        if manager:
+            acting["plank"] = manager
         if self.router is not None:
             acting["hook"] = {"hook": self.router.run}
         if self.crier is not None:
@@ -397,3 +397,8 @@ def _nothing(_: Collection) -> None:
 def _needs_pod(job: JobView) -> bool:
     """Keep the whole JSON only of jobs whose pod still has to be made."""
     return not job.complete and job.agent == "kubernetes" and (job.state == "triggered" or not job.pod_name)
+
+
+def _shares(lease_of: Component, components: frozenset[Component]) -> bool:
+    """True when a component acts under another one's lease: the scheduler is part of the controller manager."""
+    return lease_of == "plank" and "scheduler" in components

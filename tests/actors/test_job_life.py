@@ -37,7 +37,10 @@ async def test_triggered_pending_success() -> None:
         assert job.status.url == f"https://ci.example/{job.status.build_id}"
         assert job.metadata.labels[names.ID_LABEL] == "a"
         assert job.metadata.labels[names.BUILD_ID_LABEL] == job.status.build_id
-        assert town.kube.pod("a")["metadata"]["labels"][names.PLANK_VERSION_LABEL] == prow_async.__version__
+        assert (
+            town.kube.pod("a")["metadata"]["labels"][names.PLANK_VERSION_LABEL]
+            == f"prow-async-{prow_async.__version__}"
+        )
         await passes(10)
         town.kube.pod_runs("a")
         await passes(10)

@@ -76,8 +76,8 @@ async def test_kill_nine_hands_over_within_ten_seconds() -> None:
         assert town.kube.pod("a")
         assert second.leader.inherited
         assert lease_of(town, "plank")["leaseTransitions"] == 1
-        lists = [line for line in second.faults.asked if "prowjobs?" in line]
-        assert len(lists) == 1, "the standby had to list again"
+        watches = [line for line in second.faults.asked if "prowjobs?watch" in line]
+        assert len(watches) == 1, "the standby had to fill its store again"
 
 
 @story

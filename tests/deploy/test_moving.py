@@ -14,7 +14,8 @@ from tests import realkube
 from tests.deploy import audit, installed, manifests, upstream
 from tests.deploy.upstream import play_kubelet
 from tests.e2e import program
-from tests.e2e.test_components import SECRET, TOKEN, Outside, _free_port
+from tests.e2e.program import free_port
+from tests.e2e.test_components import SECRET, TOKEN, Outside
 
 pytestmark = [pytest.mark.slow, *realkube.REAL]
 CONFIG = """
@@ -265,7 +266,7 @@ def test_hook_knows_upstreams_jobs(world: World) -> None:
     """A newer commit ends the run upstream's hook had started; the run that ours starts is one upstream can read."""
     theirs, (number, sha) = world.theirs, world.open_pull()
     running = theirs.start(upstream.presubmit("pull-unit", sha, number))
-    port = _free_port()
+    port = free_port()
     world.prow.start("hook", f"--port={port}", world.github)
     world.outside.world.add_hook("octo-org", "", f"http://127.0.0.1:{port}/hook", SECRET)
     newer = world.outside.world.push_to_pull("octo-org", "hello", number, ["b.py"], now_s=world.outside.clock.now())

@@ -111,7 +111,7 @@ def test_upstream_flags_parse_in_gos_syntax(tmp_path: Path) -> None:
     """Single dash, equals or space, a bare boolean; a flag of a feature that is lacking warns once and starts."""
     config = tmp_path / "config.yaml"
     config.write_text("plank: {")
-    flags = ["-dry-run", "-tot-url", "http://tot", "--config-path", str(config), "-kubeconfig=/x"]
+    flags = ["-dry-run", "-pprof-port", "6060", "--config-path", str(config), "-kubeconfig=/x"]
     done = program.run("controller-manager", *flags)
     assert done.returncode == 1
-    assert done.stderr.count("--tot-url is accepted but has no effect") == 1
+    assert done.stderr.count("--pprof-port is accepted but has no effect") == 1

@@ -19,7 +19,7 @@ def test_each_is_whole_finished_reported_and_of_4_kb(number: int) -> None:
     assert full.spec.pod_spec is not None
     assert view.complete
     assert view.reported == {names.GITHUB_REPORTER: view.state}
-    assert sinker.plan([view], {}, frozenset(), config.Sinker(), NOW_S) == ()
+    assert sinker.plan([view], {}, frozenset(), config.Sinker(), NOW_S) == sinker.Plan((), {})
 
 
 def test_they_differ_as_real_ones_do() -> None:
