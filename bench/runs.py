@@ -1,6 +1,7 @@
 """What `prow-async run` adds to the commands of its job, beside the same commands in a shell."""
 
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -12,6 +13,7 @@ import msgspec
 
 from bench import processes, starts, systems
 from bench.results import Added, Stage
+from prow_async.api import clonerecords, runrecords
 
 PATIENCE_S = 60.0
 COMMAND = "test -n $PATH"
@@ -30,11 +32,11 @@ Say = Callable[[str], None]
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One job, and by hand what it comes to."""
+    """One job. By hand it comes to its command, after the git commands that clone `code` where there is some."""
 
     name: str
     flags: tuple[str, ...]
-    bare: str
+    code: Path | None = None
 
 
 def measure(runs: int, say: Say) -> list[Added]:
@@ -46,8 +48,8 @@ def measure(runs: int, say: Say) -> list[Added]:
         config.write_text(CONFIG + "".join(jobs).replace("COMMAND", COMMAND))
         sha = make_repository(copy)
         cases = (
-            Case("undecorated", (f"--base-sha={sha}",), COMMAND),
-            Case("decorated", (f"--local={copy}",), f"git clone --quiet {copy} clone && cd clone && {COMMAND}"),
+            Case("undecorated", (f"--base-sha={sha}",)),
+            Case("decorated", (f"--local={copy}",), copy),
         )
         return [_measure(case, folder, runs, say) for case in cases]
 
@@ -74,8 +76,9 @@ def _measure(case: Case, folder: Path, runs: int, say: Say) -> Added:
     say(f"prow-async run: {case.name}, {runs} runs")
     bare_s, ours_s = [], []
     starts.took_s((str(systems.program()), *words), environ, folder=folder)  # everything is in the caches then
+    bare = COMMAND if case.code is None else _script(folder / "artifacts", folder / "clone", case.code)
     for _ in range(runs):
-        bare_s.append(starts.took_s(("sh", "-c", case.bare), environ, folder=folder))
+        bare_s.append(starts.took_s(("sh", "-c", bare), environ, folder=folder))
         shutil.rmtree(folder / "clone", ignore_errors=True)
         ours_s.append(starts.took_s((str(systems.program()), *words), environ, folder=folder))
     added = [one - other for one, other in zip(ours_s, bare_s, strict=True)]
@@ -87,6 +90,21 @@ def _measure(case: Case, folder: Path, runs: int, say: Say) -> Added:
         added_ms=round(statistics.median(added) * 1e3, 1),
         stages=list(_stages([_staged(words, environ, folder) for _ in range(runs)])),
     )
+
+
+def _script(artifacts: Path, clone: Path, code: Path) -> str:
+    """Return as a shell script what a run's clone records say was run, on the working copy itself, then the command."""
+    (found,) = artifacts.glob(f"*/*/{runrecords.CLONE_RECORDS_FILE}")
+    records = [record for record in clonerecords.decode(found.read_bytes()) if record.commands]
+    lines = [command.command for record in records for command in record.commands]
+    made = next(line.rpartition(" ")[2] for line in lines if " mkdir " in line)
+    served = next(record.refs.clone_uri for record in records)
+    told = []
+    for line in lines:
+        where, *words = shlex.split(line.replace(made, str(clone)).replace(served, code.as_uri()))
+        folder = where.removeprefix("PWD=")
+        told.append(f"cd {shlex.quote(folder)} && env {shlex.join(words)} >/dev/null 2>&1")
+    return " && ".join([*told, COMMAND])
 
 
 def _without_rich(folder: Path) -> Path:
