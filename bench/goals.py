@@ -186,7 +186,7 @@ def _decorated(found: Decorated) -> Iterator[Check]:
 
 def _triggering(found: Triggering) -> Iterator[Check]:
     for what, spread, asked_ms in (
-        ("a webhook to its first ProwJob, beyond the calls to GitHub, median", found.beyond_calls_ms, BEYOND_CALLS_MS),
+        ("a webhook to its ProwJob, beyond the calls to GitHub, median", found.beyond_calls_ms, BEYOND_CALLS_MS),
         (f"a webhook to the last of {found.created} ProwJobs, median", found.all_created_ms, ALL_CREATED_MS),
     ):
         said = "nothing measured" if spread.p50 is None else f"{spread.p50:.0f} ms"

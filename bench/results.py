@@ -183,7 +183,7 @@ class Triggering(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: float
     """Of every call to GitHub."""
     beyond_calls_ms: Spread
-    """To the first ProwJob, without the time in which calls to GitHub were under way."""
+    """To the one ProwJob of a delivery, without the time in which calls to GitHub were under way."""
     created: int
     all_created_ms: Spread
     """To the last of so many ProwJobs, with a GitHub that answers at once."""

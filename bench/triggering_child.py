@@ -22,6 +22,8 @@ from prow_async.adapters.clock import SystemClock, SystemIds
 from prow_async.sandbox.github import deliver, http
 from prow_async.sandbox.github.world import World
 
+ONE = "one"
+"""A repository with a single presubmit: what a webhook takes to become a ProwJob."""
 ORG, REPO, TOKEN, SECRET = "acme", "app", "bot-token", b"a-secret-for-the-bench"
 AUTHORS = tuple(f"author-{number}" for number in range(101))
 RUN, ALL = 31, 40
@@ -37,7 +39,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it. Milliseconds, one for each delivery, in order."""
 
     beyond_calls_ms: list[float]
-    """From the webhook's being sent to its first ProwJob, without the time in which calls to GitHub were under way."""
+    """From the webhook's being sent to its one ProwJob, without the time in which calls to GitHub were under way."""
     all_created_ms: list[float]
     """From the webhook's being sent to the last of its 31 ProwJobs, with a GitHub that answers at once."""
     first_reads: list[int]
@@ -54,7 +56,8 @@ def config() -> str:
     spec = "{containers: [{image: example.com/test, command: ['true']}]}"
     run = [f"  - {{name: unit-{n}, always_run: true, spec: {spec}}}" for n in range(RUN)]
     look = [f"  - {{name: docs-{n}, run_if_changed: '^docs/{n}/', spec: {spec}}}" for n in range(ALL - RUN)]
-    return f"{systems.CONFIG}presubmits:\n  {ORG}/{REPO}:\n" + "\n".join([*run, *look]) + "\n"
+    one = f"  {ORG}/{ONE}:\n  - {{name: one, always_run: true, spec: {spec}}}\n"
+    return f"{systems.CONFIG}presubmits:\n  {ORG}/{REPO}:\n" + "\n".join([*run, *look, one])
 
 
 class Bench:
@@ -78,19 +81,19 @@ class Bench:
         self._sent[headers["X-GitHub-Delivery"]] = time.monotonic()
         return await post(url, headers, body)
 
-    def open(self, author: str) -> int:
+    def open(self, author: str, repo: str = REPO) -> int:
         """Open a pull request; return its number."""
         files = [f"dir/{author}-{number}.go" for number in range(FILES)]
-        return self.world.open_pull(ORG, REPO, author, "Change", author, files, now_s=self.world_now()).number
+        return self.world.open_pull(ORG, repo, author, "Change", author, files, now_s=self.world_now()).number
 
-    async def push(self, number: int) -> tuple[float, float, float]:
+    async def push(self, number: int, repo: str = REPO) -> tuple[float, float, float]:
         """Push to a pull request; return seconds to the first and to the last ProwJob, and of calls until the first."""
         await asyncio.sleep(0.3)
         self.traffic.forget()
         before = set(self._sent)
         self._pushes += 1
         name = f"new/file-{self._pushes}.go"
-        self.world.push_to_pull(ORG, REPO, number, (name,), by=AUTHORS[0], now_s=self.world_now())
+        self.world.push_to_pull(ORG, repo, number, (name,), by=AUTHORS[0], now_s=self.world_now())
         end_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < end_s:
             new = [guid for guid in self._sent if guid not in before and guid in self.seen]
@@ -98,7 +101,7 @@ class Bench:
                 [guid] = new
                 calls_s = self.traffic.busy_s()
                 first_s = self.seen[guid][0] - self._sent[guid]
-                while len(self.seen[guid]) < RUN and time.monotonic() < end_s:
+                while len(self.seen[guid]) < (RUN if repo == REPO else 1) and time.monotonic() < end_s:
                     await asyncio.sleep(0.001)
                 return first_s, self.seen[guid][-1] - self._sent[guid], calls_s
             await asyncio.sleep(0.0005)
@@ -161,7 +164,9 @@ async def run(url: str, token: str, kubeconfig: str, pulls: int) -> Found:
     world.add_bot("prow-bot", TOKEN)
     world.add_org(ORG, members=list(AUTHORS), owners=["olga"])
     world.add_repo(ORG, REPO, now_s=SystemClock().now())
-    world.add_collaborator(ORG, REPO, "prow-bot")
+    world.add_repo(ORG, ONE, now_s=SystemClock().now())
+    for repo in (REPO, ONE):
+        world.add_collaborator(ORG, repo, "prow-bot")
     traffic = slow_github.Traffic()
     bench = Bench(world, traffic)
     async with contextlib.AsyncExitStack() as stack:
@@ -174,6 +179,7 @@ async def run(url: str, token: str, kubeconfig: str, pulls: int) -> Found:
         watching = group.create_task(bench.watch(client, opened))
         await opened.wait()
         numbers = [bench.open(author) for author in AUTHORS[: pulls + 1]]
+        ones = {number: bench.open(author, ONE) for number, author in zip(numbers, AUTHORS, strict=False)}
         beyond: list[float] = []
         created: list[float] = []
         first: list[int] = []
@@ -184,11 +190,12 @@ async def run(url: str, token: str, kubeconfig: str, pulls: int) -> Found:
             for number in numbers[1:]:
                 traffic.delay_s = DELAY_S
                 for counts in (first, second):
-                    first_s, _, calls_s = await bench.push(number)
+                    await bench.push(number)
                     await asyncio.sleep(0.3)
                     counts.append(len(traffic.reads))
-                    beyond.append((first_s - calls_s) * 1000)
                 unchanged.append(traffic.unchanged)
+                first_s, _, calls_s = await bench.push(ones[number], ONE)
+                beyond.append((first_s - calls_s) * 1000)
                 traffic.delay_s = 0.0
                 _, last_s, _ = await bench.push(number)
                 created.append(last_s * 1000)
