@@ -1,18 +1,18 @@
 """The first to see each connection: takes plain requests for a few paths itself, hands all others to aiohttp.
 
 aiohttp's requests and responses cost a webhook three times what its signature does. What comes as GitHub sends it (a
-POST with a Content-Length and a head of plain ASCII, each name once) is read here; anything else, from that request
-on, is aiohttp's, with every byte that has come: there is one opinion about what is unusual.
+POST with a Content-Length and a head of plain ASCII, each name once) is taken here, its head read by httptools, which
+stands on the same parser as aiohttp; anything else, from that request on, is aiohttp's, with every byte that has come.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol, cast
 
+import httptools
 import structlog
 from multidict import CIMultiDict
 
@@ -28,7 +28,6 @@ AHEAD_BYTES = 256 << 10
 """So much may come in advance, while a request is answered, before the connection is not read any more."""
 USUAL_SPELLING = "X-GitHub-Event"
 """With it in a head its names count as spelled as GitHub spells them; others are found in any case."""
-_FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n)+")
 _UNUSUAL = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade", "trailer"})
 
 Headers = Mapping[str, str]
@@ -191,7 +190,7 @@ class _Connection(asyncio.Protocol):
             return
         first = self._buffer.index(b"\r\n")
         taker = self._server.takers.get(bytes(self._buffer[:first]))
-        found = _fields(bytes(self._buffer[first + 2 : end + 2])) if taker is not None else None
+        found = _usual(bytes(self._buffer[: end + 4])) if taker is not None else None
         if taker is None or found is None or found[0] > BODY_BYTES:
             self._hand_over()
             return
@@ -282,20 +281,29 @@ def _date() -> bytes:
     return formatdate(time.time(), usegmt=True).encode()
 
 
-def _fields(lines: bytes) -> tuple[int, Headers] | None:
-    """Read header lines: the length of the body, and all of them; None when anything is not as usual."""
-    if _FIELDS.fullmatch(lines) is None:
+class _Head:
+    """Collects what the parser tells of a head."""
+
+    def __init__(self) -> None:
+        self.fields: list[tuple[bytes, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+
+def _usual(head: bytes) -> tuple[int, Headers] | None:
+    """Read a head: the length of the body, and all header fields; None when anything is not as usual."""
+    told = _Head()
+    parser = httptools.HttpRequestParser(told)
+    try:
+        parser.feed_data(head)
+        found = {name.decode("ascii"): value.decode("ascii") for name, value in told.fields}
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade, UnicodeDecodeError):
         return None
-    found: dict[str, str] = {}
-    count = 0
-    for line in lines[:-2].decode().split("\r\n"):
-        name, _, value = line.partition(":")
-        found[name] = value.strip(" \t")
-        count += 1
     lower = {name.lower(): value for name, value in found.items()}
     length = lower.get("content-length", "")
-    if len(lower) != count or not (length.isdigit() and len(length) < 13) or not _UNUSUAL.isdisjoint(lower):
+    if len(lower) != len(told.fields) or not length.isdigit() or not _UNUSUAL.isdisjoint(lower):
         return None
-    if lower.get("connection", "keep-alive").lower() != "keep-alive":
+    if not parser.should_keep_alive():
         return None
     return int(length), found if USUAL_SPELLING in found else CIMultiDict(found)
