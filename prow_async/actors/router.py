@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import anyio
+import anyio.lowlevel
 import structlog
 
 from prow_async.actors.executor import Executor
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 Wake = Literal["delivery"]
 Lane = tuple[str, str]
 """What keeps an order (a pull request, a branch), and who handles it: a plugin's name, or an external one's address."""
+AT_A_TIME = 16
+"""So many deliveries are decoded and shared out before others get their turn on the loop."""
 IN_FLIGHT = 500
 """So many deliveries are in memory whole."""
 PARKED = 20_000
@@ -119,10 +122,11 @@ class Router:
     async def _feed(self) -> None:
         last = 0
         while True:
-            for delivery in await self._inbox.pending(last, 100):
+            for delivery in await self._inbox.pending(last, AT_A_TIME):
                 last = delivery.seq
                 self._in_flight += 1
                 self._share_out(delivery)
+            await anyio.lowlevel.checkpoint()  # webhooks that come meanwhile are not to wait for a backlog
             while self._in_flight >= IN_FLIGHT or self._parked >= PARKED:
                 self._room = anyio.Event()
                 await self._room.wait()
