@@ -171,7 +171,7 @@ class Reporting:
             latency_s = max(0.0, around.clock.now() - job.completion_s)
             around.metrics.observe("crier_report_latency", latency_s, reporter=self.reporter.name)
         words = "would be reported" if around.executor.dry_run else "reported"
-        log.info(words, job=job.job, state=job.state, why=why)
+        log.info(words, reporter=self.reporter.name, job=job.job, state=job.state, why=why)
 
     async def _refused(self, job: JobView, action: Action | None, error: Refused) -> None:
         """Try again later, or give the state up and tell the job's owner."""

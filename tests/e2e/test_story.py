@@ -102,6 +102,7 @@ def test_make_run_tells_the_story() -> None:
     ends = ["success", "GitHub shows", "failure", "a comment", "post-hello-publish", "ci-hello-heartbeat"]
     for step in (*steps, *ends, "BUILDID"):
         assert step in done.stdout, step
+    assert not re.search(r"(error|critical): ", done.stdout), done.stdout
     shares = re.findall(r"to status (\d+) ms: git (\d+) ms, the test (\d+) ms, our own share (\d+) ms", done.stdout)
     assert len(shares) == 2
     for whole, *parts in (map(int, found) for found in shares):
