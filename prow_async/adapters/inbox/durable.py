@@ -36,6 +36,7 @@ GROUP_OPS = 256
 FRESH_BYTES = 32 << 20
 """So much of what was accepted last is kept in memory, for the reader who follows close behind."""
 SPARE_RETRY_S = 30.0
+TIDY_RETRY_S = 1.0
 PEOPLE_EVERY_S = 1.0
 NEW_HOOKS = 1000
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -109,6 +110,7 @@ class DurableInbox:
         self._bell = anyio.Event()
         self._news = anyio.Event()
         self._spare_bell = anyio.Event()
+        self._tidy_bell = anyio.Event()
         self._statistics = store.statistics()
         self._fresh = Fresh(FRESH_BYTES)
         self.aside = Aside(store.path)
@@ -310,9 +312,23 @@ class DurableInbox:
                 self._news.set()
                 self._news = anyio.Event()
             if self._store.untidy:
-                await self._on_disk(self._store.tidy, self._clock.now())
+                self._tidy_bell.set()
             if self._store.wants_spare:
                 self._spare_bell.set()
+
+    async def keep_tidy(self) -> None:
+        """Let go of what nobody needs any more, until cancelled. What waits for the disk goes on beside the writing."""
+        while True:
+            if not self._store.untidy:
+                self._tidy_bell = anyio.Event()
+                await self._tidy_bell.wait()
+            leaving = await self._on_disk(self._store.begin_tidy, self._clock.now())
+            settled = bool(leaving) and await self._aside(self._store.settle_keys)
+            if settled:
+                await self._on_disk(self._store.end_tidy, leaving)
+                self._statistics = self._store.statistics()
+            elif self._store.untidy:
+                await anyio.sleep(TIDY_RETRY_S)
 
     async def keep_spares(self) -> None:
         """Keep empty files ready, beside the writing, until cancelled."""
@@ -356,6 +372,7 @@ async def opened(folder: Path, clock: Clock, settings: Settings | None = None) -
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(inbox.keep_spares)
+            group.start_soon(inbox.keep_tidy)
             async with anyio.create_task_group() as writers:
                 writers.start_soon(inbox.write_groups)
                 await inbox.serve_once()

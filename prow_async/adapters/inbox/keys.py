@@ -1,10 +1,11 @@
 """Which deliveries were accepted before, and what became of them: a small SQLite file beside the log.
 
 The log is the truth: whatever is in a segment that still exists is told to this file again at the next start. So
-commits here need no sync of their own; before a segment goes away, `flush(durable=True)` makes them last.
+commits here need no sync of their own; before a segment goes away, `settle` makes them last.
 Keys and notes go in many at a time, through one statement each: SQLite works on them without the interpreter.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -47,6 +48,7 @@ class Keys:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._recent: dict[int, int] = {}
         self._keys: list[tuple[int, int, int]] = []
         self._notes: list[tuple[int, int, str]] = []
@@ -104,7 +106,7 @@ class Keys:
         """How many keys and notes are not in the file yet."""
         return len(self._keys) + len(self._notes)
 
-    def flush(self, now_s: float, durable: bool = False) -> None:
+    def flush(self, now_s: float) -> None:
         """Write what waits; drop what is too old. Raises sqlite3.Error; then it waits on."""
         run = self._database.execute
         run("begin immediate")
@@ -123,8 +125,12 @@ class Keys:
         self._keys.clear()
         self._notes.clear()
         self._recent.clear()
-        if durable:
-            run("pragma wal_checkpoint(truncate)")
+
+    def settle(self) -> bool:
+        """Make what was flushed last; False: somebody was in the way. From any thread, on its own connection."""
+        with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as database:
+            busy, frames, done = database.execute("pragma wal_checkpoint(passive)").fetchone()
+        return not busy and done == frames
 
     def close(self) -> None:
         self._database.close()

@@ -25,11 +25,14 @@ READ_BYTES = 32 << 20
 """`pending` returns no more bytes of bodies than this at once, but always one."""
 
 
+SPARES_MOST = 3
+
+
 class Settings(msgspec.Struct, frozen=True):
     segment_bytes: int = 32 << 20
     """Size of one file of the log; a delivery of 25 MB and its headers must fit."""
     spares: int = 2
-    """So many empty files are kept ready."""
+    """So many empty files are made ready; up to SPARES_MOST times as many are kept that were used."""
     max_bytes: int = 4 << 30
     """Deliveries are refused while the log holds more than this."""
     max_waiting: int = 100_000
@@ -259,16 +262,39 @@ class Store:
         return [oldest] if oldest.live_bytes * 4 <= oldest.size_bytes and oldest is not self._current else []
 
     def tidy(self, now_s: float) -> None:
-        """Bring keys into their file and let segments go. Trouble is told and tried again the next time."""
+        """Bring keys into their file and let segments go: the three steps below, one after the other."""
+        leaving = self.begin_tidy(now_s)
+        if leaving and self.settle_keys():
+            self.end_tidy(leaving)
+
+    def begin_tidy(self, now_s: float) -> list[Segment]:
+        """Write keys to their file; return segments that may go once those keys last. Trouble is told."""
         try:
             leaving = self._leaving()
             for segment in leaving:
                 if segment.live_bytes:
                     self._carry(segment)
-            self._keys.flush(now_s, durable=bool(leaving))
+            self._keys.flush(now_s)
+        except (OSError, sqlite3.Error) as error:
+            log.error("inbox cannot be tidied", why=str(error))
+            return []
+        return leaving
+
+    def settle_keys(self) -> bool:
+        """Make what was written of keys last; False: try again. From any thread, beside all else."""
+        try:
+            return self._keys.settle()
+        except sqlite3.Error as error:
+            log.error("inbox cannot be tidied", why=str(error))
+            return False
+
+    def end_tidy(self, leaving: Sequence[Segment]) -> None:
+        """Let segments go. Trouble is told, and tried again the next time."""
+        try:
             for segment in leaving:
                 self._put_away(segment)
-        except (OSError, sqlite3.Error) as error:
+            sync_folder(self._folder.path)
+        except OSError as error:
             log.error("inbox cannot be tidied", why=str(error))
 
     def _carry(self, segment: Segment) -> None:
@@ -297,13 +323,12 @@ class Store:
     def _put_away(self, segment: Segment) -> None:
         del self._index.segments[segment.number]
         segment.close()
-        if len(self.spares) < self.settings.spares and segment.size_bytes == self.settings.segment_bytes:
+        if len(self.spares) < SPARES_MOST * self.settings.spares and segment.size_bytes == self.settings.segment_bytes:
             spare = self._folder.new_spare()
             segment.path.rename(spare)
             self.spares.append(spare)
         else:
             segment.path.unlink()
-        sync_folder(self._folder.path)
 
     @property
     def wants_spare(self) -> bool:
