@@ -61,6 +61,12 @@ UPSTREAM = (
         "job_configmap_size", "gauge", ("name",), "Bytes of a mounted ConfigMap of job configuration, by its folder."
     ),
     Metric(
+        "prow_configmap_size_bytes",
+        "gauge",
+        ("name", "namespace"),
+        "Bytes of the content of a ConfigMap that config-updater wrote.",
+    ),
+    Metric(
         "github_request_duration",
         "histogram",
         ("token_hash", "path", "status", "user_agent"),
