@@ -14,6 +14,7 @@ import structlog
 from prow_async.api.actions import Decision, UpdateConfigMap
 from prow_async.api.errors import Refused
 from prow_async.api.github import ChangedFile, PullRequestEvent
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.api.plugin_projects import ConfigMapSpec, ConfigUpdater
 from prow_async.core import place, replies, zglob
 from prow_async.ports.inbox import ActionState
@@ -232,11 +233,47 @@ def _list(told: Sequence[str]) -> Iterator[str]:
         yield " * " + one.replace("\n", "\n  ")
 
 
+def configured(config: PluginConfig, repos: Sequence[str]) -> dict[str, str]:
+    """Say which files go where."""
+    told = [f"- {_destination(glob, spec)}" for glob, spec in config.config_updater.maps.items()]
+    return {"": "\n".join(["Of several lines that fit a file the first counts:", *told])} if told else {}
+
+
+def _destination(glob: str, spec: ConfigMapSpec) -> str:
+    names = ", ".join(f"`{name}`" for name in (spec.partitioned_names or (spec.name,)))
+    where = [
+        f"namespace `{namespace}` of cluster `{cluster}`" if namespace else f"the ProwJobs' namespace of `{cluster}`"
+        for cluster, namespaces in spec.clusters.items()
+        for namespace in namespaces
+    ]
+    key = f", key `{spec.key}`" if spec.key else ", key made of the whole path" if spec.use_full_path_as_key else ""
+    only = f"; only from {', '.join(spec.allowed_repos)}" if spec.allowed_repos else ""
+    never = f"; never from {', '.join(spec.denied_repos)}" if spec.denied_repos else ""
+    return f"`{glob}` goes into {names} in {', '.join(where)}{key}{only}{never}"
+
+
+SNIPPET = """\
+config_updater:
+  gzip: false
+  maps:
+    config/prow/config.yaml:
+      name: config
+    config/jobs/**/*.yaml:
+      name: job-config
+      gzip: true
+      use_full_path_as_key: true
+      clusters:
+        default: [prow, test-pods]
+      allowed_repos: [my-org/infra]
+"""
+
 PLUGIN = Plugin(
     name="config-updater",
     help=Help(
         description="config-updater puts files into ConfigMaps when a pull request that changes them is merged into "
         "the default branch, and says there which. Prow reads its own configuration from such ConfigMaps.",
+        config=configured,
+        snippet=SNIPPET,
     ),
     events=frozenset({"pull_request"}),
     gather=gather,

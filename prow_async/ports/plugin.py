@@ -3,13 +3,14 @@
 `apps` registers plugins explicitly; there is no import side effect. A plugin never writes: it returns actions.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from prow_async.api.actions import Decision
 from prow_async.api.explained import Answer
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.core.owners import Owners
 from prow_async.core.webhook_decode import Event
 from prow_async.ports.clock import Clock
@@ -36,8 +37,15 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Help(msgspec.Struct, frozen=True):
+    """What a plugin says of itself."""
+
     description: str
     commands: tuple[Command, ...] = ()
+    config: Callable[[PluginConfig, Sequence[str]], dict[str, str]] | None = None
+    """Say in words what the configuration means, by `org/repo` of those where the plugin is on, or under "" for all;
+    whoever reads it has no access to the configuration, so no secrets. None: there is nothing to configure."""
+    snippet: str = ""
+    """An example of its section in plugins.yaml; empty where there is none."""
 
 
 class JobsOf(msgspec.Struct, frozen=True):
