@@ -34,9 +34,9 @@ periodics:
 - {name: ci-tick, interval: 1h, spec: {containers: [{name: test, image: x, command: [echo, tick]}]}}
 presubmits:
   octo-org/hello:
-  - {name: pull-good, always_run: true, spec: {containers: [{name: test, image: x, command: [echo, good]}]}}
-  - {name: pull-bad, always_run: true, spec: {containers: [{name: test, image: x, command: ["false"]}]}}
-  - {name: pull-slow, always_run: true, spec: {containers: [{name: test, image: x, command: [sleep, "1000"]}]}}
+  - {name: pull-good, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: [echo, good]}]}}
+  - {name: pull-bad, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: ["false"]}]}}
+  - {name: pull-slow, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: [sleep, "1000"]}]}}
 """
 PLUGINS = """
 plugins: {octo-org: {plugins: [config-updater, trigger]}}
