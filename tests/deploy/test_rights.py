@@ -36,7 +36,7 @@ presubmits:
   octo-org/hello:
   - {name: pull-good, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: [echo, good]}]}}
   - {name: pull-bad, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: ["false"]}]}}
-  - {name: pull-slow, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: [sleep, "1000"]}]}}
+  - {name: pull-slow, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: [sleep, 1d]}]}}
 """
 PLUGINS = """
 plugins: {octo-org: {plugins: [config-updater, trigger]}}
