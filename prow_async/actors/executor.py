@@ -19,12 +19,12 @@ from prow_async.actors.fence import OPEN, Fence, Fenced
 from prow_async.api import actions, names
 from prow_async.api.errors import Exists, Missing, ProwError, Refused, Retry, Stale
 from prow_async.api.prowjob import Json
-from prow_async.core import adoption, identity, instants, jobview, objects
+from prow_async.core import adoption, config_maps, identity, instants, jobview, objects
 from prow_async.ports import cause as causes
 from prow_async.ports.blobs import Attributes, Storage
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.github import GitHub
-from prow_async.ports.kube import Collection
+from prow_async.ports.kube import Collection, ConfigMaps
 from prow_async.ports.messages import Slack, Topics
 from prow_async.ports.metrics import Metrics
 from prow_async.runtime.backoff import Backoff
@@ -35,6 +35,7 @@ _Lane: TypeAlias = contextlib.AbstractAsyncContextManager[Any]
 ABORT_TRIES = 5
 AT_ONCE = 32
 """Writes under way to one cluster. More would wait in the API server instead, each on a connection of its own."""
+MAP_TRIES = 3
 LONGEST_WAIT_S = 60.0
 """Whoever ordered an action that has to wait longer is told so: it has other work meanwhile, and may decide anew."""
 _URGENCY: Mapping[type[actions.Action], causes.Urgency] = {
@@ -55,6 +56,8 @@ class Targets(msgspec.Struct, frozen=True):
     slack: Slack | None = None
     topics: Topics | None = None
     """These three are None where no reporter needs them."""
+    config_maps: ConfigMaps | None = None
+    """None in components that write no ConfigMaps."""
 
 
 class Executor:
@@ -155,6 +158,8 @@ class Executor:
                 case actions.WriteBlob():
                     await self._blob(action)
                     return None
+                case actions.UpdateConfigMap():
+                    return await self._config_map(action)
                 case actions.PostSlackMessage() | actions.PublishMessage():
                     await self._message(action)
                     return None
@@ -176,6 +181,8 @@ class Executor:
                 | actions.RecordEvent()
             ):
                 return self._lanes[""]
+            case actions.UpdateConfigMap():
+                return self._lanes[action.cluster]
             case actions.WriteBlob():
                 return self._storage_lane
             case actions.PostSlackMessage() | actions.PublishMessage():
@@ -279,6 +286,26 @@ class Executor:
             "count": 1,
         }
         return await self._to.events.create(msgspec.json.encode(event))
+
+    async def _config_map(self, action: actions.UpdateConfigMap) -> bytes:
+        """Change the keys that are named, and no others; repeating it changes nothing."""
+        found = None if self._to.config_maps is None else self._to.config_maps(action.cluster, action.namespace)
+        if found is None:
+            raise Refused(f"no cluster has the alias {action.cluster!r}", reason="UnknownCluster")
+        for _ in range(MAP_TRIES):
+            try:
+                stands = await found.get(action.name)
+                await self._fence.enter()
+                stored = await found.merge_patch(action.name, config_maps.patch(action, stands))
+            except Missing:
+                try:
+                    stored = await found.create(config_maps.body(action))
+                except Exists:
+                    continue
+            size = config_maps.size_bytes(stored)
+            self._metrics.gauge("prow_configmap_size_bytes", size, name=action.name, namespace=action.namespace)
+            return stored
+        raise Retry(f"ConfigMap {action.namespace}/{action.name} came and went {MAP_TRIES} times")
 
     async def _blob(self, action: actions.WriteBlob) -> None:
         """Write an object. The lane is free: each bucket has its own, so that one that is away holds up no other."""

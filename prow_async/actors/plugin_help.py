@@ -3,13 +3,14 @@
 Source: upstream pkg/pluginhelp/hook/hook.go. An org or an external plugin that does not answer is left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 import msgspec
 import structlog
 
 from prow_async.api.errors import ProwError
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.core import plugin_help
 from prow_async.core.plugin_help import CommandHelp, Document, PluginHelp
 from prow_async.ports.config import Snapshot
@@ -48,7 +49,7 @@ class HelpDesk:
         config = self._snapshot().plugins
         every = plugin_help.repos(config, await self._repos(plugin_help.orgs(config)))
         own, external = plugin_help.enabled(config, every)
-        known = {plugin.name: _help(plugin) for plugin in self._plugins}
+        known = {plugin.name: _help(plugin, config, own) for plugin in self._plugins if plugin.name in own[""]}
         document = Document(
             all_repos=every,
             repo_plugins=own,
@@ -93,7 +94,8 @@ class HelpDesk:
         return dict(sorted(found.items()))
 
 
-def _help(plugin: Plugin) -> PluginHelp:
+def _help(plugin: Plugin, config: PluginConfig, enabled: Mapping[str, Sequence[str]]) -> PluginHelp:
+    on = [repo for repo, names in enabled.items() if repo and plugin.name in names]
     commands = tuple(
         CommandHelp(
             usage=command.usage,
@@ -105,5 +107,9 @@ def _help(plugin: Plugin) -> PluginHelp:
         for command in plugin.help.commands
     )
     return PluginHelp(
-        description=plugin.help.description, config={}, events=tuple(sorted(plugin.events)), commands=commands
+        description=plugin.help.description,
+        config={} if plugin.help.config is None else plugin.help.config(config, on),
+        events=tuple(sorted(plugin.events)),
+        commands=commands,
+        snippet=plugin.help.snippet or msgspec.UNSET,
     )

@@ -25,6 +25,9 @@ from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import Event, Plugin, Reads
 
 log = structlog.get_logger()
+AFTER = "/after"
+"""Behind a plugin's name: what it decided when it knew what had become of its actions."""
+After = Callable[[Decision, tuple[ActionState, ...]], Decision | None]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -60,6 +63,15 @@ class Env(msgspec.Struct, frozen=True):
     """Where decisions are kept for people who ask why; None keeps none."""
     forward: Forward | None = None
     """How external plugins are reached; None where this process serves none."""
+
+
+class _Entry:
+    """A decision that has been recorded, and how far its actions have come."""
+
+    def __init__(self, name: str, decision: Decision, states: list[ActionState]) -> None:
+        self.name = name
+        self.decision = decision
+        self.states = states
 
 
 class Sharers:
@@ -100,28 +112,53 @@ class Sharers:
         return outcome
 
     async def _run(self, share: Share) -> Decision:
-        entry = await self._recorded(share)
-        if entry is not None:
-            log.info("continuing a recorded decision", plugin=share.plugin.name)
-            await self._act(share, entry.decision, list(entry.states), fresh=False)
+        journal = {entry.plugin: entry for entry in await self._inbox.journal(share.delivery.seq)}
+        name = share.plugin.name
+        if name in journal:
+            entry = await self._continue(share, journal[name])
+        else:
+            entry = await self._record(share, name, await self._decide(share))
+            await self._act(share, entry, fresh=True)
+        if share.plugin.after is None or not entry.decision.actions:
             return entry.decision
-        decision = await self._decide(share)
-        if not decision.actions:
-            return decision
-        log.info("decided", plugin=share.plugin.name, why=decision.why, actions=len(decision.actions))
-        states: list[ActionState] = ["sent"] * len(decision.actions)
-        await self._inbox.decide(share.delivery.seq, share.plugin.name, decision, tuple(states))
-        await self._act(share, decision, states, fresh=True)
-        return decision
+        return await self._react(share, share.plugin.after, entry, journal.get(f"{name}{AFTER}"))
 
-    async def _recorded(self, share: Share) -> JournalEntry | None:
-        journal = await self._inbox.journal(share.delivery.seq)
-        return next((entry for entry in journal if entry.plugin == share.plugin.name), None)
+    async def _react(self, share: Share, after: After, first: _Entry, entry: JournalEntry | None) -> Decision:
+        """Let the plugin react to what became of its actions; that is a decision of its own, recorded like the first.
+
+        What became of the first is recorded before: whoever continues reacts to the same.
+        """
+        if entry is not None:
+            await self._continue(share, entry)
+            return _joined(first.decision, entry.decision)
+        states = tuple(first.states)
+        await self._inbox.mark(share.delivery.seq, share.plugin.name, states)
+        reaction = after(first.decision, states)
+        if reaction is None:
+            return first.decision
+        fresh = await self._record(share, f"{share.plugin.name}{AFTER}", reaction)
+        await self._act(share, fresh, fresh=True)
+        return _joined(first.decision, reaction)
+
+    async def _record(self, share: Share, name: str, decision: Decision) -> _Entry:
+        """Record a decision that has actions, before any is performed."""
+        entry = _Entry(name, decision, ["sent"] * len(decision.actions))
+        if decision.actions:
+            log.info("decided", plugin=name, why=decision.why, actions=len(decision.actions))
+            await self._inbox.decide(share.delivery.seq, name, decision, tuple(entry.states))
+        return entry
+
+    async def _continue(self, share: Share, entry: JournalEntry) -> _Entry:
+        log.info("continuing a recorded decision", plugin=entry.plugin)
+        going = _Entry(entry.plugin, entry.decision, list(entry.states))
+        await self._act(share, going, fresh=False)
+        return going
 
     async def _decide(self, share: Share) -> Decision:
         """Gather and decide for each event of the delivery; one decision comes of it."""
         whys: list[str] = []
         acts: list[actions.Action] = []
+        kept = b""
         for event in share.events:
             facts = await share.plugin.gather(share.reads, event, share.delivery.guid)
             if facts is not None:
@@ -129,7 +166,8 @@ class Sharers:
                 self._keep(share, facts, decision)
                 whys.append(decision.why)
                 acts.extend(decision.actions)
-        return Decision(tuple(acts), "; ".join(whys) or "not for this plugin")
+                kept = kept or decision.kept
+        return Decision(tuple(acts), "; ".join(whys) or "not for this plugin", kept)
 
     def _keep(self, share: Share, facts: object, decision: Decision) -> None:
         """Keep a decision for people who ask why."""
@@ -152,16 +190,17 @@ class Sharers:
         )
         self._env.decisions.keep(explained)
 
-    async def _act(self, share: Share, decision: Decision, states: list[ActionState], fresh: bool) -> None:
+    async def _act(self, share: Share, entry: _Entry, fresh: bool) -> None:
         """Perform what is not done yet, in order; ProwJobs that follow one another are created side by side."""
+        acts, states = entry.decision.actions, entry.states
         todo = [i for i, state in enumerate(states) if state in {"planned", "sent"}]
         again: list[Retry] = []
-        for batch in _batches(decision.actions, todo):
+        for batch in _batches(acts, todo):
             async with anyio.create_task_group() as group:
                 for index in batch:
-                    group.start_soon(self._one, share, decision.actions[index], (index, states, fresh), again)
+                    group.start_soon(self._one, share, acts[index], (index, states, fresh), again)
             if again:
-                await self._inbox.mark(share.delivery.seq, share.plugin.name, tuple(states))
+                await self._inbox.mark(share.delivery.seq, entry.name, tuple(states))
                 raise again[0]
 
     async def _one(
@@ -185,6 +224,10 @@ class Sharers:
             self._metrics.count("prow_plugin_handle_errors", took_action="true", **share.labels())
             kind = type(action).__name__
             log.error("action refused", action=kind, why=str(error), plugin=share.plugin.name)
+
+
+def _joined(first: Decision, then: Decision) -> Decision:
+    return Decision((*first.actions, *then.actions), f"{first.why}; {then.why}")
 
 
 def _batches(every: Sequence[actions.Action], todo: Sequence[int]) -> list[list[int]]:

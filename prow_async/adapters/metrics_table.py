@@ -61,6 +61,12 @@ UPSTREAM = (
         "job_configmap_size", "gauge", ("name",), "Bytes of a mounted ConfigMap of job configuration, by its folder."
     ),
     Metric(
+        "prow_configmap_size_bytes",
+        "gauge",
+        ("name", "namespace"),
+        "Bytes of the content of a ConfigMap that config-updater wrote.",
+    ),
+    Metric(
         "github_request_duration",
         "histogram",
         ("token_hash", "path", "status", "user_agent"),
@@ -147,6 +153,7 @@ OURS = (
     ),
     Metric("prow_async_inbox_pending", "gauge", (), "Accepted deliveries that are not handled yet."),
     Metric("prow_async_inbox_oldest_age_seconds", "gauge", (), "Age of the oldest of them; 0 when there is none."),
+    Metric("prow_async_inrepo_refused_total", "counter", _REPO, "States of a repository whose own jobs do not count."),
     Metric("prow_async_decisions_dropped_total", "counter", (), "Decisions that were not kept for `explain`."),
     Metric(
         "prow_async_watch_restarts_total", "counter", ("cluster", "kind", "reason"), "Watches that were opened anew."

@@ -96,6 +96,22 @@ class WriteBlob(_Action, frozen=True, kw_only=True):
     only_new: bool = False
 
 
+class UpdateConfigMap(_Action, frozen=True, kw_only=True):
+    """Set and remove keys of a ConfigMap, which is made where there is none. Keys that are not named stay."""
+
+    cluster: str
+    """Alias; `default` is the cluster of the ProwJobs."""
+    namespace: str
+    name: str
+    data: dict[str, str] = {}
+    binary_data: dict[str, bytes] = {}
+    removed: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    """Put on a ConfigMap that has none."""
+    sources: dict[str, str] = {}
+    """Files the content comes from, by key: for people."""
+
+
 class PostSlackMessage(_Action, frozen=True, kw_only=True):
     host: str
     """Names the token; `*` is the default one."""
@@ -210,6 +226,7 @@ Action = (
     | DeletePod
     | RecordEvent
     | WriteBlob
+    | UpdateConfigMap
     | PostSlackMessage
     | PublishMessage
     | PostStatus
@@ -232,3 +249,5 @@ class Decision(msgspec.Struct, frozen=True):
 
     actions: tuple[Action, ...]
     why: str
+    kept: bytes = b""
+    """What a plugin's `after` needs to know besides the actions; its own JSON."""

@@ -56,6 +56,8 @@ class PullRequest(_Lenient, frozen=True):
     draft: bool = False
     merged: bool = False
     mergeable: bool | None = None
+    merge_commit_sha: str | None = None
+    """Once merged, the commit that brought it into the base branch."""
     base: Branch = Branch()
     head: Branch = Branch()
     labels: tuple[Label, ...] = ()

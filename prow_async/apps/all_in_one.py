@@ -116,6 +116,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             components=COMPONENTS,
             jobs=cluster.jobs,
             events=cluster.events,
+            config_maps=cluster.config_maps,
             pods=cluster.pods,
             cluster_files=cluster.files,
             github=forge,

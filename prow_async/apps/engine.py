@@ -47,7 +47,7 @@ from prow_async.ports.forward import Forward
 from prow_async.ports.github import GitHub
 from prow_async.ports.inbox import Inbox
 from prow_async.ports.inrepo import InRepo
-from prow_async.ports.kube import ClusterFiles, Collection
+from prow_async.ports.kube import ClusterFiles, Collection, ConfigMaps
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import JobsOf, Plugin, Reads
 from prow_async.ports.web import Web
@@ -83,6 +83,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     tot_url: str = ""
     looks_at_access: bool = False
     """Ask build clusters what we may do, and write plank.build_cluster_status_file."""
+    config_maps: ConfigMaps | None = None
+    """Where hook writes ConfigMaps."""
     forward: Forward | None = None
     """How external plugins are reached."""
     nets: lost.Nets | None = None
@@ -115,7 +117,14 @@ class Engine:
         found, out = parts.cluster_files, parts.reports
         self.clusters = Clusters(parts.pods, parts.metrics, self._set_pod_aside, found.release if found else _nothing)
         targets = Targets(
-            parts.jobs, parts.events, self.clusters.pods, parts.github, out.storage, out.slack, out.topics
+            parts.jobs,
+            parts.events,
+            self.clusters.pods,
+            parts.github,
+            out.storage,
+            out.slack,
+            out.topics,
+            parts.config_maps,
         )
         self.executor = Executor(targets, parts.metrics, parts.clock, parts.ids, parts.dry_run)
         self.pulls = PullIndex(self.jobs)
@@ -227,6 +236,7 @@ class Engine:
             None if owners is None else lambda org, repo, sha: owners.at(snapshot, org, repo, sha),
             lambda: SharedReads(github, trust, payload.NOTHING),
             p.explain_in_help,
+            p.code,
         )
 
     def explainer(self) -> Explainer | None:

@@ -15,10 +15,18 @@ from prow_async.api.errors import CannotStart
 from prow_async.apps import flag_groups, nets, process
 from prow_async.apps.engine import Engine, Parts
 from prow_async.core import webhook
+from prow_async.plugins import config_updater, hold, label, lgtm, size, trigger
 from prow_async.plugins import help as help_plugin
-from prow_async.plugins import hold, label, lgtm, size, trigger
 
-PLUGINS = (help_plugin.PLUGIN, hold.PLUGIN, label.PLUGIN, lgtm.PLUGIN, size.PLUGIN, trigger.PLUGIN)
+PLUGINS = (
+    config_updater.PLUGIN,
+    help_plugin.PLUGIN,
+    hold.PLUGIN,
+    label.PLUGIN,
+    lgtm.PLUGIN,
+    size.PLUGIN,
+    trigger.PLUGIN,
+)
 """Every plugin there is, named one by one."""
 
 
@@ -108,6 +116,7 @@ async def run(shell: process.Shell) -> None:
             components=frozenset({"hook"}),
             jobs=kube.jobs,
             events=kube.events,
+            config_maps=kube.config_maps,
             github=github,
             inbox=inbox,
             forward=forward,
@@ -131,4 +140,4 @@ async def run(shell: process.Shell) -> None:
             help_page.add(site, plugin_help.HelpDesk(config.current, PLUGINS, github, forward).document)
             await inner.enter_async_context(server.serving(site, flags["listen-host"], flags["port"]))
 
-        await process.serve(shell, Engine(parts), config, fronts)
+        await process.serve(shell, Engine(parts), config, fronts, [] if kube.files is None else [kube.files.follow])

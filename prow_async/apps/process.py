@@ -120,6 +120,7 @@ class Clusters(msgspec.Struct, frozen=True):
     infos: Mapping[str, kube_port.PodInfo]
     lease: Callable[[str], collection.KubeCollection]
     """Makes the collection of the one Lease of a name, in the namespace of ProwJobs."""
+    config_maps: kube_port.ConfigMaps
     files: live.LiveClusters | None = None
 
 
@@ -142,9 +143,16 @@ async def connect_clusters(shell: Shell, config: config_files.ConfigFiles) -> As
     async with live.LiveClusters(wanted, shell.name, disabled, pods_of, shell.metrics) as files:
         jobs = collection.KubeCollection(files.infra, "", collection.PROWJOBS, now.prowjob_namespace)
         events = collection.KubeCollection(files.infra, "", collection.EVENTS, now.prowjob_namespace)
-        yield Clusters(
-            jobs, events, files.pods, files.logs, files.infos, _leases(files.infra, now.prowjob_namespace), files
-        )
+        leases, maps = _leases(files.infra, now.prowjob_namespace), _config_maps(files.infra, files.transport)
+        yield Clusters(jobs, events, files.pods, files.logs, files.infos, leases, maps, files)
+
+
+def _config_maps(infra: Transport, transport: Callable[[str], Transport | None]) -> kube_port.ConfigMaps:
+    def maps(alias: str, namespace: str) -> collection.KubeCollection | None:
+        found = infra if alias == clusters.DEFAULT else transport(alias)
+        return None if found is None else collection.KubeCollection(found, alias, collection.CONFIG_MAPS, namespace)
+
+    return maps
 
 
 def _leases(infra: Transport, namespace: str) -> Callable[[str], collection.KubeCollection]:
@@ -182,6 +190,7 @@ def collections(transports: Mapping[str, Transport], prowjob_namespace: str, pod
         {alias: podlogs.KubePodLogs(transport, alias) for alias, transport in transports.items()},
         {alias: podinfo.KubePodInfo(transport, alias) for alias, transport in transports.items()},
         _leases(infra, prowjob_namespace),
+        _config_maps(infra, transports.get),
     )
 
 

@@ -10,8 +10,8 @@ import msgspec
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Problem
 from prow_async.api.inrepo import RepoJobs
-from prow_async.api.jobconfig import Postsubmit, Presubmit
-from prow_async.core import config_check_all, config_join, config_parse, goyaml
+from prow_async.api.jobconfig import JobBase, Postsubmit, Presubmit
+from prow_async.core import config_check_all, config_join, config_parse, goyaml, inrepo_limits
 from prow_async.core.config_jobs import Context
 from prow_async.core.config_load import SourceFile
 from prow_async.core.config_parse import ParsedFile
@@ -44,6 +44,10 @@ def complete(parsed: Parsed, config: Config) -> RepoJobs:
 
     Raises: ConfigErrors with every problem; their files are paths within the repository.
     """
+    raw: list[JobBase] = [one.job for file in parsed.files for one in file.presubmits]
+    raw += [one.job for file in parsed.files for one in file.postsubmits]
+    if too_much := list(inrepo_limits.problems(raw, _first(parsed))):
+        raise ConfigErrors(too_much)  # to look closer would cost what the limit is there to save
     presets = (*(one.preset for file in parsed.files for one in file.presets), *config.presets)
     context = Context(config, presets)
     problems = [problem for file in parsed.files for problem in file.problems]
@@ -56,6 +60,7 @@ def complete(parsed: Parsed, config: Config) -> RepoJobs:
         warnings += done.warnings
         presubmits += (job for _, job in done.presubmits)
         postsubmits += (job for _, job in done.postsubmits)
+    problems += inrepo_limits.problems((*presubmits, *postsubmits), _first(parsed))
     problems += _clusters((*presubmits, *postsubmits), config, parsed.repo)
     whole = RepoJobs(
         (*config.presubmits.get(parsed.repo, ()), *presubmits),
@@ -66,6 +71,10 @@ def complete(parsed: Parsed, config: Config) -> RepoJobs:
     if problems:
         raise ConfigErrors(problems)
     return whole
+
+
+def _first(parsed: Parsed) -> str:
+    return parsed.sources[0].path if parsed.sources else FILE
 
 
 def static(config: Config, repo: str) -> RepoJobs:

@@ -8,13 +8,17 @@ ABOUT_BOT = (
     "[This list](https://prow.k8s.io/command-help) explains them."
 )
 
+QUOTED_MAX = 20_000
+"""Longest quotation, in characters: GitHub takes no comment over 65,536, and our own words have to fit beside it."""
+
 
 def reply(login: str, text: str, quoted: str, quoted_url: str) -> str:
     """Answer a person, with their own words quoted under a fold.
 
     HTML comments in the quote are made visible: hidden marks are the bot's own means of finding its comments again.
     """
-    quote = "\n".join(f">{line.rstrip()}" for line in quoted.replace("<!--", "&lt;!--").split("\n"))
+    whole = "\n".join(f">{line.rstrip()}" for line in quoted.replace("<!--", "&lt;!--").split("\n"))
+    quote = whole if len(whole) <= QUOTED_MAX else f"{whole[:QUOTED_MAX]} ..."
     details = folded(f"In response to [this]({quoted_url}):\n\n{quote}\n\n{ABOUT_BOT}")
     return f"@{login}: {text}\n\n{details}"
 

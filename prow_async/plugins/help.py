@@ -3,11 +3,14 @@
 Source: upstream pkg/plugins/help.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from prow_async.api import plugin_labels
 from prow_async.api.actions import Action, Decision
 from prow_async.api.github import Comment, GenericComment
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.core import patterns, place, replies, trust
 from prow_async.ports.plugin import Command, Event, Help, Plugin, Reads
 
@@ -116,6 +119,20 @@ def _first_text(facts: Facts) -> str:
     )
 
 
+def configured(config: PluginConfig, repos: Sequence[str]) -> dict[str, str]:
+    """Say what such issues have to meet."""
+    summary = config.help.help_guidelines_summary
+    told = f"Issues are measured by the guidelines at {config.help.help_guidelines_url}"
+    return {"": f"{told}:\n{summary}" if summary else f"{told}."}
+
+
+SNIPPET = """\
+help:
+  help_guidelines_url: https://example.com/contributing
+  help_guidelines_summary: |
+    The issue says what is to be done, and whom to ask.
+"""
+
 PLUGIN = Plugin(
     name="help",
     help=Help(
@@ -129,6 +146,8 @@ PLUGIN = Plugin(
                 ("/help", "/remove-help", "/good-first-issue", "/remove-good-first-issue"),
             ),
         ),
+        config=configured,
+        snippet=SNIPPET,
     ),
     events=frozenset({"generic_comment"}),
     gather=gather,

@@ -3,13 +3,14 @@
 Source: upstream pkg/plugins/label.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from prow_async.api import plugin_labels
 from prow_async.api.actions import Action, Decision
 from prow_async.api.github import GenericComment, PullRequestEvent
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.core import label_commands, place, trust
 from prow_async.core.label_commands import Asked
 from prow_async.ports.plugin import Command, Event, Help, Plugin, Reads
@@ -202,6 +203,41 @@ def _quoted(labels: list[str]) -> str:
     return shown if len(labels) <= _SHOWN else f"{shown} and {len(labels) - _SHOWN} more"
 
 
+def configured(config: PluginConfig, repos: Sequence[str]) -> dict[str, str]:
+    """Say which labels there are beside those of the categories, and which of them not everybody may set."""
+    found: dict[str, str] = {}
+    if config.label.additional_labels:
+        found[""] = f"`/label` also takes {_all_quoted(config.label.additional_labels)}."
+    for full_name in repos:
+        org, _, repo = full_name.partition("/")
+        if restricted := config.label.restricted_for(org, repo).values():
+            found[full_name] = "\n".join(["Not everybody may set these labels:", *map(_restriction, restricted)])
+    return found
+
+
+def _restriction(rule: plugin_labels.RestrictedLabel) -> str:
+    teams = [f"the team {team}" for team in rule.allowed_teams]
+    told = f"- `{rule.label}`: {', '.join([*teams, *rule.allowed_users]) or 'nobody'}"
+    on = [one.label for one in rule.assign_on]
+    return f"{told}; these users are assigned where {_all_quoted(on)} is set" if on else told
+
+
+def _all_quoted(labels: Sequence[str]) -> str:
+    return ", ".join(f"`{label}`" for label in labels)
+
+
+SNIPPET = """\
+label:
+  additional_labels: [api-review, community/discussion]
+  restricted_labels:
+    my-org/my-repo:
+    - label: cherry-pick-approved
+      allowed_teams: [release-managers]
+      allowed_users: [ann]
+      assign_on:
+      - label: do-not-merge/cherry-pick-not-approved
+"""
+
 PLUGIN = Plugin(
     name="label",
     help=Help(
@@ -215,6 +251,8 @@ PLUGIN = Plugin(
                 ("/kind bug", "/remove-area prow", "/sig testing", "/language zh", "/label foo-bar-baz"),
             ),
         ),
+        config=configured,
+        snippet=SNIPPET,
     ),
     events=frozenset({"generic_comment", "pull_request"}),
     gather=gather,

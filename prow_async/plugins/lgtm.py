@@ -4,7 +4,7 @@ Source: upstream pkg/plugins/lgtm. The two comments it finds again by their text
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -13,6 +13,7 @@ from prow_async.api import plugin_review
 from prow_async.api.actions import Action, Decision
 from prow_async.api.errors import Refused
 from prow_async.api.github import Comment, GenericComment, PullRequestEvent, ReviewEvent, User
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.core import owners, patterns, place, replies, trust
 from prow_async.core.place import Place
 from prow_async.ports.plugin import Command, Event, Help, Plugin, Reads
@@ -280,6 +281,31 @@ def _noted(facts: PushFacts) -> str:
     return ""
 
 
+def configured(config: PluginConfig, repos: Sequence[str]) -> dict[str, str]:
+    """Say what counts as LGTM in each repo, and what makes it stay."""
+    found: dict[str, str] = {}
+    for full_name in repos:
+        settings = config.lgtm_for(*full_name.split("/", 1))
+        told = []
+        if settings.review_acts_as_lgtm:
+            told.append("An approving review counts as `/lgtm`, one that asks for changes as `/lgtm cancel`.")
+        if settings.store_tree_hash:
+            told.append("LGTM stays when new commits leave the files as they were.")
+        if settings.trusted_team_for_sticky_lgtm:
+            told.append(f"LGTM stays on pull requests of the team {settings.trusted_team_for_sticky_lgtm}.")
+        if told:
+            found[full_name] = " ".join(told)
+    return found
+
+
+SNIPPET = """\
+lgtm:
+- repos: [my-org/my-repo]
+  review_acts_as_lgtm: true
+  store_tree_hash: true
+  trusted_team_for_sticky_lgtm: Release Managers
+"""
+
 PLUGIN = Plugin(
     name="lgtm",
     help=Help(
@@ -294,6 +320,8 @@ PLUGIN = Plugin(
                 ("/lgtm", "/lgtm cancel", "/remove-lgtm"),
             ),
         ),
+        config=configured,
+        snippet=SNIPPET,
     ),
     events=frozenset({"generic_comment", "pull_request_review", "pull_request"}),
     gather=gather,

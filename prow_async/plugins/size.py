@@ -3,6 +3,8 @@
 Source: upstream pkg/plugins/size.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 import structlog
 
@@ -10,6 +12,7 @@ from prow_async.api import plugin_labels
 from prow_async.api.actions import Decision
 from prow_async.api.errors import Missing, Refused
 from prow_async.api.github import ChangedFile, PullRequestEvent
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.core import generated_files, patterns, place
 from prow_async.ports.plugin import Event, Help, Plugin, Reads
 
@@ -92,11 +95,29 @@ def decide(facts: Facts) -> Decision:
     return Decision((*removed, *added), why)
 
 
+def configured(config: PluginConfig, repos: Sequence[str]) -> dict[str, str]:
+    """Say how many lines make which size."""
+    bounds = config.size.bounds()
+    told = [f"- `{PREFIX}{name}` from {bound} lines" for name, bound in zip(NAMES[1:], bounds, strict=True)]
+    return {"": "\n".join([f"- `{PREFIX}{NAMES[0]}` below {bounds[0]} lines", *told])}
+
+
+SNIPPET = """\
+size:
+  s: 10
+  m: 30
+  l: 100
+  xl: 500
+  xxl: 1000
+"""
+
 PLUGIN = Plugin(
     name="size",
     help=Help(
         description="size keeps one label `size/XS` to `size/XXL` on a pull request, by the lines it changes. Files "
         "that `.generated_files` or `.gitattributes` (`linguist-generated=true`) call generated do not count.",
+        config=configured,
+        snippet=SNIPPET,
     ),
     events=frozenset({"pull_request"}),
     gather=gather,

@@ -5,7 +5,7 @@ Here are its help and its reads; the deciding half is in core/trigger, core/trig
 Source: upstream pkg/plugins/trigger.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
@@ -24,6 +24,7 @@ from prow_async.api.github import (
 )
 from prow_async.api.inrepo import RepoJobs, Wanted
 from prow_async.api.jobconfig import Presubmit
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.core import (
     commands,
     filters,
@@ -307,6 +308,36 @@ def _first(errors: ExceptionGroup[Exception]) -> Exception:
     return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
+def configured(config: PluginConfig, repos: Sequence[str]) -> dict[str, str]:
+    """Say whom each repo trusts, and what comes with it."""
+    return {full_name: _configured(config, full_name) for full_name in repos}
+
+
+def _configured(config: PluginConfig, full_name: str) -> str:
+    org, _, repo = full_name.partition("/")
+    settings = config.trigger_for(org, repo)
+    trusted = f"members of {org}" if settings.only_org_members else f"members of {org} and collaborators of {repo}"
+    if settings.trusted_org and settings.trusted_org != org:
+        trusted += f", members of {settings.trusted_org}"
+    told = [f"Jobs start by themselves for {trusted}."]
+    if settings.trusted_apps:
+        told.append(f"These apps are trusted too: {', '.join(settings.trusted_apps)}.")
+    if settings.ignore_ok_to_test:
+        told.append("`/ok-to-test` has no effect: somebody trusted has to say `/test all`.")
+    if settings.trigger_github_workflows:
+        told.append("GitHub Actions are approved and started again along with the jobs.")
+    return " ".join(told)
+
+
+SNIPPET = """\
+triggers:
+- repos: [my-org, other-org/one-repo]
+  trusted_apps: [dependabot]
+  only_org_members: true
+  ignore_ok_to_test: false
+  trigger_github_workflows: true
+"""
+
 HELP = Help(
     description="trigger starts the jobs of a repository: presubmits when a trusted person opens or changes a pull "
     "request or asks for them in a comment, postsubmits when a branch or tag is pushed.",
@@ -344,6 +375,8 @@ HELP = Help(
             ("/test-manual-required",),
         ),
     ),
+    config=configured,
+    snippet=SNIPPET,
 )
 
 PLUGIN = Plugin(

@@ -66,6 +66,11 @@ class Collection(Protocol):
         """Delete, on condition that the UID still matches (Stale otherwise). `grace_s` None is the object's own."""
 
 
+ConfigMaps = Callable[[str, str], Collection | None]
+"""ConfigMaps by cluster alias and namespace; `default` is the cluster of the ProwJobs. None: there is no such cluster.
+"""
+
+
 class ClusterFiles(Protocol):
     """Where the build clusters are written down."""
 

@@ -3,18 +3,21 @@
 `apps` registers plugins explicitly; there is no import side effect. A plugin never writes: it returns actions.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from prow_async.api.actions import Decision
 from prow_async.api.explained import Answer
+from prow_async.api.plugin_config import PluginConfig
 from prow_async.core.owners import Owners
 from prow_async.core.webhook_decode import Event
 from prow_async.ports.clock import Clock
+from prow_async.ports.code import RepoCode
 from prow_async.ports.config import Snapshot
 from prow_async.ports.github import GitHubReads
+from prow_async.ports.inbox import ActionState
 from prow_async.ports.inrepo import InRepo
 
 __all__ = ["Command", "Event", "Explains", "Help", "JobsOf", "Kept", "Plugin", "Reads"]
@@ -34,8 +37,15 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Help(msgspec.Struct, frozen=True):
+    """What a plugin says of itself."""
+
     description: str
     commands: tuple[Command, ...] = ()
+    config: Callable[[PluginConfig, Sequence[str]], dict[str, str]] | None = None
+    """Say in words what the configuration means, by `org/repo` of those where the plugin is on, or under "" for all;
+    whoever reads it has no access to the configuration, so no secrets. None: there is nothing to configure."""
+    snippet: str = ""
+    """An example of its section in plugins.yaml; empty where there is none."""
 
 
 class JobsOf(msgspec.Struct, frozen=True):
@@ -70,6 +80,8 @@ class Reads(msgspec.Struct, frozen=True):
     """Makes reads that begin afresh: for a plugin that has waited for GitHub to change its mind."""
     explain_in_help: bool = False
     """Whether `/test ?` is answered with reasons, as --explain-in-help says."""
+    code: RepoCode | None = None
+    """Repositories' files at a commit; None where this process has no way to repositories."""
 
 
 class Kept(Protocol):
@@ -112,6 +124,10 @@ class Plugin(msgspec.Struct, frozen=True):
     `status`, and `generic_comment`: what was said, wherever it was."""
     gather: Callable[[Reads, Event, str], Awaitable[Any]]
     decide: Callable[[Any], Decision]
+    after: Callable[[Decision, tuple[ActionState, ...]], Decision | None] | None = None
+    """React to what became of the actions: `done` or `refused`, one for each, in their order. Pure, as `decide`; None
+    and a decision without actions do nothing more. Called with the decision as it was recorded, also after a crash; of
+    several events of one delivery only the first `kept` is there."""
     explains: Explains | None = None
     deadline_s: float = DEADLINE_S
     """Longest time for one delivery, from reading to the last action; then it is cut off and counts as failed."""

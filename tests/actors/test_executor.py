@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from prow_async.actors.executor import Executor, Targets
+from prow_async.adapters.kube.collection import CONFIG_MAPS
 from prow_async.api import actions
 from prow_async.api.errors import Exists, Missing, Refused, Retry, Stale
 from prow_async.api.github import HookOf, Status
 from prow_async.core import instants
 from prow_async.ports import cause as causes
+from prow_async.ports.kube import ConfigMaps
 from prow_async.sandbox.faults import Fault
 from tests.actors.script import DROP
 from tests.actors.worlds import JOBS, ORG, PODS, REPO, START_S, Town, passes, story
@@ -21,12 +23,26 @@ BAD_GATEWAY = Fault("answer", status=502)
 
 def executor(town: Town, dry_run: bool = False, github: bool = True) -> Executor:
     pods = {alias: cluster.pods for alias, cluster in town.clusters.items()}
-    targets = Targets(town.kube.jobs, town.kube.events, pods, town.client if github else None)
-    return Executor(targets, town.metrics, town.clock, town.ids, dry_run)
+    github_ = town.client if github else None
+    return Executor(
+        Targets(town.kube.jobs, town.kube.events, pods, github_, config_maps=maps_of(town)),
+        town.metrics,
+        town.clock,
+        town.ids,
+        dry_run,
+    )
+
+
+def maps_of(town: Town) -> ConfigMaps:
+    return lambda alias, namespace: town.kube.collection(CONFIG_MAPS, namespace) if alias == "default" else None
 
 
 def comment(number: int, body: str = "hello") -> actions.CreateComment:
     return actions.CreateComment(org=ORG, repo=REPO, number=number, body=body, why=WHY)
+
+
+def config_map(cluster: str, **data: str) -> actions.UpdateConfigMap:
+    return actions.UpdateConfigMap(cluster=cluster, namespace=JOBS, name="m", data=data, why=WHY)
 
 
 def status(sha: str) -> actions.PostStatus:
@@ -56,6 +72,7 @@ def every_action(town: Town, number: int, sha: str) -> list[actions.Action]:
         actions.PatchPod(patch={"metadata": {"labels": {"a": "b"}}}, resource_version="1", **pod),
         actions.DeletePod(uid="u", reason="aged", **pod),
         actions.RecordEvent(namespace=JOBS, why=WHY, **about),
+        config_map("default", x="y"),
         status(sha),
         comment(number),
         actions.EditComment(org=ORG, repo=REPO, comment_id=1, body="x", why=WHY),
@@ -76,7 +93,7 @@ async def test_dry_run_writes_nothing() -> None:
     number, sha = town.open_pull()
     dry = executor(town, dry_run=True)
     every = every_action(town, number, sha)
-    assert len(every) == 17
+    assert len(every) == 18
     for action in every:
         assert await dry.perform(action, "x") is None
         assert await dry.resume(action, "x", START_S) is None
@@ -322,3 +339,21 @@ async def test_requests_say_why_they_are_made() -> None:
     labels = {"origin": "trigger", "method": "POST", "status": "201"}
     for urgency in ("status", "comment"):
         assert town.metrics.total("prow_async_github_requests_total", urgency=urgency, **labels) == 1
+
+
+@story
+async def test_config_maps_of_unknown_clusters() -> None:
+    """No cluster has the alias, or the component writes none at all: refused."""
+    town = Town()
+    with pytest.raises(Refused, match="no cluster has the alias 'arm'"):
+        await executor(town).perform(config_map("arm"), "x")
+
+
+@pytest.mark.parametrize("done", [False, True])
+@story
+async def test_a_config_map_that_is_made_twice(done: bool) -> None:
+    """The answer to the creation is lost, before or after its effect: one ConfigMap with the content."""
+    town = Town()
+    town.kube.faults.fail("POST", "/configmaps", done=done)
+    await executor(town).perform(config_map("default", x="y"), "x")
+    assert town.kube.ask("GET", CONFIG_MAPS.path(JOBS, "m"))["data"] == {"x": "y"}

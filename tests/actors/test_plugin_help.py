@@ -51,6 +51,10 @@ async def test_the_document() -> None:
     assert others.asked == [(Asked(ORG, REPO),)] * 4
     commands = document.plugin_help["trigger"].commands or ()
     assert any(command.usage.startswith("/test ") for command in commands)
+    assert document.plugin_help["trigger"].config == {
+        f"{ORG}/{REPO}": f"Jobs start by themselves for members of {ORG} and collaborators of {REPO}."
+    }
+    assert "triggers:" in str(document.plugin_help["trigger"].snippet)
     assert list(document.plugin_help) == ["trigger"], "a plugin nobody has is named, and has no help"
 
     town.github.add_repo(ORG, "later", now_s=town.clock.now())

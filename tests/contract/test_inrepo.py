@@ -222,6 +222,7 @@ async def test_problems_and_sizes(place: Place, monkeypatch: pytest.MonkeyPatch)
     for sha, told in ((fat, "larger than 5000 bytes"), (many, "holds 20 files; 10 are allowed")):
         with pytest.raises(Refused, match=told):
             await place.jobs(sha)
+    assert place.counts.found["prow_async_inrepo_refused_total"] == 3
 
 
 async def test_many_at_once_ask_git_once(place: Place) -> None:

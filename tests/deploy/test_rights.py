@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from prow_async.api.github import ChangedFile
 from tests import realkube
 from tests.deploy import audit, installed, lossy, manifests
 from tests.e2e import program
@@ -33,11 +34,14 @@ periodics:
 - {name: ci-tick, interval: 1h, spec: {containers: [{name: test, image: x, command: [echo, tick]}]}}
 presubmits:
   octo-org/hello:
-  - {name: pull-good, always_run: true, spec: {containers: [{name: test, image: x, command: [echo, good]}]}}
-  - {name: pull-bad, always_run: true, spec: {containers: [{name: test, image: x, command: ["false"]}]}}
-  - {name: pull-slow, always_run: true, spec: {containers: [{name: test, image: x, command: [sleep, "1000"]}]}}
+  - {name: pull-good, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: [echo, good]}]}}
+  - {name: pull-bad, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: ["false"]}]}}
+  - {name: pull-slow, skip_if_only_changed: ^kept/, spec: {containers: [{name: test, image: x, command: [sleep, 1d]}]}}
 """
-PLUGINS = "plugins: {octo-org: {plugins: [trigger]}}"
+PLUGINS = """
+plugins: {octo-org: {plugins: [config-updater, trigger]}}
+config_updater: {maps: {"kept/*.txt": {name: kept}}}
+"""
 EVERYBODYS = {("", "selfsubjectaccessreviews.authorization.k8s.io", "create")}
 """Kubernetes' own role system:basic-user lets every account ask what it may do."""
 FINALIZER = "prow.x-k8s.io/gcsk8sreporter"
@@ -147,6 +151,7 @@ def test_every_component_with_its_own_rights_and_no_others(cluster: audit.Audite
         story.open_pull()
         _jobs_live(story)
         assert ways.lost == 1
+        _config_maps_change(story)
         prow.stop(horologium)
         prow.start("horologium", replica=1)
         prow.start("horologium", replica=2)
@@ -175,6 +180,7 @@ def test_all_in_one_with_its_own_rights(streaming: audit.Audited, tmp_path: Path
         outside.world.add_hook("octo-org", "", f"http://127.0.0.1:{port}/hook", SECRET)
         story.open_pull()
         _jobs_live(story)
+        _config_maps_change(story)
         _a_newer_commit_comes(story)
         _nobody_was_refused(story, "prow/prow-async")
 
@@ -225,6 +231,22 @@ def _jobs_live(story: Story) -> None:
         }
 
     program.until(reported, "three statuses")
+
+
+def _config_maps_change(story: Story) -> None:
+    """Two pull requests take files away: the ConfigMap is made to name the first commit, then changed."""
+    world, clock = story.outside.world, story.outside.clock
+    for name in ("one", "two"):
+        files = [ChangedFile(f"kept/{name}.txt", "removed")]
+        pull = world.open_pull("octo-org", "hello", "octocat", name, name, files, now_s=clock.now())
+        sha = world.merge("octo-org", "hello", pull.number, by="octocat", now_s=clock.now())
+        program.until(lambda sha=sha: _kept_at(story) == sha, f"the ConfigMap after {name}")
+
+
+def _kept_at(story: Story) -> str:
+    path = "/api/v1/namespaces/prow/configmaps"
+    found = [one for one in story.server.request("GET", path)["items"] if one["metadata"]["name"] == "kept"]
+    return found[0]["data"]["VERSION"] if found else ""
 
 
 def _a_pod_is_lost(story: Story) -> None:

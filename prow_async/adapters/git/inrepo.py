@@ -15,7 +15,7 @@ from prow_async.adapters.git import mirror, prow_files
 from prow_async.adapters.git.command import Failed, Remote
 from prow_async.adapters.git.recent import Recent
 from prow_async.api.config import Config
-from prow_async.api.errors import Retry
+from prow_async.api.errors import ConfigErrors, Refused, Retry
 from prow_async.api.inrepo import RepoJobs, Wanted
 from prow_async.core import inrepo
 from prow_async.ports.metrics import Metrics
@@ -28,6 +28,7 @@ _HITS = "inRepoConfigCache_hits"
 _MISSES = "inRepoConfigCache_misses"
 _EVICTIONS = "inRepoConfigCache_evictions_forced"
 _USAGE = "inRepoConfigCache_cache_usage_size"
+_REFUSED = "prow_async_inrepo_refused_total"
 _READ_S = "inRepoConfigCache_GetProwYAML_duration"
 _FETCH_S = "inrepoconfig_git_client_acquisition_duration"
 _OTHER_S = "inrepoconfig_git_other_duration"
@@ -39,6 +40,11 @@ class _Repo:
     def __init__(self, folder: Path, remote: Remote, org: str, repo: str) -> None:
         self.mirror = mirror.Mirror(folder / org / f"{repo}.git", remote, org, repo)
         self.lock = anyio.Lock()
+
+
+def _short(error: Exception) -> str:
+    """Bound what strangers write into the log."""
+    return str(error)[:2000]
 
 
 class InRepoConfig:
@@ -74,7 +80,12 @@ class InRepoConfig:
             known = self._known(config, wanted)
             if known is not None:
                 return known
-            return await anyio.to_thread.run_sync(self._work, repo.mirror, config, wanted, limiter=self._threads)
+            try:
+                return await anyio.to_thread.run_sync(self._work, repo.mirror, config, wanted, limiter=self._threads)
+            except (ConfigErrors, Refused) as error:
+                self._metrics.count(_REFUSED, org=wanted.org, repo=wanted.repo)
+                log.warning("a repository's own jobs do not count", repo=name, heads=wanted.heads, why=_short(error))
+                raise
 
     def _known(self, config: Config, wanted: Wanted) -> RepoJobs | None:
         """Answer without git, and count."""

@@ -19,6 +19,7 @@ from prow_async.adapters.kube.session import Session, opened
 from prow_async.api.errors import CannotStart
 from prow_async.ports import kube
 from prow_async.ports.metrics import Metrics
+from prow_async.ports.transport import Transport
 
 log = structlog.get_logger()
 Key = tuple[Source, str]
@@ -89,6 +90,24 @@ class LiveClusters:
                     await self._unused.pop().close()
                 if await self._look():
                     changed(dict(self.pods))
+
+    async def follow(self) -> None:
+        """Follow the files until cancelled, where nobody watches pods: what is gone is released at once."""
+        known = dict(self.pods)
+
+        def changed(now: Mapping[str, kube.Collection]) -> None:
+            nonlocal known
+            still = {id(pods) for pods in now.values()}
+            for gone in {id(pods): pods for pods in known.values() if id(pods) not in still}.values():
+                self.release(gone)
+            known = dict(now)
+
+        await self.watch(changed)
+
+    def transport(self, alias: str) -> Transport | None:
+        """Return the way to a build cluster as it is now; None where none has the alias."""
+        key = self._keys.get(alias)
+        return None if key is None else self._session(key)
 
     def release(self, pods: kube.Collection) -> None:
         """See the port."""

@@ -1,5 +1,7 @@
 """What tests of plugins share: a GitHub that answers from a few values and notes what it is asked; actions in short."""
 
+import posixpath
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -19,6 +21,7 @@ from prow_async.api.github import (
 from prow_async.api.plugin_config import PluginConfig
 from prow_async.core.owners import Owners
 from prow_async.ports.clock import Clock
+from prow_async.ports.code import FileAt, RepoCode
 from prow_async.ports.config import Snapshot
 from prow_async.ports.github import GitHubReads
 from prow_async.ports.plugin import Event, JobsOf, Plugin, Reads
@@ -41,6 +44,8 @@ class World(msgspec.Struct, kw_only=True):
     contents: dict[str, str] = {}
     """Text of files by path, at whatever commit."""
     trees: dict[str, str] = {}
+    tree: dict[str, bytes] = {}
+    """Plain files at every commit, by path."""
     owners: Owners = Owners()
     pr: PullRequest = PullRequest()
     asked: list[str] = []
@@ -105,6 +110,14 @@ class World(msgspec.Struct, kw_only=True):
         self.asked.append(f"tree {commit[:1]}")
         return self.trees[commit]
 
+    async def find(self, org: str, repo: str, sha: str, names: Collection[str], ends: str = "") -> tuple[FileAt, ...]:
+        self.asked.append(f"find {sha[:1]}")
+        return tuple(FileAt(path, path) for path in self.tree if posixpath.basename(path) in names)
+
+    async def read(self, org: str, repo: str, sha: str, files: Sequence[FileAt], limit_bytes: int) -> list[bytes]:
+        self.asked.append(f"read {sha[:1]}")
+        return [self.tree[file.id] for file in files]
+
 
 class Noon(Clock):
     def now(self) -> float:
@@ -116,8 +129,9 @@ def reads(world: World, plugins: PluginConfig) -> Reads:
         return []
 
     github = cast(GitHubReads, world)
+    now = Snapshot(Config(), plugins, 0.0, "d")
     return Reads(
-        github, Snapshot(Config(), plugins, 0.0, "d"), Noon(), unfinished, None, "inst", world.owners_of, lambda: github
+        github, now, Noon(), unfinished, None, "inst", world.owners_of, lambda: github, code=cast(RepoCode, world)
     )
 
 
