@@ -5,11 +5,11 @@ when its first try may or may not have had its effect is decided here too: names
 protect patches and deletes, a comment is looked for before it is written again.
 """
 
+import contextlib
 import copy
-import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import anyio
 import msgspec
@@ -31,7 +31,10 @@ from prow_async.runtime.backoff import Backoff
 
 log = structlog.get_logger()
 T = TypeVar("T")
+_Lane: TypeAlias = contextlib.AbstractAsyncContextManager[Any]
 ABORT_TRIES = 5
+AT_ONCE = 32
+"""Writes under way to one cluster. More would wait in the API server instead, each on a connection of its own."""
 LONGEST_WAIT_S = 60.0
 """Whoever ordered an action that has to wait longer is told so: it has other work meanwhile, and may decide anew."""
 _URGENCY: Mapping[type[actions.Action], causes.Urgency] = {
@@ -72,10 +75,10 @@ class Executor:
         self.dry_run = dry_run
         self._tries = tries
         self._backoff = Backoff(0.25, 10.0)
-        self._lanes: dict[str, anyio.CapacityLimiter] = defaultdict(lambda: anyio.CapacityLimiter(64))
-        self._github_lane = anyio.CapacityLimiter(16)
-        self._message_lane = anyio.CapacityLimiter(16)
-        self._storage_lane = anyio.CapacityLimiter(math.inf)
+        self._lanes: dict[str, _Lane] = defaultdict(lambda: anyio.Semaphore(AT_ONCE, fast_acquire=True))
+        self._github_lane = anyio.Semaphore(16)
+        self._message_lane = anyio.Semaphore(16)
+        self._storage_lane = contextlib.nullcontext()
         self._fence = OPEN
 
     def behind(self, fence: Fence) -> Self:
@@ -159,7 +162,7 @@ class Executor:
                     await self._github(action, since_s)
                     return None
 
-    def _lane(self, action: actions.Action) -> anyio.CapacityLimiter:
+    def _lane(self, action: actions.Action) -> _Lane:
         """Return what bounds the writes under way to where this one goes."""
         match action:
             case actions.CreatePod() | actions.PatchPod() | actions.DeletePod():

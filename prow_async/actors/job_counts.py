@@ -7,6 +7,7 @@ first extra ref's).
 """
 
 from collections import Counter
+from typing import TypeAlias
 
 import anyio
 
@@ -16,25 +17,27 @@ from prow_async.ports.metrics import Metrics
 
 EVERY_S = 15.0
 AGENT = "kubernetes"
+_Values: TypeAlias = tuple[str, ...]
 LABELS = ("job_namespace", "job_name", "type", "state", "org", "repo", "base_ref", "cluster", "retest")
 
 
 class JobCounts:
-    """Counts ProwJobs of one store.
+    """Counts ProwJobs of one store as they change; looking at all of them again and again would cost most at rest.
 
     Args:
-        counting: whether to count from the start, without a call of `run`.
+        counting: whether to count transitions from the start, without a call of `run`.
     """
 
     def __init__(self, jobs: Store[JobView], metrics: Metrics, counting: bool = True) -> None:
-        self._jobs = jobs
         self._metrics = metrics
         self._counting = counting
+        self._counts: Counter[_Values] = Counter()
+        self._changes = False
         jobs.subscribe(self._changed)
 
     async def run(self) -> None:
         """Count until cancelled."""
-        self._counting = True
+        self._counting = self._changes = True
         try:
             while True:
                 self.update()
@@ -45,24 +48,35 @@ class JobCounts:
 
     def _changed(self, change: Change[JobView]) -> None:
         new, old = change.new, change.old
-        if not self._counting:
+        is_new, was = _values(new), _values(old)
+        if is_new != was:
+            self._move(was, is_new)
+        if not self._counting or new is None or is_new is None:
             return
-        if (
-            new is not None
-            and new.agent == AGENT
-            and (old is None or (old.state, old.build_id) != (new.state, new.build_id))
-        ):
-            labels = dict(zip(LABELS, _values(new), strict=True))
-            self._metrics.count("prowjob_state_transitions", **labels)
+        if old is None or (old.state, old.build_id) != (new.state, new.build_id):
+            self._metrics.count("prowjob_state_transitions", **dict(zip(LABELS, is_new, strict=True)))
+
+    def _move(self, was: _Values | None, now: _Values | None) -> None:
+        self._changes = True
+        if was is not None:
+            self._counts[was] -= 1
+            if not self._counts[was]:
+                del self._counts[was]
+        if now is not None:
+            self._counts[now] += 1
 
     def update(self) -> None:
-        """Set the gauge `prowjobs` anew."""
-        counts = Counter(_values(job) for job in self._jobs if job.agent == AGENT)
-        rows = ((dict(zip(LABELS, values, strict=True)), count) for values, count in counts.items())
-        self._metrics.replace("prowjobs", rows)
+        """Set the gauge `prowjobs` anew, if anything has changed."""
+        if self._changes:
+            self._changes = False
+            rows = ((dict(zip(LABELS, values, strict=True)), count) for values, count in self._counts.items())
+            self._metrics.replace("prowjobs", rows)
 
 
-def _values(job: JobView) -> tuple[str, ...]:
+def _values(job: JobView | None) -> _Values | None:
+    """Return the values of LABELS; None for what is not counted."""
+    if job is None or job.agent != AGENT:
+        return None
     retest = "true" if job.retest else "false"
     org, repo, base_ref = job.org, job.repo, job.base_ref
     if not org and job.extra_repos:

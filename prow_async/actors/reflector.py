@@ -144,24 +144,24 @@ class Reflector(Generic[V]):
         lines = watch.Lines()
         seen: set[str] | None = set() if at.move == "watchlist" else None
         self.healthy = seen is None
-        while True:
-            try:
-                with anyio.fail_after(SILENCE_S):
+        with anyio.CancelScope() as silence:
+            while True:
+                silence.deadline = anyio.current_time() + SILENCE_S
+                try:
                     chunk = await next_chunk()
-            except StopAsyncIteration:
-                if seen is not None:
-                    raise _Ended(watch.relist(at), "the initial list ended before its end mark") from None
-                raise _Ended(at) from None
-            except TimeoutError:
-                raise _Ended(at if seen is None else watch.relist(at), f"silent for {SILENCE_S:.0f} s") from None
-            except Retry as error:
-                raise _Ended(at if seen is None else watch.relist(at), error.why) from error
-            try:
-                frames = lines.feed(chunk)
-            except watch.Broken as error:
-                raise _Ended(at if seen is None else watch.relist(at), str(error)) from error
-            for frame in frames:
-                at, seen = self._apply(at, seen, frame)
+                except StopAsyncIteration:
+                    if seen is not None:
+                        raise _Ended(watch.relist(at), "the initial list ended before its end mark") from None
+                    raise _Ended(at) from None
+                except Retry as error:
+                    raise _Ended(at if seen is None else watch.relist(at), error.why) from error
+                try:
+                    frames = lines.feed(chunk)
+                except watch.Broken as error:
+                    raise _Ended(at if seen is None else watch.relist(at), str(error)) from error
+                for frame in frames:
+                    at, seen = self._apply(at, seen, frame)
+        raise _Ended(at if seen is None else watch.relist(at), f"silent for {SILENCE_S:.0f} s")
 
     def _apply(
         self, at: watch.Position, seen: set[str] | None, frame: watch.Frame

@@ -6,6 +6,9 @@ from collections.abc import Callable, Hashable
 
 import anyio
 
+_SPARE = 64
+"""So many entries without effect are left in the heap, and as many again as have one."""
+
 
 class Timers:
     """Calls back when a deadline on the loop's monotonic clock (anyio.current_time) has passed.
@@ -25,6 +28,9 @@ class Timers:
         earliest = self._heap[0][0] if self._heap else None
         self._set[key] = (when, number, call)
         heapq.heappush(self._heap, (when, number, key))
+        if len(self._heap) > 2 * len(self._set) + _SPARE:  # far deadlines that were replaced would stay for days
+            self._heap = [(when, number, key) for key, (when, number, _) in self._set.items()]
+            heapq.heapify(self._heap)
         if earliest is None or when < earliest:
             self._changed.set()
 

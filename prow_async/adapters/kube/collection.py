@@ -199,7 +199,7 @@ class KubeCollection:
         await self._send("DELETE", self._one(name), JSON, _encode(options))
 
     def _one(self, name: str) -> str:
-        return self._kind.path(self._namespace, name)
+        return f"{self._all}/{quote(name, safe='')}"
 
     def _what(self, method: str, path: str) -> str:
         return f"{method} {path.partition('?')[0]} in cluster {self._cluster or 'infra'}"

@@ -26,6 +26,8 @@ REQUEST_S = 60.0
 CONNECTIONS = 256
 """At most this many at once to one API server, watches among them."""
 BUFFER_BYTES = 2**18
+_WHOLE = aiohttp.ClientTimeout(total=REQUEST_S, sock_connect=CONNECT_S)
+_STREAMED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
 
 
 def opened(source: Source, component: str) -> "Session":
@@ -144,13 +146,13 @@ class Session:
         streams = _is_stream(path)
         options: dict[str, Any] = {"server_hostname": pool.server_hostname} if pool.server_hostname else {}
         try:
-            with anyio.fail_after(REQUEST_S if streams else None):
+            with anyio.fail_after(REQUEST_S) if streams else contextlib.nullcontext():
                 return await pool.session.request(
                     method,
                     yarl.URL(access.host + path, encoded=True),
                     headers={**self._headers, **headers, **access.headers},
                     data=body or None,
-                    timeout=aiohttp.ClientTimeout(total=None if streams else REQUEST_S, sock_connect=CONNECT_S),
+                    timeout=_STREAMED if streams else _WHOLE,
                     allow_redirects=False,
                     proxy=pool.proxy,
                     **options,
@@ -202,6 +204,8 @@ class _Answer:
 
 def _is_stream(path: str) -> bool:
     """Tell whether the answer goes on until somebody ends it: a watch, or a log that is followed."""
+    if "?" not in path:
+        return False
     query = urllib.parse.parse_qs(path.partition("?")[2])
     return any(query.get(key, [""])[0] in {"1", "true"} for key in ("watch", "follow"))
 

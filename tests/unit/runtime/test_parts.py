@@ -45,6 +45,29 @@ def test_timers_fire_in_order_once_and_can_be_replaced_and_cancelled() -> None:
     assert fired == [("early", 5.0), ("moved again", 31.0), ("late", 50.0)]
 
 
+def test_timers_that_are_set_again_and_again_hold_no_more_than_there_are() -> None:
+    """A job's deadline is days away and moves with each of its turns: what was replaced is not kept until then."""
+    fired: list[str] = []
+
+    async def body() -> None:
+        timers = Timers()
+        async with anyio.create_task_group() as group:
+            group.start_soon(timers.run)
+            for turn in range(1000):
+                timers.after("far", 70_000 + turn, lambda: fired.append("far"))
+                timers.after(turn, 60_000, lambda: fired.append("cancelled"))
+                timers.cancel(turn)
+            assert len(timers) == 1
+            assert len(timers._heap) < 100
+            await anyio.sleep(70_998)
+            assert fired == []
+            await anyio.sleep(2)
+            group.cancel_scope.cancel()
+
+    virtual.run(body)
+    assert fired == ["far"]
+
+
 def test_supervisor_restarts_a_failing_service_with_growing_waits() -> None:
     starts: list[float] = []
     told: list[tuple[str, str]] = []
