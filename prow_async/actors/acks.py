@@ -145,7 +145,7 @@ class Acks:
             wait_s = crier.record_wait_s(job.state, self._owed(job), told.waited_s(marks))
             if wait_s > 0:
                 return wait_s
-        if await self._record(job, marks, job.reported | told.recorded):
+        if await self._record(job, marks, {**job.reported, **told.recorded}):
             told.recorded |= marks
         return None
 

@@ -1,5 +1,6 @@
 """Runs by what they report to: a commit's context. Kept up to date from the store, as small as can be."""
 
+from prow_async.actors.name_index import NameIndex
 from prow_async.actors.store import Change, Store
 from prow_async.api.views import JobView
 
@@ -19,22 +20,19 @@ class CommitIndex:
 
     def __init__(self, jobs: Store[JobView]) -> None:
         self._jobs = jobs
-        self._names: dict[Context, list[str]] = {}
+        self._names = NameIndex()
         jobs.subscribe(self._changed)
 
     def runs_of(self, context: Context) -> list[JobView]:
-        found = (self._jobs.get(name) for name in self._names.get(context, ()))
-        return [job for job in found if job is not None]
+        found = (self._jobs.get(name) for name in self._names.at(context))
+        return [job for job in found if job is not None and context_of(job) == context]
 
     def _changed(self, change: Change[JobView]) -> None:
         if change.old is None and change.new is not None:
             context = context_of(change.new)
             if context is not None:
-                self._names.setdefault(context, []).append(change.name)
+                self._names.put(context, change.name)
         elif change.new is None and change.old is not None:
             context = context_of(change.old)
-            names = self._names.get(context, []) if context is not None else []
-            if context is not None and change.name in names:
-                names.remove(change.name)
-                if not names:
-                    del self._names[context]
+            if context is not None:
+                self._names.drop(context, change.name)

@@ -4,6 +4,7 @@ Flat, frozen, without pod specs; times are seconds since the Unix epoch (UTC), N
 `core/jobview` and `core/podview` make them from JSON.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -87,8 +88,8 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     start_s: float | None = None
     pending_s: float | None = None
     completion_s: float | None = None
-    reported: dict[str, str] = msgspec.field(default_factory=dict)
-    """prev_report_states: reporter name -> last state it reported."""
+    reported: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """prev_report_states: reporter name -> last state it reported. Shared between views."""
 
     @property
     def complete(self) -> bool:

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -100,7 +101,7 @@ _decoder = msgspec.json.Decoder(_Job)
 _full = msgspec.json.Decoder(ProwJob)
 _NO_LABELS, _NO_ANNOTATIONS, _NO_REFS = _Labels(), _Annotations(), _Refs()
 _NO_DECORATION, _NO_STATUS = _Decoration(), _Status()
-_NOTHING: dict[str, str] = {}
+_NOTHING: Mapping[str, str] = {}
 
 
 def read(raw: bytes | msgspec.Raw) -> JobView:
@@ -141,6 +142,12 @@ def _shared(config: SlackReporterConfig | None) -> SlackReporterConfig | None:
     return config
 
 
+@functools.lru_cache(maxsize=1024)
+def _reported(states: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Return the first of all equal ones: there are few, and most jobs have one."""
+    return {sys.intern(reporter): sys.intern(state) for reporter, state in states}
+
+
 def _view(job: _Job) -> JobView:
     intern = sys.intern
     meta, spec, status = job.metadata, job.spec, job.status or _NO_STATUS
@@ -156,7 +163,7 @@ def _view(job: _Job) -> JobView:
         created_s=_seconds(meta.creation_timestamp) or 0.0,
         deleting=meta.deletion_timestamp is not None,
         cause=annotations.cause,
-        event_guid=labels.guid,
+        event_guid=intern(labels.guid),
         optional=labels.optional == "true" if labels.optional else None,
         rerun=int(labels.rerun) if labels.rerun.isdecimal() else 0,
         retest=labels.retest == "true",
@@ -183,8 +190,8 @@ def _view(job: _Job) -> JobView:
         org=intern(refs.org),
         repo=intern(refs.repo),
         base_ref=intern(refs.base_ref),
-        base_sha=refs.base_sha,
-        pulls=tuple(PullView(p.number, p.sha, intern(p.author)) for p in refs.pulls or ()),
+        base_sha=intern(refs.base_sha),
+        pulls=tuple(PullView(p.number, intern(p.sha), intern(p.author)) for p in refs.pulls or ()),
         extra_repos=tuple(intern(f"{r.org}/{r.repo}") for r in spec.extra_refs or ()),
         extra_base_ref=intern(spec.extra_refs[0].base_ref) if spec.extra_refs else "",
         refs_identity="" if complete else _identity(spec),
@@ -197,7 +204,5 @@ def _view(job: _Job) -> JobView:
         start_s=_seconds(status.startTime),
         pending_s=_seconds(status.pendingTime),
         completion_s=_seconds(status.completionTime),
-        reported={intern(k): intern(v) for k, v in status.prev_report_states.items()}
-        if status.prev_report_states
-        else _NOTHING,
+        reported=_reported(tuple(status.prev_report_states.items())) if status.prev_report_states else _NOTHING,
     )
