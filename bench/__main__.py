@@ -30,15 +30,21 @@ from bench import (
     starts,
     triggering,
     uploads,
+    waiting,
     webhooks,
+    writes,
 )
-from bench.results import Rate, Results
+from bench.results import Results
 from tests import realkube
 from tests.tools import install
 
 STRANGERS = 0.1
 """The share of the machine's CPU that other programs may use before the run says so."""
-PARTS = ("config", "jobs", "memory", "intake", "uploads", "podutils", "censor", "run", "decorated", "triggering")
+PARTS = (
+    *("config", "jobs", "saturated", "writes", "waiting", "memory", "intake", "uploads"),
+    *("podutils", "censor", "run", "decorated", "triggering"),
+)
+ON_CLUSTER = frozenset({"jobs", "saturated", "writes", "waiting", "memory", "triggering"})
 VERSIONS = ("aiohttp", "uvloop", "msgspec", "anyio")
 
 
@@ -46,8 +52,12 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
     plans: tuple[jobs.Plan, ...]
+    saturated: jobs.Plan
     rounds: int
-    prowjobs: int
+    written: int
+    waiting: int
+    resting_s: float
+    finished: tuple[memory.Size, ...]
     settle_s: float
     intake_s: float
     intake_rounds: int
@@ -62,9 +72,13 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FULL = Size(
-    plans=(jobs.Plan(2, 15), jobs.Plan(20, 20), jobs.Plan(80, 25)),
+    plans=(jobs.Plan(2, 10), jobs.Plan(20, 20), jobs.Plan(80, 20)),
+    saturated=jobs.Plan(300, 15, in_flight=200),
     rounds=2,
-    prowjobs=20_000,
+    written=20,
+    waiting=5_000,
+    resting_s=60.0,
+    finished=(memory.Size(20_000, 2), memory.Size(100_000, 1)),
     settle_s=10.0,
     intake_s=5.0,
     intake_rounds=3,
@@ -79,8 +93,12 @@ FULL = Size(
 )
 QUICK = Size(
     plans=(jobs.Plan(2, 5), jobs.Plan(20, 5), jobs.Plan(80, 8)),
+    saturated=jobs.Plan(300, 8, in_flight=200),
     rounds=1,
-    prowjobs=4_000,
+    written=8,
+    waiting=1_000,
+    resting_s=20.0,
+    finished=(memory.Size(4_000, 1),),
     settle_s=5.0,
     intake_s=2.0,
     intake_rounds=1,
@@ -142,26 +160,38 @@ def measure(size: Size, parts: Sequence[str], tree: Path, kind: str) -> Results:
     found = _programs(found, parts, size, say)
     if "intake" in parts:
         found = _intake(found, size, notes, say)
-    if {"jobs", "memory", "triggering"} & set(parts):
+    if ON_CLUSTER & set(parts):
         say("starting etcd and kube-apiserver")
         with cluster.running() as server:
             versions = {**found.versions, "kube-apiserver": cluster.version(server)}
-            found = msgspec.structs.replace(found, versions=versions)
-            cluster.quiet(server)
-            if "jobs" in parts:
-                rates, lag = jobs.measure(server, size.plans, size.rounds, say)
-                found = msgspec.structs.replace(found, jobs=rates, lag=lag)
-                notes += _strangers(rates)
-            if "triggering" in parts:
-                found = msgspec.structs.replace(found, triggering=triggering.measure(server, size.pushed, say))
-                cluster.clean(server)
-            if "memory" in parts:
-                held = memory.measure(server, size.prowjobs, size.rounds, size.settle_s, say)
-                found = msgspec.structs.replace(found, memory=held)
+            found = _on_cluster(msgspec.structs.replace(found, versions=versions), server, parts, size, say)
+        notes += _strangers(found)
     missing = [goals.unmeasured("webhooks accepted a second")] if "intake" in parts and found.intake is None else []
     if "config" in parts and found.config is None:
         missing.append(goals.unmeasured("loading configuration"))
     return msgspec.structs.replace(found, notes=notes, checks=goals.checks(found) + missing)
+
+
+def _on_cluster(found: Results, server: realkube.Server, parts: Sequence[str], size: Size, say: jobs.Say) -> Results:
+    """Measure what needs the real API server. Raises Broken."""
+    cluster.quiet(server)
+    if "jobs" in parts:
+        rates, lag = jobs.measure(server, size.plans, size.rounds, say)
+        found = msgspec.structs.replace(found, jobs=rates, lag=lag)
+    if "saturated" in parts:
+        found = msgspec.structs.replace(found, saturated=jobs.saturate(server, size.saturated, size.rounds, say))
+    if "writes" in parts:
+        found = msgspec.structs.replace(found, writes=writes.measure(server, size.written, say))
+        cluster.clean(server)
+    if "waiting" in parts:
+        found = msgspec.structs.replace(found, waiting=waiting.measure(server, size.waiting, size.resting_s, say))
+    if "triggering" in parts:
+        found = msgspec.structs.replace(found, triggering=triggering.measure(server, size.pushed, say))
+        cluster.clean(server)
+    if "memory" in parts:
+        held = memory.measure(server, size.finished, size.settle_s, say)
+        found = msgspec.structs.replace(found, memory=held)
+    return found
 
 
 def _programs(found: Results, parts: Sequence[str], size: Size, say: jobs.Say) -> Results:
@@ -201,8 +231,11 @@ def _intake(found: Results, size: Size, notes: list[str], say: jobs.Say) -> Resu
     return msgspec.structs.replace(found, intake=intake)
 
 
-def _strangers(rates: Sequence[Rate]) -> list[str]:
-    share = max(life.foreign_share for rate in rates for life in (rate.bare, rate.ours))
+def _strangers(found: Results) -> list[str]:
+    shares = [life.foreign_share for rate in found.jobs for life in (rate.bare, rate.ours)]
+    if found.saturated is not None:
+        shares += [found.saturated.bare.foreign_share, found.saturated.ours.foreign_share]
+    share = max(shares, default=0.0)
     if share <= STRANGERS:
         return []
     return [f"other programs used up to {share:.0%} of this machine's CPU: measure again on one that does nothing else"]

@@ -1,6 +1,6 @@
 """Finished ProwJobs as a busy installation has them: presubmits of 4 KB each, reported long ago.
 
-`python -m bench.finished URL TOKEN COUNT` fills a cluster with them.
+`python -m bench.finished URL TOKEN FIRST COUNT` fills a cluster with them, from the FIRST on, counted from 0.
 """
 
 import asyncio
@@ -11,17 +11,20 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import msgspec
 import uvloop
 
 from bench import wire
 
 CONNECTIONS = 32
+TRIES = 10
 IMAGE = "registry.example.com/ci/builder:v20260101-0123456789"
 UTILITIES = {name: f"registry.example.com/ci/{name}:v20260101-0123456789" for name in
              ("clonerefs", "entrypoint", "initupload", "sidecar")}  # fmt: skip
 STATES = ("success", "success", "success", "failure", "aborted")
 NAMES = uuid.UUID("6f1a3b52-8c5e-4d6a-9a07-0f6f7f1f2b11")
+REPORTERS = ("gcsk8sreporter", "gcsreporter", "github-reporter")
 SPAN_S = 6 * 3600
 """They finished within the last hours: none is old enough to be swept away."""
 
@@ -100,7 +103,7 @@ def prowjob(number: int, now_s: float) -> dict[str, Any]:
             "url": f"https://prow.example.com/view/gs/ci-logs/pr-logs/pull/{org}_{repo}/{pull}/{job}/{build_id}",
             "pod_name": name,
             "build_id": build_id,
-            "prev_report_states": {"github-reporter": state},
+            "prev_report_states": dict.fromkeys(REPORTERS, state),
         },
     }
 
@@ -153,24 +156,36 @@ def _time(at_s: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s))
 
 
-async def fill(url: str, token: str, count: int) -> None:
-    """Put that many into the cluster. Raises RuntimeError when it refuses one."""
-    now_s = time.time()
-    bodies = (msgspec.json.encode(prowjob(number, now_s)) for number in range(count))
+async def post_all(url: str, token: str, bodies: Iterator[bytes]) -> None:
+    """Put ProwJobs into the cluster. Raises RuntimeError when it refuses one, or cannot take it again and again."""
     async with wire.session(url, token, CONNECTIONS) as client, asyncio.TaskGroup() as group:
 
         async def post(left: Iterator[bytes]) -> None:
             for body in left:
-                async with client.post(wire.JOBS, data=body, headers=wire.JSON) as reply:
-                    answer = await reply.read()
-                    if reply.status != 201:
-                        raise RuntimeError(
-                            f"creating a ProwJob: {reply.status} {answer.decode(errors='replace')[:300]}"
-                        )
+                await _post(client, body)
 
         for _ in range(CONNECTIONS):
             group.create_task(post(bodies))
 
 
+async def _post(client: aiohttp.ClientSession, body: bytes) -> None:
+    """Create one. A server that is busy for a moment is asked again: nothing is measured while a cluster is filled."""
+    for tries in range(1, TRIES + 1):
+        async with client.post(wire.JOBS, data=body, headers=wire.JSON) as reply:
+            answer = await reply.read()
+        if reply.status == 201 or (reply.status == 409 and tries > 1):
+            return
+        if reply.status < 500 and reply.status != 429:
+            break
+        await asyncio.sleep(1.0)
+    raise RuntimeError(f"creating a ProwJob: {reply.status} {answer.decode(errors='replace')[:300]}")
+
+
+def main(url: str, token: str, first: int, count: int) -> None:
+    now_s = time.time()
+    bodies = (msgspec.json.encode(prowjob(number, now_s)) for number in range(first, first + count))
+    uvloop.run(post_all(url, token, bodies))
+
+
 if __name__ == "__main__":
-    uvloop.run(fill(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,6 +1,7 @@
 """Job life: the same load on the bare loop and on ours in turn, at several rates."""
 
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -8,7 +9,7 @@ from contextlib import AbstractContextManager
 import msgspec
 
 from bench import cluster, exposition, load, processes, systems
-from bench.results import Lag, Life, Rate, Spread, SystemName
+from bench.results import Lag, Life, Rate, Saturated, Spread, SystemName, Taken
 from tests import realkube
 
 LAG = "prow_async_loop_lag_seconds"
@@ -21,6 +22,8 @@ SYSTEMS: dict[SystemName, Start] = {"bare": systems.bare, "ours": systems.contro
 class Plan(msgspec.Struct, frozen=True):
     rate: float
     seconds: float
+    in_flight: int = 0
+    """So many jobs at most under way; 0: as many as the rate brings."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -52,16 +55,58 @@ def measure(server: realkube.Server, plans: Sequence[Plan], rounds: int, say: Sa
     return rates, lag
 
 
+def saturate(server: realkube.Server, plan: Plan, rounds: int, say: Say) -> Saturated:
+    """Offer both more than they can take. Raises Broken."""
+    runs: dict[SystemName, list[Run]] = {name: [] for name in SYSTEMS}
+    for turn in range(rounds):
+        for name, start in SYSTEMS.items():
+            say(f"more jobs than it can take for {plan.seconds:g} s, round {turn + 1} of {rounds}: {name}")
+            with start(server) as system:
+                runs[name].append(one(server, system, plan))
+            cluster.clean(server)
+    pairs = list(zip(runs["ours"], runs["bare"], strict=True))
+    return Saturated(
+        offered_per_s=plan.rate,
+        in_flight=plan.in_flight,
+        seconds=plan.seconds,
+        rounds=rounds,
+        bare=taken(runs["bare"]),
+        ours=taken(runs["ours"]),
+        rate_ratio=round(
+            statistics.median(_over(o.report.sustained_per_s, b.report.sustained_per_s) for o, b in pairs), 3
+        ),
+        cpu_ratio=round(statistics.median(_over(_cpu_ms(o), _cpu_ms(b)) for o, b in pairs), 3),
+    )
+
+
+def taken(runs: Sequence[Run]) -> Taken:
+    """Pool what one system took of more than it could."""
+    return Taken(
+        created=sum(run.report.created for run in runs),
+        done=sum(run.report.done for run in runs),
+        sustained_per_s=round(statistics.median(run.report.sustained_per_s for run in runs), 1),
+        cpu_ms_per_job=round(statistics.median(_cpu_ms(run) for run in runs), 3),
+        writes_per_job=round(sum(run.writes for run in runs) / max(1, sum(run.report.created for run in runs)), 3),
+        foreign_share=round(max(run.foreign_share for run in runs), 3),
+    )
+
+
+def _cpu_ms(run: Run) -> float:
+    return run.cpu_s * 1e3 / max(1, run.report.created)
+
+
+def _over(ours: float, bare: float) -> float:
+    return ours / bare if bare else 0.0
+
+
 def one(server: realkube.Server, system: systems.System, plan: Plan) -> Run:
     """Load a system that is ready; count what that cost."""
     lag = exposition.buckets(system.metrics(), LAG)
     writes = cluster.writes(server)
     before = _clocks(server, system)
-    command = processes.module("bench.load", server.url, server.token, str(plan.rate), str(plan.seconds))
-    said = processes.run(command, plan.seconds + load.DRAIN_S + 60.0)
+    report = run_load(server, load.Asked(rate=plan.rate, seconds=plan.seconds, in_flight=plan.in_flight))
     took = {name: after - before[name] for name, after in _clocks(server, system).items()}
     lag = exposition.since(exposition.buckets(system.metrics(), LAG), lag)
-    report = msgspec.json.decode(said, type=load.Report)
     if not report.done:
         raise processes.Broken(f"{system.name} finished no job at {plan.rate:g}/s\n{system.child.output()[-2000:]}")
     time.sleep(SETTLE_S)  # what the load has seen may not be counted yet
@@ -73,6 +118,13 @@ def one(server: realkube.Server, system: systems.System, plan: Plan) -> Run:
         writes=cluster.writes(server) - writes - report.writes,
         lag=lag,
     )
+
+
+def run_load(server: realkube.Server, asked: load.Asked) -> load.Report:
+    """Run the load to its end. Raises Broken."""
+    command = processes.module("bench.load", server.url, server.token, msgspec.json.encode(asked).decode())
+    said = processes.run(command, asked.seconds + asked.runs_s + load.DRAIN_S + 60.0)
+    return msgspec.json.decode(said, type=load.Report)
 
 
 def _clocks(server: realkube.Server, system: systems.System) -> dict[str, float]:
@@ -97,6 +149,7 @@ def together(runs: Sequence[Run]) -> Life:
         drain_s=round(max(run.report.drain_s for run in runs), 2),
         pod_seen_ms=spread([run.report.pod_seen_ms for run in runs]),
         done_ms=spread([run.report.done_ms for run in runs]),
+        ended_ms=spread([run.report.ended_ms for run in runs]),
         cpu_ms_per_job=round(sum(run.cpu_s for run in runs) * 1e3 / jobs, 3),
         writes_per_job=round(sum(run.writes for run in runs) / jobs, 3),
         foreign_share=round(max(run.foreign_share for run in runs), 3),

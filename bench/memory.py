@@ -1,7 +1,7 @@
 """Peak memory and the way to ready with many finished ProwJobs, beside a bare paged list of the same."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -20,17 +20,36 @@ class Listed(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
-def measure(server: realkube.Server, prowjobs: int, rounds: int, settle_s: float, say: Say) -> Memory:
-    """Fill the cluster, then list it and start on it in turn. Raises Broken.
+class Size(msgspec.Struct, frozen=True):
+    """How many finished ProwJobs, and how often a start on them is measured."""
+
+    prowjobs: int
+    rounds: int
+
+
+def measure(server: realkube.Server, sizes: Sequence[Size], settle_s: float, say: Say) -> list[Memory]:
+    """Fill the cluster step by step; at each, list it and start on it in turn. Raises Broken.
 
     Args:
+        sizes: the smallest first.
         settle_s: how long the process is left to itself after ready, before its peak is read.
     """
     say("memory: every component in one process, no ProwJobs")
     resting_bytes, _ = start(server, settle_s)
-    say(f"memory: filling the cluster with {prowjobs} finished ProwJobs")
-    processes.run(processes.module("bench.finished", server.url, server.token, str(prowjobs)), FILL_PATIENCE_S)
-    cluster.quiet(server)
+    found: list[Memory] = []
+    there = 0
+    for size in sizes:
+        say(f"memory: filling the cluster with {size.prowjobs} finished ProwJobs")
+        numbers = str(there), str(size.prowjobs - there)
+        processes.run(processes.module("bench.finished", server.url, server.token, *numbers), FILL_PATIENCE_S)
+        there = size.prowjobs
+        cluster.quiet(server)
+        found.append(_of(server, size, settle_s, resting_bytes, say))
+    return found
+
+
+def _of(server: realkube.Server, size: Size, settle_s: float, resting_bytes: int, say: Say) -> Memory:
+    prowjobs, rounds = size.prowjobs, size.rounds
     lists: list[Listed] = []
     peaks_bytes: list[int] = []
     starts_s: list[float] = []

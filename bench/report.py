@@ -16,10 +16,14 @@ from bench.results import (
     Memory,
     Rate,
     Results,
+    Saturated,
     Spread,
     Start,
+    Taken,
     Triggering,
     Uploads,
+    Waiting,
+    Writes,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +37,7 @@ JOB_HEAD = (
     "system",
     "created -> pod seen, p50 / p99 ms",
     "created -> done, p50 / p99 ms",
+    "pod done -> ProwJob complete, p50 / p99 ms",
     "done / created",
     "CPU ms a job",
     "writes a job",
@@ -40,6 +45,8 @@ JOB_HEAD = (
     "API server CPU ms a job",
     "strangers' CPU",
 )
+
+SATURATED_HEAD = ("system", "done a second", "CPU ms a job", "writes a job", "done / created", "strangers' CPU")
 
 START_HEAD = ("program", "starts", "ours, ms", "python -c pass, ms", "ratio", "peak, MB", "python -c pass, MB")
 
@@ -53,8 +60,7 @@ def render(results: Results) -> str:
         parts += ["**Job life**", _table(JOB_HEAD, [row for rate in results.jobs for row in _life_rows(rate)])]
     if results.lag is not None:
         parts.append(_lag(results.lag))
-    if results.memory is not None:
-        parts += ["**Memory and start**", _table(("what", "ours", "bare list"), _memory_rows(results.memory))]
+    parts += _on_cluster(results)
     if results.intake is not None:
         parts += ["**Webhooks accepted**", _table(("system", "a second", "ratio"), _intake_rows(results.intake))]
     if results.config is not None:
@@ -71,6 +77,22 @@ def render(results: Results) -> str:
         parts += ["**Asked and found**", _table(("what", "asked", "found", "verdict"), rows)]
     parts += [f"Note: {note}" for note in results.notes]
     return "\n\n".join(parts) + "\n"
+
+
+def _on_cluster(results: Results) -> list[str]:
+    """Return what is said of the controllers, job life at steady rates aside."""
+    parts: list[str] = []
+    if results.saturated is not None:
+        parts += ["**More jobs than it can take**", _table(SATURATED_HEAD, _saturated_rows(results.saturated))]
+    if results.writes is not None:
+        parts += ["**Writes in a job's whole life**", _table(("what", "a job"), _writes_rows(results.writes))]
+    if results.waiting is not None:
+        parts += ["**Jobs that wait**", _table(("at rest", "CPU, ms", "turns"), _waiting_rows(results.waiting))]
+    if results.memory:
+        rows = [row for memory in results.memory for row in _memory_rows(memory)]
+        rows.append(("peak (VmHWM), no ProwJobs", f"{results.memory[0].resting_mb:.1f} MB", ""))
+        parts += ["**Memory and start**", _table(("what", "ours", "bare list"), rows)]
+    return parts
 
 
 def _whole(results: Results) -> list[str]:
@@ -100,6 +122,7 @@ def _life_rows(rate: Rate) -> list[tuple[str, ...]]:
         "ours / bare",
         f"{_over(ours.pod_seen_ms.p50, bare.pod_seen_ms.p50)} / {_over(ours.pod_seen_ms.p99, bare.pod_seen_ms.p99)}",
         f"{_over(ours.done_ms.p50, bare.done_ms.p50)} / {_over(ours.done_ms.p99, bare.done_ms.p99)}",
+        f"{_over(ours.ended_ms.p50, bare.ended_ms.p50)} / {_over(ours.ended_ms.p99, bare.ended_ms.p99)}",
         "",
         _over(ours.cpu_ms_per_job, bare.cpu_ms_per_job),
         _over(ours.writes_per_job, bare.writes_per_job),
@@ -116,6 +139,7 @@ def _life_row(rate: float, name: str, life: Life) -> tuple[str, ...]:
         name,
         f"{_ms(life.pod_seen_ms.p50)} / {_ms(life.pod_seen_ms.p99)}",
         f"{_ms(life.done_ms.p50)} / {_ms(life.done_ms.p99)}",
+        f"{_ms(life.ended_ms.p50)} / {_ms(life.ended_ms.p99)}",
         f"{life.done} / {life.created}",
         f"{life.cpu_ms_per_job:.2f}",
         f"{life.writes_per_job:.2f}",
@@ -130,12 +154,40 @@ def _lag(lag: Lag) -> str:
     return f"Loop lag of ours at {lag.rate:g} jobs/s: p99 at most {p99} ms, the worst at most {worst} ms."
 
 
+def _saturated_rows(found: Saturated) -> list[tuple[str, ...]]:
+    def row(name: str, taken: Taken) -> tuple[str, ...]:
+        figures = (f"{taken.sustained_per_s:.1f}", f"{taken.cpu_ms_per_job:.2f}", f"{taken.writes_per_job:.2f}")
+        return (name, *figures, f"{taken.done} / {taken.created}", f"{taken.foreign_share:.0%}")
+
+    ratios = ("ours / bare", f"x {found.rate_ratio:.2f}", f"x {found.cpu_ratio:.2f}", "", "", "")
+    return [row("bare", found.bare), row("ours", found.ours), ratios]
+
+
+def _writes_rows(found: Writes) -> list[tuple[str, ...]]:
+    return [
+        (f"after its creation, of {found.jobs} jobs, pod finalizers aside", f"{found.whole_per_job:g}"),
+        ("pod finalizers", f"{found.finalizers_per_job:g}"),
+        *((f"by our own metrics: {name}", f"{value:g}") for name, value in found.by_action.items()),
+        *((f"reports of {name}", f"{value / found.jobs:g}") for name, value in found.reports.items()),
+    ]
+
+
+def _waiting_rows(found: Waiting) -> list[tuple[str, ...]]:
+    return [
+        (f"{found.seconds:g} s with no jobs", f"{found.none_cpu_ms:.0f}", ""),
+        (f"{found.seconds:g} s with {found.waiting:,} that wait", f"{found.waiting_cpu_ms:.0f}", str(found.turns)),
+    ]
+
+
 def _memory_rows(memory: Memory) -> list[tuple[str, ...]]:
     many = f"{memory.prowjobs:,} finished ProwJobs of {memory.served_bytes_per_prowjob:,} bytes as served"
     return [
         (f"peak (VmHWM), {many}", f"{memory.peak_mb:.1f} MB", ""),
-        ("peak (VmHWM), no ProwJobs", f"{memory.resting_mb:.1f} MB", ""),
-        ("start to ready; the list alone", f"{memory.ready_s:.2f} s", f"{memory.bare_list_s:.2f} s"),
+        (
+            f"start to ready with {memory.prowjobs:,}; the list alone",
+            f"{memory.ready_s:.2f} s",
+            f"{memory.bare_list_s:.2f} s",
+        ),
     ]
 
 

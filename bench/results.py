@@ -24,6 +24,8 @@ class Life(msgspec.Struct, frozen=True):
     """The longest wait from the last post of a run to its last job done."""
     pod_seen_ms: Spread
     done_ms: Spread
+    ended_ms: Spread
+    """From the pod's success to the ProwJob's."""
     cpu_ms_per_job: float
     writes_per_job: float
     api_server_cpu_ms_per_job: float
@@ -38,6 +40,56 @@ class Rate(msgspec.Struct, frozen=True):
     rounds: int
     bare: Life
     ours: Life
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What one system took of more jobs than it can take; medians of the rounds."""
+
+    created: int
+    done: int
+    sustained_per_s: float
+    cpu_ms_per_job: float
+    writes_per_job: float
+    foreign_share: float
+
+
+class Saturated(msgspec.Struct, frozen=True, kw_only=True):
+    """Both systems offered more than they can take. Ratios are medians of each round's own, ours to bare."""
+
+    offered_per_s: float
+    in_flight: int
+    """So many jobs at most were posted and not done."""
+    seconds: float
+    rounds: int
+    bare: Taken
+    ours: Taken
+    rate_ratio: float
+    cpu_ratio: float
+
+
+class Writes(msgspec.Struct, frozen=True, kw_only=True):
+    """Whole lives of jobs with every component in one process, as the API server counts writes, a job."""
+
+    jobs: int
+    whole_per_job: float
+    """All writes after a job's creation, to the deletion of pod and ProwJob; pod finalizers aside."""
+    finalizers_per_job: float
+    by_action: dict[str, float]
+    """The same as our own metrics have it, by kind of action, a job; writes of other kinds are not in it."""
+    reports: dict[str, int]
+    """Reports that worked, by reporter."""
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """One controller at rest for some seconds: with no jobs, then with many that wait for a slot."""
+
+    waiting: int
+    seconds: float
+    none_cpu_ms: float
+    """CPU time of the controller in that time."""
+    waiting_cpu_ms: float
+    turns: int
+    """Of job actors, in the time with jobs that wait."""
 
 
 class Lag(msgspec.Struct, frozen=True):
@@ -213,7 +265,11 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     jobs: list[Rate] = []
     lag: Lag | None = None
-    memory: Memory | None = None
+    saturated: Saturated | None = None
+    writes: Writes | None = None
+    waiting: Waiting | None = None
+    memory: list[Memory] = []
+    """The fewest ProwJobs first."""
     intake: Intake | None = None
     config: Config | None = None
     uploads: Uploads | None = None

@@ -43,22 +43,27 @@ def controller(server: realkube.Server) -> Iterator[System]:
 
 
 @contextlib.contextmanager
-def everything(server: realkube.Server) -> Iterator[System]:
-    """Run `prow-async up`: all components in one process, GitHub embedded, the cluster is the server's."""
-    with _ours(server, "up", "--port=0") as system:
+def everything(server: realkube.Server, config: str = CONFIG, data: Path | None = None) -> Iterator[System]:
+    """Run `prow-async up`: all components in one process, GitHub embedded, the cluster is the server's.
+
+    Args:
+        data: where it keeps everything; by default in a folder that goes away with it.
+    """
+    flags = ["--port=0", *([f"--data-dir={data}"] if data is not None else [])]
+    with _ours(server, "up", *flags, config=config) as system:
         yield system
 
 
 @contextlib.contextmanager
-def _ours(server: realkube.Server, command: str, *flags: str) -> Iterator[System]:
+def _ours(server: realkube.Server, command: str, *flags: str, config: str = CONFIG) -> Iterator[System]:
     metrics_port, health_port = processes.free_ports(2)
-    config = server.folder / "bench-config.yaml"
-    config.write_text(CONFIG)
+    path = server.folder / "bench-config.yaml"
+    path.write_text(config)
     words = [
         str(program()),
         command,
         f"--kubeconfig={server.kubeconfig}",
-        f"--config-path={config}",
+        f"--config-path={path}",
         f"--metrics-port={metrics_port}",
         f"--health-port={health_port}",
         *flags,
