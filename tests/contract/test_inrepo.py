@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from prow_async.adapters.git import inrepo as adapter
@@ -215,6 +216,14 @@ async def test_problems_and_sizes(place: Place, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ConfigErrors) as caught:
         await place.jobs(bad)
     assert {(problem.file, problem.line) for problem in caught.value.problems} == {(".prow/b.yaml", 2)}
+    with monkeypatch.context() as without:
+        without.setattr(inrepo, "complete", None)
+        with pytest.raises(ConfigErrors) as again:
+            await place.jobs(bad)
+    assert again.value.problems == caught.value.problems, "bad files are looked through once"
+    place.config = msgspec.structs.replace(place.config, prowjob_namespace="other")
+    with pytest.raises(ConfigErrors):
+        await place.jobs(bad)
     fat = place.origin.commit({".prow/a.yaml": "#" * 3000, ".prow/b.yaml": "#" * 3000})
     many = place.origin.commit({f".prow/{number}.yaml": "" for number in range(20)})
     monkeypatch.setattr(inrepo, "MAX_BYTES", 5000)
@@ -222,7 +231,7 @@ async def test_problems_and_sizes(place: Place, monkeypatch: pytest.MonkeyPatch)
     for sha, told in ((fat, "larger than 5000 bytes"), (many, "holds 20 files; 10 are allowed")):
         with pytest.raises(Refused, match=told):
             await place.jobs(sha)
-    assert place.counts.found["prow_async_inrepo_refused_total"] == 3
+    assert place.counts.found["prow_async_inrepo_refused_total"] == 5
 
 
 async def test_many_at_once_ask_git_once(place: Place) -> None:

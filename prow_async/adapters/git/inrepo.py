@@ -15,7 +15,7 @@ from prow_async.adapters.git import mirror, prow_files
 from prow_async.adapters.git.command import Failed, Remote
 from prow_async.adapters.git.recent import Recent
 from prow_async.api.config import Config
-from prow_async.api.errors import ConfigErrors, Refused, Retry
+from prow_async.api.errors import ConfigErrors, Problem, Refused, Retry
 from prow_async.api.inrepo import RepoJobs, Wanted
 from prow_async.core import inrepo
 from prow_async.ports.metrics import Metrics
@@ -66,6 +66,8 @@ class InRepoConfig:
         """(repo, key of files) to what they say."""
         self._jobs: Recent[tuple[Config, RepoJobs]] = Recent(entries, CACHE_BYTES)
         """The same to the jobs they make under the configuration in force."""
+        self._refused: Recent[tuple[Config, tuple[Problem, ...]]] = Recent(entries, CACHE_BYTES)
+        """And to what is wrong with them: whoever comments again does not have bad files looked through again."""
         self._config: Config | None = None
         self._threads = anyio.CapacityLimiter(THREADS)
 
@@ -73,6 +75,7 @@ class InRepoConfig:
         mirror.check(wanted)
         if config is not self._config:
             self._jobs.clear()
+            self._refused.clear()
             self._config = config
         name = wanted.full_name
         repo = self._repos.setdefault(name, _Repo(self._folder, self._remote, wanted.org, wanted.repo))
@@ -104,7 +107,14 @@ class InRepoConfig:
         labels = {"org": wanted.org, "repo": wanted.repo}
         started_s = time.monotonic()
         parsed, key = self._parsed(source, wanted)
-        done = inrepo.complete(parsed, config)
+        refused = self._refused.get((wanted.full_name, key))
+        if refused is not None and refused[0] is config:
+            raise ConfigErrors(refused[1])
+        try:
+            done = inrepo.complete(parsed, config)
+        except ConfigErrors as error:
+            self._refused.put((wanted.full_name, key), (config, error.problems))
+            raise
         self._jobs.put((wanted.full_name, key), (config, done))
         self._metrics.observe(_READ_S, time.monotonic() - started_s, **labels)
         return done
