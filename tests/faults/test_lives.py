@@ -4,7 +4,7 @@ import pytest
 
 from tests.lives import broken, life, plan
 
-EACH = 20
+EACH = 10
 CATCHES = 60
 """Within so many seeds every mistake must be noticed."""
 
@@ -46,8 +46,10 @@ def test_mistakes_are_noticed(mistake: str) -> None:
 def test_plans_differ_and_hold_what_goes_wrong() -> None:
     """Seeds cover calm and storm, kills and none, one process and several."""
     plans = [plan.draw(seed) for seed in range(200)]
-    assert {len(one.processes) for one in plans} == {1, 3}
+    assert {one.processes for one in plans} == {(plan.ALL,), plan.APART, plan.REPLICAS}
+    assert {freeze.answered for one in plans for freeze in one.freezes} == {True, False}
     assert min(len(one.kills) for one in plans) == 0
     assert max(len(one.kills) for one in plans) == 6
-    assert len({one.kube.before for one in plans}) == 3
+    assert len({one.kube.before for one in plans}) == len({one.storage.before for one in plans}) == 3
+    assert any(one.storage.outages for one in plans)
     assert plan.draw(5) == plan.draw(5)
