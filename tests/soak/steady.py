@@ -40,7 +40,11 @@ class Report(msgspec.Struct):
     """ProwJobs that left the state in which they had ended."""
     repeated: int
     """Requests and watches that failed, and were tried again."""
+    refused: dict[str, int]
+    """Those of them that were answered, by status."""
     posting_s: float
+    drain_s: float
+    """From the last post until all had ended, or until the load gave up."""
 
 
 class Load:
@@ -54,6 +58,7 @@ class Load:
         self.ended: dict[str, str] = {}
         self.changed: set[str] = set()
         self.repeated = 0
+        self.refused: Counter[str] = Counter()
 
     async def ask(self, method: str, path: str, body: bytes, headers: dict[str, str], fine: set[int]) -> int:
         """Send a request until it is answered with one of the statuses that are fine; return which."""
@@ -64,6 +69,7 @@ class Load:
                     await reply.read()
                     if reply.status in fine:
                         return reply.status
+                    self.refused[str(reply.status)] += 1
             except (aiohttp.ClientError, TimeoutError, OSError):
                 pass  # counted below; a killed server is the purpose of this
             self.repeated += 1
@@ -153,7 +159,9 @@ class Load:
             ran_twice=sorted(name for name, uids in self.pods.items() if len(uids) > 1),
             changed=sorted(self.changed),
             repeated=self.repeated,
+            refused=dict(self.refused),
             posting_s=posted - begin,
+            drain_s=time.monotonic() - posted,
         )
 
 
@@ -169,17 +177,15 @@ async def main(url: str, token: str, rate: float, seconds: float) -> None:
     async with wire.session(url, token, CONNECTIONS + 2) as client, asyncio.TaskGroup() as group:
         driven = Load(client, group)
         both = asyncio.Event(), asyncio.Event()
-        watches = [
-            group.create_task(driven.follow(wire.PODS, driven.pod, both[0])),
-            group.create_task(driven.follow(wire.JOBS, driven.job, both[1])),
-        ]
+        group.create_task(driven.follow(wire.PODS, driven.pod, both[0]))
+        group.create_task(driven.follow(wire.JOBS, driven.job, both[1]))
         for opened in both:
             await opened.wait()
         print("ready", flush=True)
         report = await driven.drive(rate, seconds)
-        for task in watches:
-            task.cancel()
-    print(msgspec.json.encode(report).decode())
+        print(msgspec.json.encode(report).decode(), flush=True)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()  # the watches, and whoever still plays a pod nobody asks for any more
 
 
 if __name__ == "__main__":
