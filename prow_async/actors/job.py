@@ -326,7 +326,7 @@ class JobActors:
         pod = cluster.store.get(job.name) if cluster is not None else None
         if pod is not None and adoption.is_straggler(job, pod):
             why = f"pod {pod.name} came to be after its job had ended without it"
-            log.warning("straggling pod deleted", prowjob=job.name, uid=pod.uid)
+            log.warning("straggling pod will be deleted", prowjob=job.name, uid=pod.uid)
             guarded = names.GCS_K8S_FINALIZER in pod.finalizers
             step = plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded)
             await self._writes.delete_pod(job, pod, step)

@@ -11,6 +11,8 @@ import msgspec
 from prow_async.api import names
 from prow_async.api.errors import Exists, Retry
 from prow_async.api.github import Status
+from prow_async.apps.engine import Engine
+from prow_async.ports.blobs import PLAIN, Attributes, Storage
 from prow_async.ports.github import GitHub
 from prow_async.ports.inbox import Accepted, Inbox, JournalEntry
 from prow_async.ports.kube import Collection
@@ -117,6 +119,53 @@ class _Gaps(_Over):
                 yield piece
 
 
+class _StoresNoEnd(_Over):
+    """Believes to have stored how a run ended."""
+
+    async def put_new(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> bool:
+        if path.endswith("/finished.json"):
+            return True
+        return cast(bool, await self.inner.put_new(bucket, path, content, attributes))
+
+
+class _DeletesWhatRuns(_Over):
+    """Takes every pod that it sees running for the second time for one that hangs."""
+
+    def __init__(self, inner: Collection) -> None:
+        super().__init__(inner)
+        self._seen = 0
+
+    async def create(self, body: bytes) -> bytes:
+        made: bytes = await self.inner.create(body)
+        self._seen += 1
+        if self._seen % 5 == 0:
+            meta = msgspec.json.decode(made)["metadata"]
+            await self.inner.delete(meta["name"], uid=meta["uid"])
+        return made
+
+
+def _opens_every_fence(engine: Engine) -> None:
+    for leader in engine.leaders.values():
+        leader.fence._held = lambda: True
+
+
+def _counts_slots(engine: Engine) -> None:
+    """Know only of slots that this process has given, as a counter does after a restart."""
+    if engine.job_actors is None:
+        return
+    gate = engine.job_actors.gate
+    see = gate._see
+
+    def counted(name: str) -> None:
+        see(name)
+        if name not in gate._given:
+            job = gate._job(name)
+            if job is not None and not job.complete and job.state == "pending":
+                gate._slots.drop(name)
+
+    gate._see = counted  # type: ignore[method-assign]  # this is the mistake
+
+
 def _inbox(kind: type[_Over]) -> Fittings:
     return Fittings(inbox=lambda inner: cast(Inbox, kind(inner)))
 
@@ -138,6 +187,11 @@ MISTAKES: dict[str, Fittings] = {
     "says nothing of success": _github(_SaysNothingOfSuccess),
     "repeats its comments": _github(_RepeatsItself),
     "misses watch lines": Fittings(wire=lambda inner: cast(Transport, _Deaf(inner))),
+    "lets writes through without its lease": Fittings(engine=_opens_every_fence),
+    "needs no lease": Fittings(leases=False),
+    "counts slots by itself": Fittings(engine=_counts_slots),
+    "stores no end": Fittings(storage=lambda inner: cast(Storage, _StoresNoEnd(inner))),
+    "deletes what runs": _pods(_DeletesWhatRuns),
     "names jobs anew at each start": Fittings(installation=lambda starts: setup.INSTALLATION + "-again" * starts),
 }
 """Each mistake, and how it is made."""

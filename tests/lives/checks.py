@@ -28,7 +28,11 @@ class Evidence(msgspec.Struct, frozen=True):
     worlds: Worlds
     inbox: MemoryInbox
     person: Person
+    calm_s: float
+    """When trouble stopped."""
     ended_s: float
+    trespasses: list[str]
+    """Writes of replicas that another had replaced."""
 
 
 Check = Callable[[Evidence], Iterator[str]]
@@ -46,44 +50,52 @@ def jobs_are_those_asked_for(seen: Evidence) -> Iterator[str]:
             yield f"delivery {one.guid} asked for {one.type} {one.job.name}: no ProwJob {one.name} was made"
     for job in seen.worlds.jobs:
         if job.spec("type") != "periodic" and job.name not in wanted:
-            yield f"nobody asked for {_say(job)}"
+            yield f"nobody asked for {say(job)}"
 
 
 def jobs_end_once(seen: Evidence) -> Iterator[str]:
     """Every ProwJob becomes terminal and complete, goes through its states forwards, and stays as it ended."""
     for job in seen.worlds.jobs:
         if not job.complete or job.status("state") not in FINAL:
-            yield f"{_say(job)} is {job.status('state')} and {'' if job.complete else 'not '}complete"
+            yield f"{say(job)} is {job.status('state')} and {'' if job.complete else 'not '}complete"
         states = [str(state.content["status"].get("state")) for state in job.states]
         if any(_ORDER[new] < _ORDER[old] for old, new in itertools.pairwise(states)):
-            yield f"{_say(job)} went backwards: {states}"
+            yield f"{say(job)} went backwards: {states}"
         ends = {(s.content["status"].get("completionTime"), s.content["status"].get("state")) for s in job.states}
         if len([end for end in ends if end[0]]) > 1:
-            yield f"{_say(job)} ended more than once: {ends}"
+            yield f"{say(job)} ended more than once: {ends}"
         if len({state for state in states if state in FINAL}) > 1:
-            yield f"{_say(job)} changed its result: {states}"
+            yield f"{say(job)} changed its result: {states}"
 
 
 def one_pod_per_attempt(seen: Evidence) -> Iterator[str]:
     """For each attempt of a ProwJob one pod was ever created; a second attempt needs a first that was lost.
 
     A pod that its machine took away before anything was written down about it cannot be known of, and is made again.
+    What a frozen replica had sent may come when the job is long over and the name free again; such a pod is deleted.
     """
     worlds = seen.worlds
-    made = Counter(pod.attempt for pod in worlds.pods)
     by_uid = {job.uid: job for job in worlds.jobs}
+    made = Counter(pod.attempt for pod in worlds.pods if not _straggles(seen, pod, by_uid.get(pod.attempt[0])))
     for (uid, attempt), times in made.items():
         job = by_uid.get(uid)
         if job is None:
             yield f"a pod was made for ProwJob UID {uid!r}, which never was"
         elif times > 1 + worlds.removed[uid, attempt]:
-            yield f"attempt {attempt} of {_say(job)} had {times} pods"
+            yield f"attempt {attempt} of {say(job)} had {times} pods"
     for job in worlds.jobs:
         attempts = sorted(int(attempt) for uid, attempt in made if uid == job.uid)
         if attempts != list(range(len(attempts))) or len(attempts) > worlds.losses[job.uid] + 1:
-            yield f"{_say(job)} lost {worlds.losses[job.uid]} pods and made attempts {attempts}"
+            yield f"{say(job)} lost {worlds.losses[job.uid]} pods and made attempts {attempts}"
         if not attempts and job.status("state") in {"success", "failure"}:
-            yield f"{_say(job)} has a result, but never had a pod"
+            yield f"{say(job)} has a result, but never had a pod"
+
+
+def _straggles(seen: Evidence, pod: Life, job: Life | None) -> bool:
+    if not seen.worlds.plan.freezes or job is None:
+        return False
+    born_s = pod.states[0].at_s
+    return any(s.at_s < born_s and s.content["status"].get("completionTime") for s in job.states)
 
 
 def results_are_the_pods(seen: Evidence) -> Iterator[str]:
@@ -102,7 +114,7 @@ def results_are_the_pods(seen: Evidence) -> Iterator[str]:
             "aborted": _may_be_aborted(seen, job),
         }
         if not expected.get(state, False):
-            yield f"{_say(job)} ended as {state}, its last pod as {fate}"
+            yield f"{say(job)} ended as {state}, its last pod as {fate}"
 
 
 def _may_be_aborted(seen: Evidence, job: Life) -> bool:
@@ -147,7 +159,7 @@ def limits_hold(seen: Evidence) -> Iterator[str]:
         limit, queue = job.spec("max_concurrency") or 0, job.spec("job_queue_name")
         over = len(now) > setup.TOTAL or (limit and len(same) > limit) or (queue and len(queued) > setup.QUEUES[queue])
         if begins and over:
-            yield f"at {at_s:.2f} {len(now)} jobs run, {len(same)} of {job.spec('job')}: {', '.join(map(_say, now))}"
+            yield f"at {at_s:.2f} {len(now)} jobs run, {len(same)} of {job.spec('job')}: {', '.join(map(say, now))}"
 
 
 def _ran(job: Life, pods: list[Life]) -> tuple[float, float]:
@@ -172,7 +184,7 @@ def no_pod_outlives_its_job(seen: Evidence) -> Iterator[str]:
         job = uids.get(pod.attempt[0])
         if job is None or pod.gone or pod.deleting or pod.finished or pod.status("phase") == "Unknown":
             continue
-        yield f"pod {pod.name} is {pod.status('phase')}, though {_say(job)} is over"
+        yield f"pod {pod.name} is {pod.status('phase')}, though {say(job)} is over"
 
 
 def deliveries_are_handled_once(seen: Evidence) -> Iterator[str]:
@@ -205,7 +217,7 @@ def statuses_tell_the_newest_run(seen: Evidence) -> Iterator[str]:
         states = {_STATUS.get(job.status("state"), "pending") for job in newest}
         if not records or records[-1].state not in states:
             says = records[-1].state if records else "nothing"
-            named = ", ".join(map(_say, newest))
+            named = ", ".join(map(say, newest))
             yield f"GitHub says {says} of {context} on {sha[:8]}; the newest is {named}: {states}"
         ended = False
         for record in records:
@@ -233,7 +245,7 @@ def reports_list_what_fails(seen: Evidence) -> Iterator[str]:
             may = {job.status("state") == "failure" for job in newest}
             if (context in rows) not in may:
                 tells = "lists" if context in rows else "does not list"
-                yield f"the report of #{number} {tells} {context}; its newest run is {', '.join(map(_say, newest))}"
+                yield f"the report of #{number} {tells} {context}; its newest run is {', '.join(map(say, newest))}"
         if set(rows) - set(runs):
             yield f"the report of #{number} lists {set(rows) - set(runs)}, which never ran"
 
@@ -292,19 +304,19 @@ def periodics_keep_time(seen: Evidence) -> Iterator[str]:
     nightly = [job for job in runs if job.spec("job") == "nightly"]
     slots = slots_between(START_S - 3600, START_S + seen.ended_s)
     known = {identity.name_for(setup.INSTALLATION, "horologium", "", "periodic", "nightly", slot) for slot in slots}
-    yield from (f"{_say(job)} belongs to no slot" for job in nightly if job.name not in known)
+    yield from (f"{say(job)} belongs to no slot" for job in nightly if job.name not in known)
     if not nightly and seen.worlds.plan.script_s > 2 * setup.CRON_S and seen.worlds.plan.kube == FAIR:
         yield "the nightly never ran"
     beats = [job for job in runs if job.spec("job") == "heartbeat"]
     keys = [identity.FIRST, *(job.uid for job in beats)]
     known = {identity.name_for(setup.INSTALLATION, "horologium", "", "periodic", "heartbeat", key) for key in keys}
-    yield from (f"{_say(job)} follows no run" for job in beats if job.name not in known)
+    yield from (f"{say(job)} follows no run" for job in beats if job.name not in known)
     for before, after in itertools.pairwise(beats):
         gap_s = _started_s(after) - _started_s(before)
         if gap_s < setup.INTERVAL_S - 1:
-            yield f"{_say(after)} came {gap_s:.0f} s after the run before"
+            yield f"{say(after)} came {gap_s:.0f} s after the run before"
         if not any(s.at_s <= after.states[0].at_s and s.content["status"].get("completionTime") for s in before.states):
-            yield f"{_say(after)} began before {_say(before)} had ended"
+            yield f"{say(after)} began before {say(before)} had ended"
 
 
 def _started_s(job: Life) -> float:
@@ -318,7 +330,7 @@ def the_engine_never_stumbled(seen: Evidence) -> Iterator[str]:
             yield f"{name} is {seen.worlds.metrics.sums[name]}"
 
 
-def _say(job: Life) -> str:
+def say(job: Life) -> str:
     return f"ProwJob {job.name} ({job.spec('type')} {job.spec('job')}, {job.status('state')})"
 
 

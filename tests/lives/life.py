@@ -11,8 +11,11 @@ import structlog
 import trio
 import trio.testing
 
+from prow_async.api import names
+from prow_async.apps.engine import Component
 from prow_async.ports.inbox import Inbox
-from tests.lives import checks
+from tests.lives import checks, checks_outside
+from tests.lives.ice import Freezes
 from tests.lives.inbox import Disk, MemoryInbox, Tap
 from tests.lives.ledger import Life
 from tests.lives.person import Person
@@ -36,6 +39,7 @@ class Outcome(msgspec.Struct):
     trouble: list[str] = []
     writes: int = 0
     deaths: int = 0
+    freezes: int = 0
     jobs: int = 0
     pods: int = 0
     deliveries: int = 0
@@ -125,8 +129,9 @@ class _Whole:
         plan, told = self._plan, self._told
         self.worlds = Worlds(plan, told)
         self.deaths = Deaths(plan, told)
+        self.freezes = Freezes(plan.freezes, told)
         self.processes = [
-            Process(seat, components, self.worlds, self.deaths, self._fittings)
+            Process(seat, components, self.worlds, self.deaths, self._fittings, self._freezes_of(components))
             for seat, components in enumerate(plan.processes)
         ]
         door = next(process for process in self.processes if "hook" in process.components)
@@ -136,6 +141,7 @@ class _Whole:
         self.post = Post(self.worlds, self.inbox, door, told, plan.dice("post"))
         self.person = Person(self.worlds, self.post, told)
         async with anyio.create_task_group() as group:
+            self.freezes.tasks = group
             for cluster in self.worlds.clusters.values():
                 cluster.node.tasks = group
             for process in self.processes:
@@ -148,6 +154,9 @@ class _Whole:
             if plan.sweep and not self._outcome.trouble:
                 await self._sweep()
             group.cancel_scope.cancel()
+
+    def _freezes_of(self, components: frozenset[Component]) -> Freezes | None:
+        return self.freezes if self._plan.processes.count(components) > 1 else None
 
     def _disk(self) -> Disk:
         dice = self._plan.dice("disk")
@@ -177,6 +186,8 @@ class _Whole:
     async def _settle(self) -> None:
         """Stop all trouble, and wait until nothing is left to do; then some more."""
         self._told("the script is over: no more trouble")
+        self.freezes.none()
+        self._calm_s = anyio.current_time()
         for process in self.processes:
             process.clear_up()
         self._disk_share = 0.0
@@ -209,10 +220,16 @@ class _Whole:
 
     def _judge(self) -> None:
         outcome, worlds = self._outcome, self.worlds
-        evidence = checks.Evidence(worlds, self.memory, self.person, anyio.current_time())
-        for check in checks.ALL:
+        trespasses = [line for process in self.processes for line in process.trespasses]
+        now_s = anyio.current_time()
+        evidence = checks.Evidence(worlds, self.memory, self.person, self._calm_s, now_s, trespasses)
+        for check in (*checks.ALL, *checks_outside.ALL):
             outcome.trouble += [f"{check.__name__}: {text}" for text in check(evidence)]
-        outcome.writes, outcome.deaths = self.deaths.writes, self.deaths.deaths
+        outcome.writes, outcome.deaths, outcome.freezes = (
+            self.deaths.writes,
+            self.deaths.deaths,
+            self.freezes.happened,
+        )
         outcome.jobs, outcome.pods = len(worlds.jobs), len(worlds.pods)
         outcome.deliveries, outcome.virtual_s = len(self.memory.handled), anyio.current_time()
 
@@ -229,5 +246,7 @@ def _reports(job: Life) -> dict[str, str]:
 
 
 def _reported(job: Life) -> bool:
+    state, told = job.status("state"), _reports(job)
     silent = not job.spec("report") or job.spec("type") == "periodic"
-    return silent or _reports(job).get("github-reporter") == job.status("state")
+    stored = not job.status("build_id") or told.get(names.BLOB_REPORTER) == state
+    return stored and (silent or told.get(names.GITHUB_REPORTER) == state)

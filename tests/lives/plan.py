@@ -13,6 +13,10 @@ APART: tuple[frozenset[Component], ...] = (
     frozenset({"plank", "sinker"}),
     frozenset({"crier"}),
 )
+CONTROLLERS: frozenset[Component] = frozenset({"plank", "crier", "sinker", "horologium"})
+REPLICAS: tuple[frozenset[Component], ...] = (frozenset({"hook"}), CONTROLLERS, CONTROLLERS)
+"""The controllers twice, under Leases; of hooks one, as there is one inbox."""
+SHORT_SHARE = 0.8
 
 
 class Weather(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,14 @@ class Weather(msgspec.Struct, frozen=True, kw_only=True):
 FAIR = Weather()
 
 
+class Freeze(msgspec.Struct, frozen=True):
+    """A replica stands still: when it sends its `request` (counted over all replicas), or when that is answered."""
+
+    request: int
+    answered: bool
+    for_s: float
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A life's course.
 
@@ -51,11 +63,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     kube: Weather
     far: Weather
     github: Weather
+    storage: Weather
     disk: float
     """Share of the inbox's writes that fail or leave doubt."""
     kills: tuple[int, ...]
     down_s: tuple[float, ...]
     """How long each kill keeps the process down; used in turn."""
+    freezes: tuple[Freeze, ...] = ()
+    """In turn, of replicas alone."""
     compactions: tuple[float, ...]
     mischief: float
     """Share of pods that the machine loses."""
@@ -70,26 +85,39 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draw(seed: int, kill: int | None = None) -> Plan:
-    """Make the plan of a seed. `kill` puts one kill, after that write, in place of those drawn."""
+    """Make the plan of a seed. `kill` puts one kill, after that write, in place of those drawn.
+
+    Four lives of five are short: what goes wrong is rarer in them, but many are lived.
+    """
     dice = random.Random(seed)
-    script_s = dice.choice([60.0, 240.0, 480.0])
-    kills = tuple(sorted(dice.randint(1, 350) for _ in range(dice.choice([0, 1, 1, 2, 3, 6]))))
+    short = dice.random() < SHORT_SHARE
+    script_s = dice.choice([20.0, 40.0, 60.0]) if short else dice.choice([240.0, 480.0])
+    most = 100 if short else 400
+    kills = tuple(sorted(dice.randint(1, most) for _ in range(dice.choice([0, 1, 1, 2, 3, 6]))))
+    processes = dice.choices([(ALL,), APART, REPLICAS], [5, 2, 3])[0]
     return Plan(
         seed=seed,
         script_s=script_s,
-        steps=dice.randint(6, 24),
-        processes=(ALL,) if dice.random() < 0.7 else APART,
+        steps=dice.randint(1, 4) if short else dice.randint(8, 24),
+        processes=processes,
         kube=_weather(dice, script_s),
         far=_weather(dice, script_s),
         github=_weather(dice, script_s),
+        storage=_weather(dice, script_s),
         disk=dice.choice([0.0, 0.0, 0.02, 0.1]),
         kills=kills if kill is None else (kill,),
         down_s=tuple(dice.choice([0.0, 0.3, 5.0, 45.0, 130.0]) for _ in range(6)),
+        freezes=_freezes(dice, most) if processes is REPLICAS else (),
         compactions=tuple(dice.uniform(0, script_s) for _ in range(dice.choice([0, 1, 4]))),
         mischief=dice.choice([0.0, 0.0, 0.1, 0.3]),
         hands=dice.choice([0.0, 0.1]),
-        sweep=dice.random() < 0.15,
+        sweep=dice.random() < (0.03 if short else 0.15),
     )
+
+
+def _freezes(dice: random.Random, most: int) -> tuple[Freeze, ...]:
+    requests = sorted(dice.randint(1, most) for _ in range(dice.choice([0, 1, 2, 3])))
+    return tuple(Freeze(request, dice.random() < 0.5, dice.choice([4.0, 60.0, 60.0, 150.0])) for request in requests)
 
 
 _Kind = Literal["fair", "rain", "storm", "lies", "streams"]

@@ -34,6 +34,8 @@ class Player:
         """How each attempt's pod ended by the player's own doing; `stuck` never began."""
         self.losses: Counter[str] = Counter()
         """How many pods of a ProwJob (by UID) were lost by the machine."""
+        self.lost: set[str] = set()
+        """UIDs of these pods."""
         self.removed: Counter[tuple[str, str]] = Counter()
         """How many pods of an attempt the machine took away without a trace."""
         self._leaving: set[str] = set()
@@ -92,6 +94,7 @@ class Player:
 
     def _loses(self, life: Life, way: str) -> None:
         self.losses[life.attempt[0]] += 1
+        self.lost.add(life.uid)
         self.fates[life.attempt] = way
 
     async def _leave(self, life: Life) -> None:

@@ -5,25 +5,36 @@ from collections.abc import Callable, Iterator, Mapping
 import anyio
 import msgspec
 
+from prow_async.actors.leader import Candidacy
+from prow_async.actors.reporters.blobs import BlobReporter
+from prow_async.actors.reporters.github import GitHubReporter
+from prow_async.actors.reporters.reads import Reports
 from prow_async.adapters.github import client as github_client
 from prow_async.adapters.github.credentials import FixedToken
 from prow_async.adapters.kube import collection
 from prow_async.adapters.kube.collection import KubeCollection
+from prow_async.api import names
 from prow_async.apps.engine import Component, Engine, Parts
+from prow_async.core import lease
 from prow_async.plugins import trigger
+from prow_async.ports.blobs import Storage
 from prow_async.ports.github import GitHub
 from prow_async.ports.inbox import Inbox
 from prow_async.ports.kube import Collection
 from prow_async.ports.transport import Transport
 from prow_async.sandbox.github import direct as github_direct
 from prow_async.sandbox.kube import direct as kube_direct
-from tests.lives import setup
+from tests.lives import buckets, ice, setup
+from tests.lives.ice import Freezes, Ice
 from tests.lives.plan import Plan, Weather
 from tests.lives.trouble import Died, Trouble, Wire
 from tests.lives.worlds import TOKEN, Told, Worlds
 
 _KUBE_ERRORS = ((409, 429, 500, 503), (500, 504))
 _GITHUB_ERRORS = ((403, 429, 500, 502, 503), (500, 502))
+_STORAGE_ERRORS = ((429, 500, 503), (500, 504))
+TIMING = lease.Timing(duration_s=40, renew_deadline_s=30.0, retry_s=10.0)
+"""Slower than by default: on virtual time a renewal costs as much as on the real one."""
 
 
 class Fittings(msgspec.Struct, frozen=True):
@@ -36,6 +47,11 @@ class Fittings(msgspec.Struct, frozen=True):
     wire: Callable[[Transport], Transport] = lambda wire: wire
     installation: Callable[[int], str] = lambda starts: setup.INSTALLATION
     """Asked at each start, with its number."""
+    storage: Callable[[Storage], Storage] = lambda storage: storage
+    engine: Callable[[Engine], None] = lambda engine: None
+    """Told of each engine before it runs."""
+    leases: bool = True
+    """Whether replicas care for Leases."""
 
 
 class Deaths:
@@ -66,11 +82,20 @@ class Process:
 
     Args:
         seat: number of the process, for its dice.
+        freezes: given to one of several replicas; None: it is the only one, and needs no lease.
     """
 
     def __init__(
-        self, seat: int, components: frozenset[Component], worlds: Worlds, deaths: Deaths, fittings: Fittings
+        self,
+        seat: int,
+        components: frozenset[Component],
+        worlds: Worlds,
+        deaths: Deaths,
+        fittings: Fittings,
+        freezes: Freezes | None = None,
     ) -> None:
+        self._seat = seat
+        self._freezes = freezes
         self.components = components
         self._worlds = worlds
         self._deaths = deaths
@@ -85,7 +110,11 @@ class Process:
             "kube": self._trouble(f"{seat}/kube", plan.kube, _KUBE_ERRORS),
             "far": self._trouble(f"{seat}/far", plan.far, _KUBE_ERRORS),
             "github": self._trouble(f"{seat}/github", plan.github, _GITHUB_ERRORS),
+            "storage": self._trouble(f"{seat}/storage", plan.storage, _STORAGE_ERRORS),
         }
+        self._ice = Ice(worlds.clock)
+        self.trespasses: list[str] = []
+        """Writes it sent to an API server while another held all the leases it needs to write anything."""
         self._watch_dice = plan.dice(f"{seat}/watches")
 
     def _trouble(self, name: str, weather: Weather, statuses: tuple[tuple[int, ...], ...]) -> Trouble:
@@ -96,6 +125,7 @@ class Process:
         """No more trouble from now on."""
         for trouble in self._doors.values():
             trouble.clear_up()
+        self._ice.thaw()
 
     def strikes(self, what: str) -> bool:
         """Note an effective write; true when this process dies of it."""
@@ -109,13 +139,27 @@ class Process:
         """Live, die and live again until cancelled."""
         while True:
             with anyio.CancelScope() as self._scope:
-                self.engine = Engine(self._parts())
                 self.starts += 1
+                self._ice = Ice(self._worlds.clock, self._freezes, self._sent)
+                self.engine = Engine(self._parts())
+                self._fittings.engine(self.engine)
                 self.up = True
                 await self.engine.run()
                 raise AssertionError("the engine ended by itself")
             self.up = False
             await anyio.sleep(self._deaths.next_down_s())
+
+    @property
+    def _identity(self) -> str:
+        return f"seat-{self._seat}_{self.starts}"
+
+    def _sent(self, method: str, path: str) -> None:
+        """Note a write that nobody who holds no lease any more may send. GitHub's client may still be reading then."""
+        if self._freezes is None or "/leases" in path or "/namespaces/" not in path:
+            return
+        holders = self._worlds.holders()
+        if holders and self._identity not in holders:
+            self.trespasses.append(f"{self._identity} sent {method} {path}, while {sorted(holders)} held the leases")
 
     def _parts(self) -> Parts:
         worlds, fit = self._worlds, self._fittings
@@ -125,7 +169,8 @@ class Process:
             for alias in worlds.clusters
         }
         door = github_direct.DirectTransport(worlds.github, worlds.clock, TOKEN, self._doors["github"])
-        client = github_client.on(door, FixedToken(TOKEN), worlds.metrics, worlds.clock)
+        client = github_client.on(self._iced(door), FixedToken(TOKEN), worlds.metrics, self._ice)
+        storage = fit.storage(buckets.Door(worlds.buckets, self._doors["storage"], self._ice))
         return Parts(
             components=self.components,
             jobs=fit.jobs(jobs),
@@ -135,19 +180,39 @@ class Process:
             inbox=self.inbox,
             plugins=(trigger.PLUGIN,),
             config=worlds.config,
-            clock=worlds.clock,
+            clock=self._ice,
+            reports=Reports(reporters=(GitHubReporter, BlobReporter), storage=storage),
+            leases=self._candidacies(),
             ids=worlds.ids,
             metrics=worlds.metrics,
-            installation=fit.installation(self.starts),
+            installation=fit.installation(self.starts - 1),
             loop_lag=False,
         )
 
-    def _collection(self, alias: str, kind: collection.Kind, namespace: str, selector: str = "") -> Collection:
+    def _candidacies(self) -> dict[Component, Candidacy]:
+        if self._freezes is None or not self._fittings.leases:
+            return {}
+        return {component: self._candidacy(component) for component in sorted(self.components)}
+
+    def _candidacy(self, component: Component) -> Candidacy:
+        name = names.LEASES[component]
+        lock = lease.Lock(name=name, identity=self._identity, timing=TIMING)
+        leases = self._collection("default", collection.LEASES, setup.JOBS_NAMESPACE, fields=f"metadata.name={name}")
+        return Candidacy(leases, lock)
+
+    def _iced(self, door: Transport) -> Transport:
+        return door if self._freezes is None else ice.Wire(door, self._ice)
+
+    def _collection(
+        self, alias: str, kind: collection.Kind, namespace: str, selector: str = "", fields: str = ""
+    ) -> Collection:
         trouble = self._doors["kube" if alias == "default" else alias]
         cluster = self._worlds.clusters[alias]
         door = kube_direct.DirectTransport(cluster.world, self._worlds.clock, trouble)
-        wire = self._fittings.wire(Wire(door, trouble))
-        return KubeCollection(wire, alias, kind, namespace, selector, lambda: self._watch_dice.randint(300, 600))
+        wire = self._fittings.wire(Wire(self._iced(door), trouble))
+        return KubeCollection(
+            wire, alias, kind, namespace, selector, lambda: self._watch_dice.randint(300, 600), fields
+        )
 
     def story(self, name: str) -> Iterator[str]:
         """Tell what this process knows about a ProwJob."""

@@ -19,6 +19,7 @@ INSTALLATION = "lives"
 SECRET = b"a secret of the lives"
 PAGES = "http://deck.invalid/job/"
 """What the Details link of a job begins with; its name follows."""
+BUCKET = "gs://logs"
 INTERVAL_S, CRON_S = 150, 120
 SWEPT_AFTER_S = 2700.0
 TOTAL, QUEUES = 6, {"few": 2}
@@ -96,6 +97,7 @@ pod_namespace: {PODS_NAMESPACE}
 plank:
   max_concurrency: {TOTAL}
   job_queue_capacities: {{few: {QUEUES["few"]}}}
+  default_decoration_config_entries: [{{config: {{gcs_configuration: {{bucket: {BUCKET}, path_strategy: explicit}}}}}}]
   job_url_template: '{PAGES}{{{{.ObjectMeta.Name}}}}'
 sinker: {{resync_period: 2m, max_prowjob_age: {SWEPT_AFTER_S:.0f}s, max_pod_age: 40m, terminated_pod_ttl: 3m}}
 horologium: {{tick_interval: 7s}}

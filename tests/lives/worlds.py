@@ -16,6 +16,7 @@ from prow_async.sandbox.github.world import World as GitHubWorld
 from prow_async.sandbox.kube import exchange
 from prow_async.sandbox.kube.world import World as KubeWorld
 from tests.lives import setup
+from tests.lives.buckets import Buckets
 from tests.lives.ledger import Json, Ledger, Life, Seen
 from tests.lives.plan import Plan
 from tests.lives.player import Player
@@ -123,6 +124,7 @@ class Worlds:
         self.infra = Cluster("default", plan, self.clock, self.ids, told)
         self.far = Cluster("far", plan, self.clock, self.ids, told)
         self.clusters = {"default": self.infra, "far": self.far}
+        self.buckets = Buckets()
         self.github = GitHubWorld(self.ids, log_limit=100_000)
         self.github.add_bot(setup.BOT, TOKEN)
         self.github.add_org(setup.ORG, members=[*setup.MEMBERS, setup.BOT], owners=[setup.MEMBERS[0]])
@@ -131,6 +133,11 @@ class Worlds:
         self.hook = self.github.add_hook(
             setup.ORG, "", "http://hook.invalid/hook", setup.SECRET, now_s=self.clock.now()
         )
+
+    def holders(self) -> set[str]:
+        """Return the identities that stand in the Leases; empty while there are none."""
+        found = self.infra.ask("GET", collection.LEASES.path(setup.JOBS_NAMESPACE), {})["items"]
+        return {one["spec"].get("holderIdentity") or "" for one in found}
 
     @property
     def jobs(self) -> list[Life]:

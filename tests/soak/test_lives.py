@@ -1,10 +1,10 @@
-"""Two thousand seeded lives, beyond those of every test run."""
+"""Five thousand seeded lives, beyond those of every test run."""
 
 import pytest
 
 from tests.lives import life
 
-FIRST, SEEDS, EACH = 1000, 2000, 50
+FIRST, SEEDS, EACH = 1000, 5000, 50
 
 
 @pytest.mark.slow
