@@ -33,7 +33,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 _Lane: TypeAlias = contextlib.AbstractAsyncContextManager[Any]
 ABORT_TRIES = 5
-AT_ONCE = 32
+AT_ONCE = 64
 """Writes under way to one cluster. More would wait in the API server instead, each on a connection of its own."""
 MAP_TRIES = 3
 LONGEST_WAIT_S = 60.0
