@@ -91,14 +91,14 @@ def draw(seed: int, kill: int | None = None) -> Plan:
     """
     dice = random.Random(seed)
     short = dice.random() < SHORT_SHARE
-    script_s = dice.choice([20.0, 40.0, 60.0]) if short else dice.choice([240.0, 480.0])
+    script_s = dice.choice([20.0, 40.0, 60.0]) if short else dice.choice([180.0, 360.0])
     most = 100 if short else 400
     kills = tuple(sorted(dice.randint(1, most) for _ in range(dice.choice([0, 1, 1, 2, 3, 6]))))
     processes = dice.choices([(ALL,), APART, REPLICAS], [5, 2, 3])[0]
     return Plan(
         seed=seed,
         script_s=script_s,
-        steps=dice.randint(1, 4) if short else dice.randint(8, 24),
+        steps=dice.randint(1, 4) if short else dice.randint(8, 16),
         processes=processes,
         kube=_weather(dice, script_s),
         far=_weather(dice, script_s),
