@@ -20,6 +20,8 @@ from bench import load, wire
 
 Json = dict[str, Any]
 CONNECTIONS = 32
+RUNS_S = 0.2
+"""How long each pod runs."""
 AGAIN_S = 0.25
 DRAIN_S = 180.0
 ANSWER_S = 30.0
@@ -77,7 +79,7 @@ class Load:
 
     async def create(self) -> None:
         name = str(uuid.uuid4())
-        body = load.prowjob(name)
+        body = load.prowjob(name, {})
         body["status"]["startTime"] = now()
         await self.ask("POST", wire.JOBS, msgspec.json.encode(body), wire.JSON, {201, 409})
         self.created.add(name)
@@ -93,7 +95,7 @@ class Load:
         began = now()
         running: Json = {"running": {"startedAt": began}}
         if await self._set(name, uid, "Running", began, running):
-            await asyncio.sleep(load.RUNS_S)
+            await asyncio.sleep(RUNS_S)
             ended = {"exitCode": 0, "reason": "Completed", "startedAt": began, "finishedAt": now()}
             await self._set(name, uid, "Succeeded", began, {"terminated": ended})
 

@@ -82,9 +82,7 @@ class Hook:
         files = {"config.yaml": CONFIG, "plugins.yaml": "plugins: {octo-org: {plugins: [trigger]}}"}
         for name, text in (files | {"hmac": SECRET.decode(), "token": "bot-token"}).items():
             (folder / name).write_text(text)
-        with contextlib.closing(http.client.socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = program.free_port()
         self._command = [
             str(program.PROGRAM),
             "hook",
