@@ -4,7 +4,7 @@ import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -231,11 +231,13 @@ async def serve(
                 group.start_soon(service)
             if fronts is not None:
                 await fronts(inner)
-            if announce is not None:
-                announce(metrics_url, health_url)
             _rest_loaded()
-            log.info("started", components=sorted(engine.parts.components), dry_run=engine.parts.dry_run)
-            await wait_signal()
+            with told_to_stop() as told:  # before anybody hears that we run, and stops us
+                if announce is not None:
+                    announce(metrics_url, health_url)
+                log.info("started", components=sorted(engine.parts.components), dry_run=engine.parts.dry_run)
+                await anext(told)
+            _second_ends_at_once()
             log.info("stopping: draining what is under way", grace_period_s=values["grace-period"])
             await inner.aclose()
             await engine.resign()
@@ -264,11 +266,13 @@ def _follow_log_level(shell: Shell, config: config_files.ConfigFiles) -> None:
     config.subscribe(changed)
 
 
-async def wait_signal() -> None:
-    """Return on the first SIGTERM or SIGINT; a second one ends the process at once."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            break
+def told_to_stop() -> AbstractContextManager[AsyncIterator[signal.Signals]]:
+    """Receive SIGTERM and SIGINT from now on."""
+    return anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT)
+
+
+def _second_ends_at_once() -> None:
+    """From now on a signal ends the process without draining."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
 

@@ -74,7 +74,7 @@ def render_row(job: JobView) -> str:
 def updated_rows(rows: Sequence[str], jobs: Sequence[JobView]) -> tuple[str, ...]:
     """Return the rows to show: the newest of each job not reported now, then the failed ones of `jobs`."""
     newest = {_job_of(row): place for place, row in enumerate(rows)}
-    reported = {_job_of(_cell(job.context)) for job in jobs}
+    reported = {_job_of(_cell(job.context) + _COLUMN) for job in jobs}
     kept = [r for place, r in enumerate(rows) if newest[_job_of(r)] == place and _job_of(r) not in reported]
     return (*kept, *(render_row(job) for job in jobs if job.state == "failure"))
 

@@ -22,6 +22,9 @@ async def create_namespace(transport: direct.DirectTransport) -> None:
         assert reply.status == 201, await reply.read()
 
 
+ASKED = '{"rate": 20, "seconds": 0.5}'
+
+
 async def said(*arguments: str) -> bytes:
     done = await anyio.run_process(processes.module(*arguments), check=False, cwd=processes.ROOT)
     assert done.returncode == 0, done.stderr.decode()
@@ -41,10 +44,10 @@ async def test_the_bare_loop_finishes_every_job_of_the_load() -> None:
             async with await anyio.open_process(command, cwd=processes.ROOT) as bare:
                 assert bare.stdout is not None
                 assert (await bare.stdout.receive()).startswith(b"ready")
-                report = msgspec.json.decode(await said("bench.load", url, TOKEN, "20", "0.5"), type=load.Report)
+                report = msgspec.json.decode(await said("bench.load", url, TOKEN, ASKED), type=load.Report)
                 bare.terminate()
             listed = msgspec.json.decode(await said("bench.barelist", url, TOKEN))
     assert (report.created, report.done, report.writes) == (10, 10, 30)
     assert len(report.pod_seen_ms) == len(report.done_ms) == 10
-    assert report.done_ms[0] >= load.RUNS_S * 1e3
+    assert report.done_ms[0] >= load.Asked(rate=20, seconds=0.5).runs_s * 1e3
     assert listed["objects"] == 10
