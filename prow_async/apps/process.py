@@ -4,7 +4,7 @@ import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +232,8 @@ async def serve(
             if fronts is not None:
                 await fronts(inner)
             _rest_loaded()
-            with told_to_stop() as told:  # before anybody hears that we run, and stops us
+            # Signals are heard before anybody is told that we run, and may stop us.
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as told:
                 if announce is not None:
                     announce(metrics_url, health_url)
                 log.info("started", components=sorted(engine.parts.components), dry_run=engine.parts.dry_run)
@@ -264,11 +265,6 @@ def _follow_log_level(shell: Shell, config: config_files.ConfigFiles) -> None:
             logs.set_up(shell.name, shell.censor, after.config.log_level)
 
     config.subscribe(changed)
-
-
-def told_to_stop() -> AbstractContextManager[AsyncIterator[signal.Signals]]:
-    """Receive SIGTERM and SIGINT from now on."""
-    return anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT)
 
 
 def _second_ends_at_once() -> None:

@@ -94,6 +94,11 @@ class Wire:
         self.out = Gate()
         self.back = Gate()
 
+    def leave_held(self) -> Gate:
+        """Have what is sent from now on pass a new gate; return the old one, with what it holds on its way."""
+        held, self.out = self.out, Gate()
+        return held
+
     @asynccontextmanager
     async def send(
         self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""

@@ -1,5 +1,8 @@
 """Build clusters that come, change, go and fall silent while everything runs."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
 from prow_async.adapters.kube.collection import PODS as _PODS
@@ -164,9 +167,9 @@ async def test_a_blackhole_delays_only_its_own_jobs(listed: bool) -> None:
         assert town.metrics.total("prow_async_cluster_up", cluster="far") == 1
 
 
-@story
-async def test_a_running_pod_of_a_cluster_that_falls_silent() -> None:
-    """1. A pod runs; its cluster is away for an hour. 2. It ended meanwhile. 3. Back: the result counts."""
+@asynccontextmanager
+async def silent_with_a_running_pod() -> AsyncIterator[tuple[Town, Cluster]]:
+    """Plank with job `there` pending, and the cluster its pod runs in, which nobody can ask from now on."""
     town = Town(SHORT, aliases=("default", "far"))
     far = town.clusters["far"]
     async with town.engine("plank"):
@@ -176,6 +179,13 @@ async def test_a_running_pod_of_a_cluster_that_falls_silent() -> None:
         await settle()
         _cut(far)
         away(far)
+        yield town, far
+
+
+@story
+async def test_a_running_pod_of_a_cluster_that_falls_silent() -> None:
+    """1. A pod runs; its cluster is away for an hour. 2. It ended meanwhile. 3. Back: the result counts."""
+    async with silent_with_a_running_pod() as (town, far):
         await passes(1800)
         assert states(town) == {"there": ("pending", False)}
         far.pod_ends("there")
@@ -187,15 +197,7 @@ async def test_a_running_pod_of_a_cluster_that_falls_silent() -> None:
 @story
 async def test_a_running_pod_of_a_cluster_that_stays_silent() -> None:
     """The job of a pod that nobody can ask about ends in error when its running timeout is over."""
-    town = Town(SHORT, aliases=("default", "far"))
-    far = town.clusters["far"]
-    async with town.engine("plank"):
-        town.kube.put(town.prowjob("there", cluster="far"))
-        await settle()
-        far.pod_runs("there")
-        await settle()
-        _cut(far)
-        away(far)
+    async with silent_with_a_running_pod() as (town, _):
         await passes(3900)
         assert states(town) == {"there": ("error", True)}
 

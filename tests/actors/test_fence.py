@@ -112,7 +112,7 @@ async def test_a_state_patch_under_way() -> None:
         first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
         town.kube.put(town.prowjob("a"))
         await settle()
-        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        on_its_way = first.kube.leave_held()
         await take_over(first, second)
         town.kube.pod_ends("a")
         await passes(3)
@@ -135,7 +135,7 @@ async def test_a_deletion_under_way_meets_the_next_pod() -> None:
         town.kube.set_pod("a", phase="Failed", reason="Evicted")
         await settle()
         assert first.kube.out.held
-        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        on_its_way = first.kube.leave_held()
         await take_over(first, second)
         await passes(5)
         uid = town.kube.pod("a")["metadata"]["uid"]
@@ -185,7 +185,7 @@ async def test_a_status_under_way_does_not_stand_in_the_end() -> None:
         first.hub.out.hold(is_write("POST", "/statuses/"))
         town.kube.put(town.presubmit("a", number, sha))
         await settle()
-        on_its_way, first.hub.out = first.hub.out, type(first.hub.out)()
+        on_its_way = first.hub.leave_held()
         await take_over(first, second)
         complete(town, "a", "success")
         await settle()
@@ -212,7 +212,7 @@ async def test_a_comment_under_way_does_not_stand_twice() -> None:
         complete(town, "a", "failure")
         await settle()
         assert first.hub.out.held
-        on_its_way, first.hub.out = first.hub.out, type(first.hub.out)()
+        on_its_way = first.hub.leave_held()
         await take_over(first, second)
         assert len(seen.comments(number)) == 1
         on_its_way.open()
@@ -235,7 +235,7 @@ async def test_a_record_under_way_does_not_bring_an_old_state_back() -> None:
         first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
         town.kube.put(town.presubmit("a", number, sha))
         await settle()
-        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        on_its_way = first.kube.leave_held()
         await take_over(first, second)
         complete(town, "a", "success")
         await passes(2)
@@ -256,7 +256,7 @@ async def test_a_sweep_under_way_meets_a_new_object_of_that_name() -> None:
         first.kube.out.hold(is_write("DELETE", "/prowjobs/"))
         await passes(700)
         assert first.kube.out.held
-        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        on_its_way = first.kube.leave_held()
         await take_over(first, second)
         await passes(70)
         assert town.kube.all_jobs() == []
@@ -282,7 +282,7 @@ async def test_a_periodic_under_way_is_one_object(kind: Json, due_s: float) -> N
         first.kube.out.hold(is_write("POST", "/prowjobs"))
         await passes(due_s)
         assert first.kube.out.held
-        on_its_way, first.kube.out = first.kube.out, type(first.kube.out)()
+        on_its_way = first.kube.leave_held()
         await take_over(first, second)
         await passes(20)
         before = {job.metadata.name for job in town.kube.all_jobs()}

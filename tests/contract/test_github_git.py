@@ -30,11 +30,6 @@ pytestmark = pytest.mark.anyio
 FILES = {"README.md": b"hello\n", "main.go": b"package main\n"}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Place:
     """A served world with one repository, acme/app, and a folder to work in."""
 

@@ -23,11 +23,6 @@ from tests.unit.sandbox_github.sample import NOW_S, OWNER_TOKEN
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def lived(folder: Path) -> AsyncIterator[tuple[World, Person]]:
     """Live with a world in a folder, as `prow-async up` does."""

@@ -22,11 +22,6 @@ from tests.gitrepo import Origin
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def job(name: str) -> str:
     return f"presubmits: [{{name: {name}, spec: {{containers: [{{image: i}}]}}}}]\n"
 

@@ -25,11 +25,6 @@ PEM = KEY.private_bytes(
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def server() -> Iterator[Server]:
     with serving() as server:
         server.answer(200, {"messageIds": ["1"]})

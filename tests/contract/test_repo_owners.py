@@ -19,11 +19,6 @@ pytestmark = pytest.mark.anyio
 SNAPSHOT = Snapshot(Config(), PluginConfig(), 0.0, "d")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Counted(MirroredCode):
     """Counts what is read, beside what is listed."""
 

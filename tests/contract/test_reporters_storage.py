@@ -27,11 +27,6 @@ RUN = "pr-logs/pull/o_r/1/unit/77"
 POINTERS = ["pr-logs/directory/unit/77.txt", "pr-logs/directory/unit/latest-build.txt"]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
     folder = tmp_path_factory.mktemp("storage")

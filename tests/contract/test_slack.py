@@ -15,11 +15,6 @@ TOKENS = {"*": lambda: "xoxb-default", "other": lambda: "xoxb-other"}
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def server() -> Iterator[Server]:
     with serving() as server:
         server.answer(200, {"ok": True, "ts": "1.2"})

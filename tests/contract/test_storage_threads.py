@@ -17,11 +17,6 @@ from tests.contract.storage_servers import Server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with storage_servers.serving("s3", tmp_path_factory.mktemp("storage")) as server:

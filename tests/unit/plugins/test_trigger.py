@@ -35,6 +35,7 @@ from prow_async.ports.config import Snapshot
 from prow_async.ports.github import GitHub
 from prow_async.ports.plugin import Event, JobsOf, Reads
 from tests.unit.core import samples
+from tests.unit.plugins import parts
 
 pytestmark = pytest.mark.anyio
 
@@ -163,10 +164,6 @@ def brief(action: actions.Action) -> str:
             return f"run {job.spec.job}"
         case actions.AbortProwJob(name=name):
             return f"abort {name}"
-        case actions.AddLabel(label=label):
-            return f"+{label}"
-        case actions.RemoveLabel(label=label):
-            return f"-{label}"
         case actions.CreateComment():
             return "comment"
         case actions.DeleteComment(comment_id=comment_id):
@@ -176,7 +173,7 @@ def brief(action: actions.Action) -> str:
         case actions.RerunFailedJobs(run_id=run_id):
             return f"rerun {run_id}"
         case _:
-            return type(action).__name__
+            return parts.brief(action)
 
 
 MEMBER = {"members": {"o/ben", "o/ann"}}
@@ -482,7 +479,7 @@ async def test_errors_keep_their_kind(down: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "parts"),
+    ("make", "texts"),
     [
         (lambda: Trigger(), ["Hi @ann", "[o](https://github.com/orgs/o/people)", "/ok-to-test", "?repo=o%2Fr"]),
         (lambda: Trigger(trusted_org="x"), ["[x](https://github.com/orgs/x/people)"]),
@@ -490,13 +487,13 @@ async def test_errors_keep_their_kind(down: str) -> None:
         (lambda: Trigger(ignore_ok_to_test=True), ["Hi @ann", "/test all"]),
     ],
 )
-async def test_welcome(make: Callable[[], Trigger], parts: list[str]) -> None:
+async def test_welcome(make: Callable[[], Trigger], texts: list[str]) -> None:
     """The welcome says what has to happen next, in the repository's own terms."""
     facts = await plugin.gather(reads(World(), make(), JOBS), event("opened"), samples.GUID)
     assert isinstance(facts, trigger.PullFacts)
     comment = plugin.decide(facts).actions[0]
     assert isinstance(comment, actions.CreateComment)
-    assert all(part in comment.body for part in parts)
+    assert all(text in comment.body for text in texts)
 
 
 @pytest.mark.parametrize(
