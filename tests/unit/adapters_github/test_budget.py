@@ -98,10 +98,11 @@ def test_the_forecast() -> None:
     assert Budget().gone_in_s(NOW_S) == math.inf
 
 
-@given(st.integers(0, 5000), st.floats(1, HOUR_S), st.sampled_from(URGENCIES))
+@given(st.integers(0, 5000), st.integers(1, int(HOUR_S)), st.sampled_from(URGENCIES))
 def test_waiting_ends_by_the_reset_and_more_urgent_never_waits_longer(
-    remaining: int, left_s: float, urgency: Urgency
+    remaining: int, left_s: int, urgency: Urgency
 ) -> None:
+    """GitHub tells the reset in whole seconds."""
     one = Budget()
     one.read(headers(remaining, NOW_S + left_s, limit=5000), NOW_S)
     waits = [one.wait_s(each, NOW_S) for each in URGENCIES]
