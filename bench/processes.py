@@ -4,7 +4,6 @@ import contextlib
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -115,11 +114,3 @@ def run(command: Sequence[str], patience_s: float) -> bytes:
         said = (done.stderr or done.stdout).decode(errors="replace")[-2000:]
         raise Broken(f"{' '.join(command[1:4])} ended with {done.returncode}\n{said}")
     return done.stdout
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]

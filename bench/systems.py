@@ -10,6 +10,7 @@ import msgspec
 
 from bench import processes, wire
 from tests import realkube
+from tests.ports import free_ports
 
 PROGRAM = processes.ROOT / ".venv" / "bin" / "prow-async"
 CONFIG = f"prowjob_namespace: {wire.NAMESPACE}\npod_namespace: {wire.NAMESPACE}\n"
@@ -56,7 +57,7 @@ def everything(server: realkube.Server, config: str = CONFIG, data: Path | None 
 
 @contextlib.contextmanager
 def _ours(server: realkube.Server, command: str, *flags: str, config: str = CONFIG) -> Iterator[System]:
-    metrics_port, health_port = processes.free_ports(2)
+    metrics_port, health_port = free_ports(2)
     path = server.folder / "bench-config.yaml"
     path.write_text(config)
     words = [

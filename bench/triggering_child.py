@@ -21,6 +21,7 @@ from bench import processes, slow_github, systems, wire
 from prow_async.adapters.clock import SystemClock, SystemIds
 from prow_async.sandbox.github import deliver, http
 from prow_async.sandbox.github.world import World
+from tests.ports import free_ports
 
 ONE = "one"
 """A repository with a single presubmit: what a webhook takes to become a ProwJob."""
@@ -131,7 +132,7 @@ def _prepared(folder: Path, kubeconfig: str, github: str, plugins: tuple[str, ..
 @asynccontextmanager
 async def hook(folder: Path, kubeconfig: str, github: str, plugins: tuple[str, ...]) -> AsyncIterator[str]:
     """Run `prow-async hook`; yield where webhooks go."""
-    port, metrics_port, health_port = processes.free_ports(3)
+    port, metrics_port, health_port = free_ports(3)
     words = _prepared(folder, kubeconfig, github, plugins)
     words += [f"--port={port}", f"--metrics-port={metrics_port}", f"--health-port={health_port}"]
     with processes.child(words) as child:

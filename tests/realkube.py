@@ -16,7 +16,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -30,6 +29,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.ports import free_ports
 from tests.tools import install
 
 CRD = Path(__file__).resolve().parent.parent / "deploy" / "crd" / "prowjobs.yaml"
@@ -194,7 +194,7 @@ def _start_processes(
 ) -> tuple[str, str, tuple[int, int]]:
     """Start both programs; return once the API server says it is ready. Raises NotStarted."""
     place.mkdir()
-    client, peer, secure = _free_ports(3)
+    client, peer, secure = free_ports(3)
     etcd = stack.enter_context(
         _process(
             [
@@ -315,14 +315,6 @@ def _http(
             return answer.status, answer.read()
         except http.client.HTTPException as error:
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -19,6 +19,7 @@ from prow_async.sandbox.github import deliver, http
 from prow_async.sandbox.github.direct import DirectTransport
 from prow_async.sandbox.github.world import World
 from tests import virtual
+from tests.ports import free_port
 from tests.unit.sandbox_github import sample
 from tests.unit.sandbox_github.sample import BOT_TOKEN, NOW_S
 
@@ -133,11 +134,6 @@ async def test_deliveries_over_http() -> None:
     [failed] = world.outbox.log(dead.id)
     assert failed.outcome is not None
     assert "127.0.0.1:1" in failed.outcome.error
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @pytest.mark.anyio

@@ -14,8 +14,8 @@ from tests import realkube
 from tests.deploy import audit, installed, manifests, upstream
 from tests.deploy.upstream import play_kubelet
 from tests.e2e import program
-from tests.e2e.program import free_port
 from tests.e2e.test_components import SECRET, TOKEN, Outside
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, *realkube.REAL]
 CONFIG = """

@@ -16,8 +16,8 @@ from prow_async.api.github import ChangedFile
 from tests import realkube
 from tests.deploy import audit, installed, lossy, manifests
 from tests.e2e import program
-from tests.e2e.program import free_port
 from tests.e2e.test_components import SECRET, TOKEN, Outside
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, *realkube.REAL]
 CONFIG = """

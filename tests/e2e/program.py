@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -51,11 +50,6 @@ def post(url: str, headers: dict[str, str], body: bytes) -> int:
             return int(reply.status)
     except urllib.error.HTTPError as error:
         return error.code
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
 
 
 class Up:

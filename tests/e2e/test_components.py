@@ -21,6 +21,7 @@ from prow_async.sandbox.github.world import World
 from prow_async.sandbox.kubelet.kubelet import Kubelet
 from tests import realkube
 from tests.e2e import program
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, *realkube.REAL]
 SECRET = b"a-webhook-secret"
@@ -156,7 +157,7 @@ def split(tmp_path: Path, real_kube: realkube.Server) -> Iterator[tuple[Installa
 def test_five_processes_make_one_prow(split: tuple[Installation, Outside]) -> None:
     """1. Each component starts alone. 2. A pull request runs through all of them. 3. SIGTERM ends each with 0."""
     prow, outside = split
-    port = program.free_port()
+    port = free_port()
     prow.start("hook", [f"--port={port}"])
     for name in ("controller-manager", "crier", "horologium", "sinker"):
         prow.start(name)
@@ -184,7 +185,7 @@ def test_five_processes_make_one_prow(split: tuple[Installation, Outside]) -> No
 def test_no_accepted_delivery_is_lost_by_kill_nine(split: tuple[Installation, Outside]) -> None:
     """Deliveries answered with 200 are handled once, however often the hook is killed at once afterwards."""
     prow, outside = split
-    port = program.free_port()
+    port = free_port()
     pull = outside.world.open_pull("octo-org", "hello", "octocat", "Kill", "kill", ["a.py"], now_s=outside.clock.now())
     accepted: set[str] = set()
     for _ in range(3):

@@ -11,6 +11,7 @@ import pytest
 
 from tests import realkube
 from tests.e2e import program
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, *realkube.REAL]
 CONFIG = """
@@ -38,7 +39,7 @@ class Manager:
         log.write_bytes(b"")
         flags = [f"--config-path={self.config}", f"--kubeconfig={self.server.kubeconfig}", "--listen-host=127.0.0.1"]
         flags += ["--enable-controller=plank", "--enable-controller=scheduler", "--dry-run=false"]
-        self.port = self.port or program.free_port()
+        self.port = self.port or free_port()
         command = [str(program.PROGRAM), "controller-manager", *flags, f"--metrics-port={self.port}", "--health-port=0"]
         with log.open("ab") as file:
             self.running = subprocess.Popen(command, stdout=file, stderr=file)

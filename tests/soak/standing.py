@@ -12,6 +12,7 @@ import msgspec
 
 from bench import processes, systems, wire
 from tests import realkube
+from tests.ports import free_ports
 from tests.soak import steady
 
 CONFIG = f"prowjob_namespace: {wire.NAMESPACE}\npod_namespace: {wire.NAMESPACE}\n"
@@ -51,7 +52,7 @@ class Program:
 
 
 class Taken(Program):
-    """A program that somebody else has started, and that is ours once we have killed it."""
+    """A program that another part of this process has started, and that is ours once we have killed it."""
 
     def __init__(self, pid: int, log: Path) -> None:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
@@ -63,24 +64,16 @@ class Taken(Program):
             super().kill()
             return
         os.kill(self._pid, signal.SIGKILL)
-        while not _ended(self._pid):
-            time.sleep(0.01)
+        # Its first thread may be dead while others still hold its port; and whoever started it is to wait for it too.
+        os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
         self._pid = None
-
-
-def _ended(pid: int) -> bool:
-    """True when a process is gone, or its parent has not looked yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 class Engine:
     """`prow-async up` on the real server: all components in one process, with ports of its own that stay the same."""
 
     def __init__(self, on: realkube.Server, config: str = CONFIG) -> None:
-        metrics, health = processes.free_ports(2)
+        metrics, health = free_ports(2)
         path = on.folder / "soak-config.yaml"
         path.write_text(config)
         words = [str(systems.program()), "up", f"--kubeconfig={on.kubeconfig}", f"--config-path={path}", "--port=0"]

@@ -21,6 +21,7 @@ from prow_async.core import webhook
 from prow_async.sandbox.github import http as github_http
 from prow_async.sandbox.github.world import World
 from tests.e2e import program
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SECRET = b"a-webhook-secret"
@@ -82,7 +83,7 @@ class Hook:
         files = {"config.yaml": CONFIG, "plugins.yaml": "plugins: {octo-org: {plugins: [trigger]}}"}
         for name, text in (files | {"hmac": SECRET.decode(), "token": "bot-token"}).items():
             (folder / name).write_text(text)
-        self.port = program.free_port()
+        self.port = free_port()
         self._command = [
             str(program.PROGRAM),
             "hook",
@@ -124,7 +125,10 @@ def sending(guids: list[str], port: int) -> Iterator[list[int]]:
     thanked, lock, todo = [0], threading.Lock(), collections.deque(enumerate(guids))
 
     def send() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            send_all(connection)
+
+    def send_all(connection: http.client.HTTPConnection) -> None:
         while True:
             try:
                 number, guid = todo.popleft()
