@@ -60,18 +60,33 @@ def says(pattern: str, text: str) -> bool:
 
 
 def without_code(body: str) -> str:
-    """Drop fenced code blocks, fences and all. An indented fence is text; a block left open reaches to the end."""
+    """Drop fenced code blocks, fences and all, as GitHub shows them. An indented fence is text.
+
+    Upstream ends a block at nothing but a bare fence of three before a line feed, so that a block in a comment from
+    GitHub's own form (its lines end in CR LF), a longer fence and a block left open are text there.
+    """
     kept: list[str] = []
     fence = ""
     for line in body.split("\n"):
-        mark = line[:3] if line[:3] in {"```", "~~~"} else ""
+        opened = "" if fence else _fence(line)
         if fence:
-            fence = "" if mark == fence else fence
-        elif mark:
-            fence = mark
+            end = line.rstrip()
+            fence = "" if len(end) >= len(fence) and not end.strip(fence[0]) else fence
+        elif opened:
+            fence = opened
         else:
             kept.append(line)
     return "\n".join(kept)
+
+
+def _fence(line: str) -> str:
+    """Return the marks that open a block in this line, "" where none does. Backticks behind backticks are inline."""
+    mark = line[:1]
+    if mark not in {"`", "~"}:
+        return ""
+    rest = line.lstrip(mark)
+    count = len(line) - len(rest)
+    return mark * count if count >= 3 and not (mark == "`" and "`" in rest) else ""
 
 
 def concerns(text: str, jobs: Iterable[Presubmit]) -> bool:
@@ -156,4 +171,5 @@ def why_text(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...]) -
 
 
 def _fenced(lines: Iterable[str]) -> str:
-    return "\n".join(["```", *lines, "```"])
+    """Put each line into a block of its own: people copy one of them with a click."""
+    return "\n".join(f"```\n{line}\n```" for line in lines)

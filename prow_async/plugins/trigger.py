@@ -178,9 +178,6 @@ async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trig
     if trigger_comment.wants_approval(facts):
         waiting = await reads.github.workflow_runs(org, repo, pr.head.sha, "action_required")
         facts = msgspec.structs.replace(facts, waiting_runs=waiting)
-    if trigger_comment.wants_rerun(facts):
-        failed = await reads.github.workflow_runs(org, repo, pr.head.sha, "failure")
-        facts = msgspec.structs.replace(facts, failed_runs=failed)
     wants = trigger_comment.wants_files(facts)
 
     async def comments() -> tuple[Comment, ...]:
@@ -190,7 +187,11 @@ async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trig
         lambda: _base_sha(reads, origin, pr, facts.base_sha),
         lambda: _both(lambda: _files(reads, origin, number, wants), comments),
     )
-    return msgspec.structs.replace(facts, base_sha=base_sha, files=files, comments=old)
+    facts = msgspec.structs.replace(facts, base_sha=base_sha, files=files, comments=old)
+    if not trigger_comment.wants_rerun(facts):
+        return facts
+    failed = await reads.github.workflow_runs(org, repo, pr.head.sha, "failure")
+    return msgspec.structs.replace(facts, failed_runs=failed)
 
 
 async def _gather_push(reads: Reads, event: PushEvent, guid: str) -> trigger_push.PushFacts | None:
