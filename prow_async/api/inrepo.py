@@ -23,6 +23,22 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.org}/{self.repo}"
 
 
+class PodPolicy(msgspec.Struct, frozen=True):
+    """What jobs that repositories keep themselves may not ask for: kinds (core/inrepo_pods) by scope.
+
+    A scope is `*`, an org or `org/repo`. By default nothing is forbidden, as upstream.
+    """
+
+    forbidden: dict[str, frozenset[str]] = {}
+
+    def of(self, org: str, repo: str) -> frozenset[str]:
+        """Return what is forbidden to a repository: what its narrowest scope says, and nothing else."""
+        for scope in (f"{org}/{repo}", org, "*"):
+            if scope in self.forbidden:
+                return self.forbidden[scope]
+        return frozenset()
+
+
 class RepoJobs(msgspec.Struct, frozen=True):
     """All jobs of one repository: those of the static configuration, then its own. `warnings` speak of its files."""
 

@@ -16,7 +16,7 @@ from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Refused, Retry
 from prow_async.api.inrepo import RepoJobs, Wanted
-from prow_async.core import inrepo
+from prow_async.core import inrepo, inrepo_pods
 from tests.gitrepo import Origin
 
 pytestmark = pytest.mark.anyio
@@ -33,8 +33,9 @@ class Counts:
         self.found: Counter[str] = Counter()
 
     def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
+        rule = labels.pop("rule", "")
         assert labels == {"org": "o", "repo": "r"}
-        self.found[name.removeprefix("inRepoConfigCache_")] += int(by)
+        self.found[" ".join((name.removeprefix("inRepoConfigCache_"), rule)).strip()] += int(by)
 
     def gauge(self, name: str, value: float, /, **labels: str) -> None: ...
 
@@ -53,11 +54,12 @@ class Place:
         self.config.in_repo_config.allowed_clusters["*"] = ("default",)
         self.start()
 
-    def start(self, base: str = "") -> None:
+    def start(self, base: str = "", *forbidden: str) -> None:
         """As a new process does."""
         self.counts = Counts()
         remote = Remote(base or f"file://{self.folder / 'server'}")
-        self.reader = InRepoConfig(self.folder / "mirrors", remote, self.counts)
+        policy = inrepo_pods.policy(forbidden)
+        self.reader = InRepoConfig(self.folder / "mirrors", remote, self.counts, policy=policy)
 
     async def jobs(self, base: str, *heads: str) -> RepoJobs:
         return await self.reader.jobs(self.config, Wanted(org="o", repo="r", base_sha=base, heads=heads))
@@ -227,6 +229,27 @@ async def test_problems_and_sizes(place: Place, monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(Refused, match=told):
             await place.jobs(sha)
     assert place.counts.found["prow_async_inrepo_refused_total"] == 5
+
+
+HOST = "presubmits: [{name: h, spec: {hostNetwork: true, containers: [{image: i}]}}]\n"
+
+
+async def test_what_is_forbidden_is_refused_from_head_and_base_and_counted(place: Place) -> None:
+    """Each state that asks counts, also one that is known to; what others ask for is theirs."""
+    place.start("", "secrets,host", "o/other=none")
+    root = place.origin.commit({".prow/a.yaml": job("a"), "code": "1"})
+    head = place.origin.commit({".prow/b.yaml": HOST}, root)
+    assert await place.names(root) == ["a"]
+    later = place.origin.commit({"code": "2"}, root)
+    merged = place.origin.commit({"code": "3"}, head)
+    clean = place.origin.commit({"docs": "x"}, root)
+    for base, *heads in ((later, head), (later, head), (merged, clean)):
+        with pytest.raises(ConfigErrors, match=r'\.prow/b\.yaml:1: job "h": spec\.hostNetwork: not allowed'):
+            await place.jobs(base, *heads)
+    assert place.counts.found["prow_async_inrepo_forbidden_total host"] == 3
+    assert place.counts.found["prow_async_inrepo_refused_total"] == 3
+    place.start()
+    assert await place.names(later, head) == ["a", "h"]
 
 
 async def test_many_at_once_ask_git_once(place: Place) -> None:

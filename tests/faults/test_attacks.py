@@ -10,7 +10,7 @@ import pytest
 from prow_async.api.actions import CreateComment, CreateProwJob, Decision
 from prow_async.api.github import Label, PullRequestEvent
 from prow_async.apps.hook import PLUGINS
-from prow_async.core import inrepo_limits, webhook
+from prow_async.core import inrepo_limits, inrepo_pods, webhook
 from prow_async.plugins import trigger
 from prow_async.ports.plugin import Event
 from tests.unit.core import samples
@@ -47,9 +47,10 @@ def preset() -> str:
     return json.dumps({"presets": [{"labels": {"a": "b"}, "env": env}], **json.loads(many(500, labels={"a": "b"}))})
 
 
-async def decided(of: Event, text: str, **world: Any) -> Decision | None:
+async def decided(of: Event, text: str, *forbidden: str, **world: Any) -> Decision | None:
     """Let trigger decide where the repository's own files hold this text. Static is one job, `unit`."""
-    facts = await trigger.PLUGIN.gather(reading(World(**world), Repository(text)), of, samples.GUID)
+    repository = Repository(text, policy=inrepo_pods.policy(forbidden))
+    facts = await trigger.PLUGIN.gather(reading(World(**world), repository), of, samples.GUID)
     if facts is None:
         return None
     explains = trigger.PLUGIN.explains
@@ -147,6 +148,33 @@ async def test_what_a_strangers_files_ask_for_waits_for_somebody_trusted(name: s
     for body in ("/test all", "/test own", "/retest", "/ok-to-test"):
         assert jobs(await decided(comment(body, by="ann"), text)) == []
     assert "own" in (jobs(await decided(comment("/ok-to-test"), text)) or []) or name == "1,000 jobs"
+
+
+FORBIDDEN = {
+    "a secret": "spec.volumes[0].secret",
+    "a service account": "spec.serviceAccountName",
+    "the host's files": "spec.volumes[0].hostPath",
+    "all rights": "spec.containers[0].securityContext.privileged",
+    "the host's network": "spec.hostNetwork",
+    "a preset": "spec.volumes[0].hostPath",
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", FORBIDDEN)
+async def test_what_is_forbidden_runs_for_nobody(name: str) -> None:
+    """With `--in-repo-forbid`, for a member too, and after `/ok-to-test`: the static job alone, and the reason."""
+    text = UNTRUSTED[name]()
+    for of, world in (
+        (event("opened"), MEMBER),
+        (event("synchronize"), {"labels": ("ok-to-test",)}),
+        (comment("/ok-to-test"), {}),
+    ):
+        decision = await decided(of, text, "all", **world)
+        assert jobs(decision) == ["unit"]
+        assert decision is not None
+        assert f'.prow.yaml:1: job "own": {FORBIDDEN[name]}: not allowed' in decision.why
+    assert "own" in jobs(await decided(event("opened"), text, "all", "o/r=none", **MEMBER))
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ from prow_async.api.config import Config
 from prow_async.api.config_sections import InRepoConfig
 from prow_async.api.errors import ConfigErrors, Problem, ProwError, Refused, Retry
 from prow_async.api.github import Label, PullRequestEvent, PushEvent, User
-from prow_async.api.inrepo import RepoJobs, Wanted
+from prow_async.api.inrepo import PodPolicy, RepoJobs, Wanted
 from prow_async.api.plugin_config import Trigger
 from prow_async.core import inrepo
 from prow_async.core.config_load import SourceFile
@@ -32,8 +32,9 @@ postsubmits: [{name: post, spec: {containers: [{image: i}]}}]
 class Repository:
     """A repository whose files say the same in every state, or which cannot be read."""
 
-    def __init__(self, files: str = OWN, error: ProwError | None = None) -> None:
+    def __init__(self, files: str = OWN, error: ProwError | None = None, policy: PodPolicy | None = None) -> None:
         self.files = files
+        self.policy = policy or PodPolicy()
         self.error = error
         self.asked: list[Wanted] = []
 
@@ -41,7 +42,8 @@ class Repository:
         self.asked.append(wanted)
         if self.error is not None:
             raise self.error
-        return inrepo.complete(inrepo.parse(wanted.full_name, [SourceFile(".prow.yaml", self.files.encode())]), config)
+        files = [SourceFile(".prow.yaml", self.files.encode())]
+        return inrepo.complete(inrepo.parse(wanted.full_name, files), config, self.policy)
 
 
 def reading(world: World, repository: Repository, static: bool = True) -> Reads:
