@@ -39,6 +39,33 @@ class PodPolicy(msgspec.Struct, frozen=True):
         return frozenset()
 
 
+class Texts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delivery brings for patterns to be tried on."""
+
+    visible: str = ""
+    """A comment without its code blocks."""
+    body: str = ""
+    """The comment as written."""
+    files: tuple[str, ...] = ()
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """What patterns say of a delivery's texts, asked beforehand where asking may cost much. By pattern.
+
+    A pattern that is not there was not asked: try it.
+    """
+
+    visible: dict[str, bool] = {}
+    body: dict[str, bool] = {}
+    runs: dict[str, bool] = {}
+    """run_if_changed: some changed file matches."""
+    skips: dict[str, bool] = {}
+    """skip_if_only_changed: some changed file does not match, so the job is not skipped."""
+
+
+NOT_ASKED = Answers()
+
+
 class RepoJobs(msgspec.Struct, frozen=True):
     """All jobs of one repository: those of the static configuration, then its own. `warnings` speak of its files."""
 

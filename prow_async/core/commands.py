@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from prow_async.api.inrepo import NOT_ASKED, Answers
 from prow_async.api.jobconfig import Presubmit
 from prow_async.core import filters, patterns
 
@@ -89,11 +90,11 @@ def _fence(line: str) -> str:
     return mark * count if count >= 3 and not (mark == "`" and "`" in rest) else ""
 
 
-def concerns(text: str, jobs: Iterable[Presubmit]) -> bool:
+def concerns(text: str, jobs: Iterable[Presubmit], answers: Answers = NOT_ASKED) -> bool:
     """True when the text (without code) holds any command of trigger, or any job's own trigger."""
     if any(says(known, text) for known in _KNOWN):
         return True
-    return any(job.trigger and says(job.trigger, text) for job in jobs)
+    return any(filters.named(job, text, answers.visible) for job in jobs)
 
 
 def wants_statuses(body: str) -> bool:
@@ -133,9 +134,9 @@ def help_note(body: str, chosen: int) -> str | None:
     return None
 
 
-def offer(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...]) -> Offer:
+def offer(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...], answers: Answers = NOT_ASKED) -> Offer:
     """List what can be run on a branch, as help shows it. `files`: the changed ones."""
-    automatic = filters.choose(filters.Request(test_all=True), jobs, branch, files)
+    automatic = filters.choose(filters.Request(test_all=True, answers=answers), jobs, branch, files)
     named = [job for job in jobs if filters.branch_allows(job, branch) and says(job.trigger, job.rerun_command)]
     return Offer(
         test_all=tuple(sorted({c.job.name for c in automatic if c.runs})),
@@ -161,9 +162,9 @@ def help_text(note: str, offered: Offer, full_repo: str, branch: str) -> str:
     return "\n\n".join([*parts, HELP_MARKER])
 
 
-def why_text(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...]) -> str:
+def why_text(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...], answers: Answers = NOT_ASKED) -> str:
     """Say of every job, in Markdown, whether it starts by itself here, and why or why not."""
-    judged = filters.choose(filters.Request(test_all=True), jobs, branch, files)
+    judged = filters.choose(filters.Request(test_all=True, answers=answers), jobs, branch, files)
     lines = [f"* `{c.job.name}` {'runs' if c.runs else 'does not run'}: {c.why}" for c in judged[:WHY_MAX]]
     if len(judged) > WHY_MAX:
         lines.append(f"* and {len(judged) - WHY_MAX} more")

@@ -10,8 +10,16 @@ import msgspec
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Problem
 from prow_async.api.inrepo import PodPolicy, RepoJobs
-from prow_async.api.jobconfig import JobBase, Postsubmit, Presubmit
-from prow_async.core import config_check_all, config_join, config_parse, goyaml, inrepo_limits, inrepo_pods
+from prow_async.api.jobconfig import Postsubmit, Presubmit
+from prow_async.core import (
+    config_check_all,
+    config_join,
+    config_parse,
+    goyaml,
+    inrepo_limits,
+    inrepo_patterns,
+    inrepo_pods,
+)
 from prow_async.core.config_jobs import Context
 from prow_async.core.config_load import SourceFile
 from prow_async.core.config_parse import ParsedFile
@@ -50,10 +58,11 @@ def complete(parsed: Parsed, config: Config, policy: PodPolicy = _NO_POLICY) -> 
 
     Raises: ConfigErrors with every problem; their files are paths within the repository.
     """
-    raw: list[JobBase] = [one.job for file in parsed.files for one in file.presubmits]
+    raw: list[Presubmit | Postsubmit] = [one.job for file in parsed.files for one in file.presubmits]
     raw += [one.job for file in parsed.files for one in file.postsubmits]
-    if too_much := list(inrepo_limits.problems(raw, _first(parsed))):
-        raise ConfigErrors(too_much)  # to look closer would cost what the limit is there to save
+    for limit in (inrepo_limits.problems, inrepo_patterns.problems):
+        if too_much := list(limit(raw, _first(parsed))):
+            raise ConfigErrors(too_much)  # to look closer would cost what the limit is there to save
     presets = (*(one.preset for file in parsed.files for one in file.presets), *config.presets)
     context = Context(config, presets)
     forbidden, given = policy.of(*parsed.repo.split("/", 1)), inrepo_pods.given_to_all(config.presets)

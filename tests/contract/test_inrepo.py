@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,8 +16,8 @@ from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Refused, Retry
-from prow_async.api.inrepo import RepoJobs, Wanted
-from prow_async.core import inrepo, inrepo_pods
+from prow_async.api.inrepo import RepoJobs, Texts, Wanted
+from prow_async.core import inrepo, inrepo_patterns, inrepo_pods
 from tests.gitrepo import Origin
 
 pytestmark = pytest.mark.anyio
@@ -250,6 +251,22 @@ async def test_what_is_forbidden_is_refused_from_head_and_base_and_counted(place
     assert place.counts.found["prow_async_inrepo_refused_total"] == 3
     place.start()
     assert await place.names(later, head) == ["a", "h"]
+
+
+async def test_patterns_are_tried_in_a_thread_and_counted_where_they_take_too_long(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the job's own trigger says of a comment; with no time at all it is refused."""
+    jobs = (await place.jobs(place.origin.commit({".prow.yaml": job("a")}))).presubmits
+    loop = threading.get_ident()
+    ask, threads = inrepo_patterns.ask, set[int]()
+    monkeypatch.setattr(inrepo_patterns, "ask", lambda *given: (threads.add(threading.get_ident()), ask(*given))[1])
+    answers = await place.reader.answers("o", "r", jobs, Texts(body="/test a"))
+    assert (answers.body, loop in threads) == ({jobs[0].trigger: True}, False)
+    monkeypatch.setattr(adapter, "ASK_S", -1.0)
+    with pytest.raises(Refused, match='given up at job "a"'):
+        await place.reader.answers("o", "r", jobs, Texts(body="/test a"))
+    assert place.counts.found["prow_async_inrepo_refused_total"] == 1
 
 
 async def test_many_at_once_ask_git_once(place: Place) -> None:

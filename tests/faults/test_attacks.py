@@ -98,6 +98,21 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
         "excessive aliasing",
     ),
     "a bomb of nesting": (lambda: "x: " + "[" * 10_000, "nested deeper"),
+    "1,000 patterns that take long": (
+        lambda: json.dumps(
+            {
+                "presubmits": [
+                    {**JOB, "name": f"own-{i}", "trigger": f"x|(a|b)*a(a|b){{400}}c{i}", "rerun_command": "x"}
+                    for i in range(1000)
+                ]
+            }
+        ),
+        "come to more than 200000 instructions",
+    ),
+    "a pattern of 10,000 instructions": (
+        lambda: files(run_if_changed="(a|b){900}(a|b){900}(a|b){900}(a|b){900}", always_run=False),
+        'job "own": run_if_changed: a pattern of',
+    ),
     "a megabyte in 500 patterns": (lambda: aliased("run_if_changed"), "aliases and presets written out"),
     "a megabyte in 500 contexts": (lambda: aliased("context"), "aliases and presets written out"),
     "a megabyte that a preset puts into 500 jobs": (preset, "aliases and presets written out"),
@@ -184,6 +199,23 @@ async def test_a_pattern_that_backtracks_elsewhere_does_not_here() -> None:
     long = "a" * 100_000 + "!"
     assert jobs(await decided(event("opened"), text, files=(long,), **MEMBER)) == ["unit"]
     assert jobs(await decided(event("opened"), text, files=("a" * 100_000,), **MEMBER)) == ["unit", "own"]
+
+
+@pytest.mark.anyio
+async def test_a_strangers_patterns_on_a_strangers_comment() -> None:
+    """Within all bounds as read, minutes on a comment of 65,000 letters: tried aside, for as long as is given.
+
+    The clock of these tests goes on by a second with each pattern.
+    """
+    slow = [
+        {**JOB, "name": f"own-{i}", "trigger": f"x|(a|b)*a(a|b){{400}}c{i}", "rerun_command": "x"} for i in range(99)
+    ]
+    text = json.dumps({"presubmits": slow})
+    assert await decided(comment("ab" * 32_000, by="ann"), text) is None
+    decision = await decided(comment("/test all\n" + "ab" * 32_000), text)
+    assert jobs(decision) == ["unit"]
+    assert decision is not None
+    assert "do not count: their patterns take more than 5 s against a comment; given up at job" in decision.why
 
 
 @pytest.mark.anyio
