@@ -192,6 +192,8 @@ def _run(facts: CommentFacts, where: str, found: filters.Outcome[Presubmit]) -> 
     if note is not None:
         offered = commands.offer(facts.presubmits, branch, facts.files, facts.answers)
         text = commands.help_text(note, offered, facts.origin.full_repo, branch)
+        if facts.note:
+            text += f"\n\n{trigger_texts.own_jobs(facts.note)}"
         if facts.origin.explain_in_help and not note:
             why = commands.why_text(facts.presubmits, branch, facts.files, facts.answers)
             text += "\n\n" + replies.folded(f"What starts by itself, and why:\n\n{why}")

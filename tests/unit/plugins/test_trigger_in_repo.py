@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from prow_async.api import actions
 from prow_async.api.config import Config
 from prow_async.api.config_sections import InRepoConfig
 from prow_async.api.errors import ConfigErrors, Problem, ProwError, Refused, Retry
@@ -156,6 +157,22 @@ async def test_other_orgs_are_left_alone() -> None:
     assert facts is not None
     assert [brief(action) for action in plugin.decide(facts).actions] == ["run unit"]
     assert repository.asked == []
+
+
+async def test_help_says_why_own_jobs_are_not_offered() -> None:
+    """What it quotes can neither leave its block nor carry one of the marks by which comments are found."""
+    bad = Problem(".prow.yaml", 7, "name: `<!-- test report -->\\n```\\n@org/everybody` is no name")
+    facts = await plugin.gather(
+        reading(World(), Repository(error=ConfigErrors([bad]))), comment("/test ?"), samples.GUID
+    )
+    assert facts is not None
+    (said,) = plugin.decide(facts).actions
+    assert isinstance(said, actions.CreateComment)
+    told, _, _ = said.body.partition("<details>")
+    assert "\n```\n/test unit\n```\n" in told
+    assert "are not among them:\n```\nthe repository's own jobs do not count: .prow.yaml:7: name: '&lt;!--" in told
+    assert told.count("```") == 4
+    assert "<!-- test report -->" not in said.body
 
 
 SLOW = "(a|b)*a(a|b){400}c"
