@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from prow_async.api import names
+from prow_async.api import actions, names
+from prow_async.api.config_sections import Scheduler
 from prow_async.api.github import GenericComment, Status, User
 from prow_async.api.plugin_config import Trigger
+from prow_async.plugins import trigger as plugin
 from tests.unit.core import samples
-from tests.unit.plugins.test_trigger import FAILED, HELP, World, created, said, settle
+from tests.unit.plugins.test_trigger import FAILED, HELP, JOBS, World, created, reads, said, settle
 
 pytestmark = pytest.mark.anyio
 IGNORES = Trigger(ignore_ok_to_test=True)
@@ -87,3 +90,16 @@ async def test_a_trusted_apps_bare_name_is_somebody_else() -> None:
     assert (await settle(of, World(), settings))[0] == ["comment"]
     of = samples.comment("/test unit", user=User(login="dependabot[bot]"))
     assert (await settle(of, World(), settings))[0] == ["run unit"]
+
+
+async def test_where_there_is_a_scheduler_jobs_begin_with_it() -> None:
+    """They are not triggered before it has let them go on."""
+    found = reads(World(), Trigger(), JOBS)
+    config = msgspec.structs.replace(found.snapshot.config, scheduler=Scheduler(enabled=True))
+    facts = await plugin.gather(
+        msgspec.structs.replace(found, snapshot=msgspec.structs.replace(found.snapshot, config=config)),
+        said("/test unit"),
+        samples.GUID,
+    )
+    (job,) = [action.job for action in plugin.decide(facts).actions if isinstance(action, actions.CreateProwJob)]
+    assert job.status.state == "scheduling"
