@@ -276,10 +276,12 @@ async def _answers(
     And why these jobs do not count, where that takes too long: the caller goes on with the static ones, which need no
     answers.
     """
+    if reads.inrepo is None or not _keeps_own(reads, origin):
+        return NOT_ASKED, ""
     static = _static(reads, origin)
     known = {id(job) for job in (*static.presubmits, *static.postsubmits)}
     own = [job for job in jobs if id(job) not in known]
-    if reads.inrepo is None or inrepo_patterns.steps(own, texts) <= inrepo_patterns.FEW_STEPS:
+    if inrepo_patterns.steps(own, texts) <= inrepo_patterns.FEW_STEPS:
         return NOT_ASKED, ""
     try:
         return await reads.inrepo.answers(origin.org, origin.repo.name, own, texts), ""
