@@ -35,7 +35,7 @@ _Lane: TypeAlias = contextlib.AbstractAsyncContextManager[Any]
 ABORT_TRIES = 5
 AT_ONCE = 64
 """Writes under way to one cluster. More would wait in the API server instead, each on a connection of its own."""
-MAP_TRIES = 3
+MAP_TRIES = 5
 LONGEST_WAIT_S = 60.0
 """Whoever ordered an action that has to wait longer is told so: it has other work meanwhile, and may decide anew."""
 _URGENCY: Mapping[type[actions.Action], causes.Urgency] = {
@@ -288,15 +288,21 @@ class Executor:
         return await self._to.events.create(msgspec.json.encode(event))
 
     async def _config_map(self, action: actions.UpdateConfigMap) -> bytes:
-        """Change the keys that are named, and no others; repeating it changes nothing."""
+        """Change the keys that are named and that no later update has changed; repeating it changes nothing."""
         found = None if self._to.config_maps is None else self._to.config_maps(action.cluster, action.namespace)
         if found is None:
             raise Refused(f"no cluster has the alias {action.cluster!r}", reason="UnknownCluster")
         for _ in range(MAP_TRIES):
             try:
                 stands = await found.get(action.name)
+                due = config_maps.due(action, stands)
+                if due is None:
+                    log.info("a later update of a ConfigMap came first", name=action.name, why=action.why)
+                    return stands
                 await self._fence.enter()
-                stored = await found.merge_patch(action.name, config_maps.patch(action, stands))
+                stored = await found.merge_patch(action.name, config_maps.patch(due, stands))
+            except Stale:
+                continue
             except Missing:
                 try:
                     stored = await found.create(config_maps.body(action))
@@ -305,7 +311,7 @@ class Executor:
             size = config_maps.size_bytes(stored)
             self._metrics.gauge("prow_configmap_size_bytes", size, name=action.name, namespace=action.namespace)
             return stored
-        raise Retry(f"ConfigMap {action.namespace}/{action.name} came and went {MAP_TRIES} times")
+        raise Retry(f"ConfigMap {action.namespace}/{action.name} was changed by others {MAP_TRIES} times")
 
     async def _blob(self, action: actions.WriteBlob) -> None:
         """Write an object. The lane is free: each bucket has its own, so that one that is away holds up no other."""

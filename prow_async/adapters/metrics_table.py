@@ -154,6 +154,12 @@ OURS = (
     Metric("prow_async_inbox_pending", "gauge", (), "Accepted deliveries that are not handled yet."),
     Metric("prow_async_inbox_oldest_age_seconds", "gauge", (), "Age of the oldest of them; 0 when there is none."),
     Metric("prow_async_inrepo_refused_total", "counter", _REPO, "States of a repository whose own jobs do not count."),
+    Metric(
+        "prow_async_inrepo_forbidden_total",
+        "counter",
+        (*_REPO, "rule"),
+        "Those of them that asked for what is forbidden to a repository's own jobs.",
+    ),
     Metric("prow_async_decisions_dropped_total", "counter", (), "Decisions that were not kept for `explain`."),
     Metric(
         "prow_async_watch_restarts_total", "counter", ("cluster", "kind", "reason"), "Watches that were opened anew."

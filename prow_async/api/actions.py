@@ -97,7 +97,10 @@ class WriteBlob(_Action, frozen=True, kw_only=True):
 
 
 class UpdateConfigMap(_Action, frozen=True, kw_only=True):
-    """Set and remove keys of a ConfigMap, which is made where there is none. Keys that are not named stay."""
+    """Set and remove keys of a ConfigMap, which is made where there is none. Keys that are not named stay.
+
+    So do keys that stand there by an update of a later `order`: the newest one of each key wins, whichever comes last.
+    """
 
     cluster: str
     """Alias; `default` is the cluster of the ProwJobs."""
@@ -110,6 +113,8 @@ class UpdateConfigMap(_Action, frozen=True, kw_only=True):
     """Put on a ConfigMap that has none."""
     sources: dict[str, str] = {}
     """Files the content comes from, by key: for people."""
+    order: str = ""
+    """Sorts as what the update stands for came about, and is equal for none but the same; "" always writes."""
 
 
 class PostSlackMessage(_Action, frozen=True, kw_only=True):

@@ -78,6 +78,8 @@ class Problem(msgspec.Struct, frozen=True, order=True):
     file: str
     line: int
     text: str
+    rule: str = ""
+    """The rule of ours that it breaks, where somebody counts that; "" for what is simply wrong."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file

@@ -58,6 +58,8 @@ class PullRequest(_Lenient, frozen=True):
     mergeable: bool | None = None
     merge_commit_sha: str | None = None
     """Once merged, the commit that brought it into the base branch."""
+    merged_at: str | None = None
+    """RFC 3339, in UTC and whole seconds."""
     base: Branch = Branch()
     head: Branch = Branch()
     labels: tuple[Label, ...] = ()

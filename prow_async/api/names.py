@@ -55,6 +55,8 @@ MISSED_SLOTS_WINDOW = "prow-async.dev/missed-slots-window"
 """On a periodic: slots missed longer ago are lost; a Go duration."""
 JITTER = "prow-async.dev/jitter"
 """On a periodic: it runs up to so much later than its cron slots; a Go duration."""
+UPDATED_KEYS = "prow-async.dev/updated-keys"
+"""On a ConfigMap that config-updater writes: of which merge each key is; see core/config_maps."""
 
 # Keys of reporters in status.prev_report_states.
 GITHUB_REPORTER = "github-reporter"

@@ -45,6 +45,7 @@ FLAGS = (
     Flag("include-default-warnings", "bool", False, "with --warnings: the default ones too"),
     Flag("prow-yaml-repo-name", "str", "", "org/repo whose own configuration to check too"),
     Flag("prow-yaml-path", "str", "", "its file or folder (default: .prow or .prow.yaml of the job's clone)"),
+    flag_groups.IN_REPO_FORBID,
     Flag("format", "str", "text", "text, or github: annotations of lines in GitHub Actions (ours)"),
     Flag("o", "str", "", "json: one object for machines (ours)"),
 )
@@ -146,7 +147,7 @@ def _check_in_repo(parsed: flags.Flags, config: Config) -> Iterator[Finding]:
     found = inrepo.parse(repo, sources)
     problems = [problem for file in found.files for problem in (*file.problems, *file.unknown)]
     try:
-        inrepo.complete(found, config)
+        inrepo.complete(found, config, config_flags.in_repo_policy(parsed.values))
     except ConfigErrors as error:
         problems = sorted({*problems, *error.problems})
     yield from (_finding(_LOAD, "error", problem) for problem in problems)

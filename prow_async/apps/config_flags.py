@@ -7,6 +7,9 @@ from typing import Any
 
 from prow_async.adapters import config_reader
 from prow_async.api.config import Config
+from prow_async.api.errors import CannotStart
+from prow_async.api.inrepo import PodPolicy
+from prow_async.core import inrepo_pods
 
 
 def paths(values: Mapping[str, Any]) -> config_reader.Paths:
@@ -38,3 +41,11 @@ def load(where: config_reader.Paths, values: Mapping[str, Any], who: str) -> Con
     if cache:
         reader.save_cache()
     return read.config
+
+
+def in_repo_policy(values: Mapping[str, Any]) -> PodPolicy:
+    """Read what pods of a repository's own jobs may not ask for. Raises CannotStart."""
+    try:
+        return inrepo_pods.policy(values.get("in-repo-forbid", ()))
+    except inrepo_pods.PolicyError as error:
+        raise CannotStart(f"--in-repo-forbid: {error}") from error

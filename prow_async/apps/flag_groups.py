@@ -119,6 +119,13 @@ _DRY = Flag("dry-run", "bool", True, "write nothing at all, say what would be wr
 EXPLAIN_IN_HELP = Flag(
     "explain-in-help", "bool", False, "answer `/test ?` with the reasons why jobs start by themselves or not (ours)"
 )
+IN_REPO_FORBID = Flag(
+    "in-repo-forbid",
+    "strings",
+    (),
+    "[SCOPE=]KIND,...: what pods of a repository's own jobs may not ask for: secrets, service-accounts, host, "
+    "privileged, volumes, agents, all, none; SCOPE is *, org or org/repo, the narrowest counts (ours)",
+)
 INTAKE = (
     Flag("inbox-max-mib", "int", 4096, "deliveries are refused (503) while the inbox holds more MiB than this (ours)"),
     Flag("inbox-history-mib", "int", 256, "so many MiB of handled deliveries are kept to look back at (ours)"),
@@ -151,6 +158,7 @@ HOOK = (
     Flag("jira-bearer-token-file", "str", "", "Jira", "Jira"),
     Flag("inbox-dir", "str", "/var/lib/prow-async/inbox", "where accepted deliveries are kept (ours)"),
     EXPLAIN_IN_HELP,
+    IN_REPO_FORBID,
     *INTAKE,
 )
 _CREDENTIALS = (
@@ -240,6 +248,7 @@ UP = (
     *(flag for flag in GITHUB if flag.name != "github-endpoint" and not flag.lacking),
     Flag("hmac-secret-file", "str", "", "file with the webhook secret(s) (default: a random one)"),
     EXPLAIN_IN_HELP,
+    IN_REPO_FORBID,
     *_reporters(on=1),
     *_CREDENTIALS,
     Flag("run-jobs-on-this-machine", "bool", False, "run pods as local processes although GitHub is a real one"),

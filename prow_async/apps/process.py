@@ -97,8 +97,9 @@ def load_config(shell: Shell) -> config_files.ConfigFiles:
 
 def in_repo(shell: Shell, remote: Remote, folder: Path | None = None) -> InRepoConfig:
     """Read jobs that repositories keep themselves, from mirrors below a folder; by default the one the flags name."""
-    size = shell.flags.values.get("in-repo-config-cache-size", 200)
-    return InRepoConfig(_mirrors(shell, folder), remote, shell.metrics, size)
+    values = shell.flags.values
+    size, policy = values.get("in-repo-config-cache-size", 200), config_flags.in_repo_policy(values)
+    return InRepoConfig(_mirrors(shell, folder), remote, shell.metrics, size, policy)
 
 
 def repo_code(shell: Shell, remote: Remote, folder: Path | None = None) -> MirroredCode:

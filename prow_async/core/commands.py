@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from prow_async.api.inrepo import NOT_ASKED, Answers
 from prow_async.api.jobconfig import Presubmit
 from prow_async.core import filters, patterns
 
@@ -60,25 +61,40 @@ def says(pattern: str, text: str) -> bool:
 
 
 def without_code(body: str) -> str:
-    """Drop fenced code blocks, fences and all. An indented fence is text; a block left open reaches to the end."""
+    """Drop fenced code blocks, fences and all, as GitHub shows them. An indented fence is text.
+
+    Upstream ends a block at nothing but a bare fence of three before a line feed, so that a block in a comment from
+    GitHub's own form (its lines end in CR LF), a longer fence and a block left open are text there.
+    """
     kept: list[str] = []
     fence = ""
     for line in body.split("\n"):
-        mark = line[:3] if line[:3] in {"```", "~~~"} else ""
+        opened = "" if fence else _fence(line)
         if fence:
-            fence = "" if mark == fence else fence
-        elif mark:
-            fence = mark
+            end = line.rstrip()
+            fence = "" if len(end) >= len(fence) and not end.strip(fence[0]) else fence
+        elif opened:
+            fence = opened
         else:
             kept.append(line)
     return "\n".join(kept)
 
 
-def concerns(text: str, jobs: Iterable[Presubmit]) -> bool:
+def _fence(line: str) -> str:
+    """Return the marks that open a block in this line, "" where none does. Backticks behind backticks are inline."""
+    mark = line[:1]
+    if mark not in {"`", "~"}:
+        return ""
+    rest = line.lstrip(mark)
+    count = len(line) - len(rest)
+    return mark * count if count >= 3 and not (mark == "`" and "`" in rest) else ""
+
+
+def concerns(text: str, jobs: Iterable[Presubmit], answers: Answers = NOT_ASKED) -> bool:
     """True when the text (without code) holds any command of trigger, or any job's own trigger."""
     if any(says(known, text) for known in _KNOWN):
         return True
-    return any(job.trigger and says(job.trigger, text) for job in jobs)
+    return any(filters.named(job, text, answers.visible) for job in jobs)
 
 
 def wants_statuses(body: str) -> bool:
@@ -118,9 +134,9 @@ def help_note(body: str, chosen: int) -> str | None:
     return None
 
 
-def offer(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...]) -> Offer:
+def offer(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...], answers: Answers = NOT_ASKED) -> Offer:
     """List what can be run on a branch, as help shows it. `files`: the changed ones."""
-    automatic = filters.choose(filters.Request(test_all=True), jobs, branch, files)
+    automatic = filters.choose(filters.Request(test_all=True, answers=answers), jobs, branch, files)
     named = [job for job in jobs if filters.branch_allows(job, branch) and says(job.trigger, job.rerun_command)]
     return Offer(
         test_all=tuple(sorted({c.job.name for c in automatic if c.runs})),
@@ -146,9 +162,9 @@ def help_text(note: str, offered: Offer, full_repo: str, branch: str) -> str:
     return "\n\n".join([*parts, HELP_MARKER])
 
 
-def why_text(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...]) -> str:
+def why_text(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...], answers: Answers = NOT_ASKED) -> str:
     """Say of every job, in Markdown, whether it starts by itself here, and why or why not."""
-    judged = filters.choose(filters.Request(test_all=True), jobs, branch, files)
+    judged = filters.choose(filters.Request(test_all=True, answers=answers), jobs, branch, files)
     lines = [f"* `{c.job.name}` {'runs' if c.runs else 'does not run'}: {c.why}" for c in judged[:WHY_MAX]]
     if len(judged) > WHY_MAX:
         lines.append(f"* and {len(judged) - WHY_MAX} more")
@@ -156,4 +172,5 @@ def why_text(jobs: tuple[Presubmit, ...], branch: str, files: tuple[str, ...]) -
 
 
 def _fenced(lines: Iterable[str]) -> str:
-    return "\n".join(["```", *lines, "```"])
+    """Put each line into a block of its own: people copy one of them with a click."""
+    return "\n".join(f"```\n{line}\n```" for line in lines)

@@ -5,11 +5,12 @@ Changed files cost a request, so every question comes twice: whether the answer 
 Source: upstream pkg/config/jobs.go (ShouldRun), pkg/pjutil/filter.go. Patterns are RE2 and not anchored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
+from prow_async.api.inrepo import NOT_ASKED, Answers
 from prow_async.api.jobconfig import Postsubmit, Presubmit
 from prow_async.core import patterns
 
@@ -29,6 +30,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Contexts whose newest status is failure or error. Only retests read it."""
     seen: frozenset[str] = frozenset()
     """All contexts that have a status."""
+    answers: Answers = NOT_ASKED
+    """What patterns say of the body and the changed files, as far as it is known."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -75,11 +78,23 @@ def has_change_matcher(job: Presubmit | Postsubmit) -> bool:
     return bool(job.run_if_changed or job.skip_if_only_changed)
 
 
-def changes_ask(job: Presubmit | Postsubmit, files: Iterable[str]) -> bool:
+def changes_ask(job: Presubmit | Postsubmit, files: Iterable[str], answers: Answers = NOT_ASKED) -> bool:
     """True when the changed files ask for the job. No files at all never do."""
-    if job.run_if_changed:
-        return any(_matches(job.run_if_changed, name) for name in files)
-    return any(not _matches(job.skip_if_only_changed, name) for name in files)
+    runs, skips = job.run_if_changed, job.skip_if_only_changed
+    known = answers.runs.get(runs) if runs else answers.skips.get(skips)
+    if known is not None:
+        return known
+    if runs:
+        return any(_matches(runs, name) for name in files)
+    return any(not _matches(skips, name) for name in files)
+
+
+def named(job: Presubmit, text: str, known: Mapping[str, bool]) -> bool:
+    """True when a text holds the job's trigger. `known`: what triggers are known to say of it."""
+    if not text or not job.trigger:
+        return False
+    found = known.get(job.trigger)
+    return _matches(job.trigger, text) if found is None else found
 
 
 def needs_explicit_trigger(job: Presubmit) -> bool:
@@ -94,7 +109,7 @@ def context_required(job: Presubmit) -> bool:
 
 def judge(request: Request, job: Presubmit) -> Verdict:
     """Ask the filters in upstream's order; the first that matches decides."""
-    if request.body and job.trigger and _matches(job.trigger, request.body):
+    if named(job, request.body, request.answers.body):
         return Verdict(True, "asked for by name", forced=True, default=True)
     if request.retest or (request.retest_required and not job.optional):
         if job.context in request.failed:
@@ -134,23 +149,25 @@ def _choice(request: Request, job: Presubmit, branch: str, files: Sequence[str])
         return Choice(job, False, _off_branch(branch))
     if job.always_run or verdict.forced:
         return Choice(job, True, verdict.why)
-    if has_change_matcher(job) and changes_ask(job, files):
+    if has_change_matcher(job) and changes_ask(job, files, request.answers):
         return Choice(job, True, f"{verdict.why}, and {_matcher(job)} asks for it")
     if verdict.default:
         return Choice(job, True, verdict.why)
     return Choice(job, False, f"{_matcher(job)} does not ask for it")
 
 
-def choose_postsubmits(jobs: Iterable[Postsubmit], branch: str, files: Sequence[str]) -> tuple[Choice[Postsubmit], ...]:
-    """Decide on each postsubmit after a push to the branch."""
-    return tuple(_postsubmit(job, branch, files) for job in jobs)
+def choose_postsubmits(
+    jobs: Iterable[Postsubmit], branch: str, files: Sequence[str], answers: Answers = NOT_ASKED
+) -> tuple[Choice[Postsubmit], ...]:
+    """Decide on each postsubmit after a push to the branch. `answers`: what is known of the files."""
+    return tuple(_postsubmit(job, branch, files, answers) for job in jobs)
 
 
-def _postsubmit(job: Postsubmit, branch: str, files: Sequence[str]) -> Choice[Postsubmit]:
+def _postsubmit(job: Postsubmit, branch: str, files: Sequence[str], answers: Answers) -> Choice[Postsubmit]:
     if not branch_allows(job, branch):
         return Choice(job, False, _off_branch(branch))
     if has_change_matcher(job):
-        asks = changes_ask(job, files)
+        asks = changes_ask(job, files, answers)
         return Choice(job, asks, f"{_matcher(job)} {'asks' if asks else 'does not ask'} for it")
     if job.always_run is False:
         return Choice(job, False, "always_run is false, and no push can ask for it")

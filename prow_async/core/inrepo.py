@@ -9,9 +9,17 @@ import msgspec
 
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Problem
-from prow_async.api.inrepo import RepoJobs
-from prow_async.api.jobconfig import JobBase, Postsubmit, Presubmit
-from prow_async.core import config_check_all, config_join, config_parse, goyaml, inrepo_limits
+from prow_async.api.inrepo import PodPolicy, RepoJobs
+from prow_async.api.jobconfig import Postsubmit, Presubmit
+from prow_async.core import (
+    config_check_all,
+    config_join,
+    config_parse,
+    goyaml,
+    inrepo_limits,
+    inrepo_patterns,
+    inrepo_pods,
+)
 from prow_async.core.config_jobs import Context
 from prow_async.core.config_load import SourceFile
 from prow_async.core.config_parse import ParsedFile
@@ -22,6 +30,9 @@ IGNORE_FILE = ".prowignore"
 MAX_FILES = 1000
 MAX_BYTES = 16 * 1024 * 1024
 """Of all files together. Anyone who opens a pull request may write them."""
+
+
+_NO_POLICY = PodPolicy()
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -39,17 +50,22 @@ def parse(repo: str, sources: Sequence[SourceFile]) -> Parsed:
     return Parsed(repo, files, tuple(sources))
 
 
-def complete(parsed: Parsed, config: Config) -> RepoJobs:
+def complete(parsed: Parsed, config: Config, policy: PodPolicy = _NO_POLICY) -> RepoJobs:
     """Fill in defaults, apply the repository's presets and the global ones, and check all jobs of the repo together.
+
+    Args:
+        policy: what the jobs' pods may not ask for; by default nothing is forbidden.
 
     Raises: ConfigErrors with every problem; their files are paths within the repository.
     """
-    raw: list[JobBase] = [one.job for file in parsed.files for one in file.presubmits]
+    raw: list[Presubmit | Postsubmit] = [one.job for file in parsed.files for one in file.presubmits]
     raw += [one.job for file in parsed.files for one in file.postsubmits]
-    if too_much := list(inrepo_limits.problems(raw, _first(parsed))):
-        raise ConfigErrors(too_much)  # to look closer would cost what the limit is there to save
+    for limit in (inrepo_limits.problems, inrepo_patterns.problems):
+        if too_much := list(limit(raw, _first(parsed))):
+            raise ConfigErrors(too_much)  # to look closer would cost what the limit is there to save
     presets = (*(one.preset for file in parsed.files for one in file.presets), *config.presets)
     context = Context(config, presets)
+    forbidden, given = policy.of(*parsed.repo.split("/", 1)), inrepo_pods.given_to_all(config.presets)
     problems = [problem for file in parsed.files for problem in file.problems]
     warnings = [warning for file in parsed.files for warning in (*file.warnings, *file.unknown)]
     presubmits: list[Presubmit] = []
@@ -60,6 +76,10 @@ def complete(parsed: Parsed, config: Config) -> RepoJobs:
         warnings += done.warnings
         presubmits += (job for _, job in done.presubmits)
         postsubmits += (job for _, job in done.postsubmits)
+        for pre, (_, job) in zip(file.presubmits, done.presubmits, strict=True):
+            problems += inrepo_pods.problems(pre.job, job, forbidden, given)
+        for post, (_, made) in zip(file.postsubmits, done.postsubmits, strict=True):
+            problems += inrepo_pods.problems(post.job, made, forbidden, given)
     problems += inrepo_limits.problems((*presubmits, *postsubmits), _first(parsed))
     problems += _clusters((*presubmits, *postsubmits), config, parsed.repo)
     whole = RepoJobs(

@@ -37,6 +37,11 @@ class Pattern:
             raise PatternError(f"error parsing regexp: {_reason(error)} in `{_short(text)}`") from error
         self.text = text
 
+    @property
+    def size(self) -> int:
+        """Return the number of instructions: at the worst a search takes as many steps for each character."""
+        return self._compiled.programsize
+
     def search(self, text: str) -> bool:
         """Say whether the pattern matches anywhere in `text`."""
         return self._compiled.search(_encodable(text)) is not None

@@ -11,6 +11,7 @@ import msgspec
 
 from prow_async.api.actions import AbortProwJob, AddLabel, CreateComment, Decision, RemoveLabel
 from prow_async.api.github import PullRequestEvent
+from prow_async.api.inrepo import NOT_ASKED, Answers
 from prow_async.api.jobconfig import Presubmit
 from prow_async.core import filters, newjob, trigger_jobs, trigger_texts, trust
 
@@ -55,6 +56,8 @@ class PullFacts(msgspec.Struct, frozen=True, kw_only=True):
     presubmits: tuple[Presubmit, ...]
     note: str = ""
     """Why the repository's own jobs are not among them; "" where they are, or it keeps none."""
+    answers: Answers = NOT_ASKED
+    """What patterns of the repository's own jobs say, where that was asked beforehand."""
     bot_login: str = ""
     author: trust.Verdict = trust.Verdict(False, "nobody asked who the author is")
     labels: tuple[str, ...] | None = None
@@ -129,9 +132,9 @@ def wants_merged_count(facts: PullFacts) -> bool:
     return welcomes and not settings.org_invite.prominent.disabled and author.type != "Bot"
 
 
-def request() -> filters.Request:
+def request(answers: Answers = NOT_ASKED) -> filters.Request:
     """What an event asks for by itself."""
-    return filters.Request(test_all=True)
+    return filters.Request(test_all=True, answers=answers)
 
 
 def outcome(facts: PullFacts) -> filters.Outcome[Presubmit]:
@@ -140,7 +143,7 @@ def outcome(facts: PullFacts) -> filters.Outcome[Presubmit]:
     if why_not is not None:
         return filters.nothing(facts.presubmits, why_not)
     base = facts.event.pull_request.base.ref
-    return filters.Outcome("", filters.choose(request(), facts.presubmits, base, facts.files))
+    return filters.Outcome("", filters.choose(request(facts.answers), facts.presubmits, base, facts.files))
 
 
 def decide(facts: PullFacts) -> Decision:

@@ -1,7 +1,7 @@
 """Trigger on comments: `/test`, `/retest`, `/ok-to-test` and their kin.
 
-Code blocks are left out when looking for something to do, but the jobs are then chosen by the comment as written,
-as upstream does.
+Code blocks are left out when looking for something to do and for help to give, but the jobs are chosen by the comment
+as written, as upstream does.
 
 Source: upstream pkg/plugins/trigger/generic-comment.go.
 """
@@ -13,6 +13,7 @@ import msgspec
 from prow_async.api import names
 from prow_async.api.actions import Action, ApproveRun, Decision, DeleteComment, RerunFailedJobs
 from prow_async.api.github import Comment, GenericComment, PullRequest, Status, WorkflowRun
+from prow_async.api.inrepo import NOT_ASKED, Answers
 from prow_async.api.jobconfig import Presubmit
 from prow_async.core import commands, filters, newjob, replies, trigger_jobs, trigger_texts, trust
 
@@ -34,6 +35,8 @@ class CommentFacts(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     """Why the repository's own jobs are not among the presubmits; "" where they are, or it keeps none."""
     pr: PullRequest | None = None
+    answers: Answers = NOT_ASKED
+    """What patterns of the repository's own jobs say, where that was asked beforehand."""
     base_sha: str = ""
     statuses: tuple[Status, ...] = ()
     files: tuple[str, ...] = ()
@@ -49,25 +52,30 @@ def is_due(comment: GenericComment) -> bool:
     return comment.action == "created" and comment.is_pr and comment.issue_state == "open"
 
 
-def concerns(comment: GenericComment, presubmits: tuple[Presubmit, ...]) -> bool:
+def concerns(comment: GenericComment, presubmits: tuple[Presubmit, ...], answers: Answers = NOT_ASKED) -> bool:
     """True for a new comment on an open pull request that holds a command, or a job's own trigger."""
-    return is_due(comment) and commands.concerns(commands.without_code(comment.body), presubmits)
+    return is_due(comment) and commands.concerns(visible(comment), presubmits, answers)
+
+
+def visible(comment: GenericComment) -> str:
+    """Return a comment as people see it: without its code blocks."""
+    return commands.without_code(comment.body)
 
 
 def course(facts: CommentFacts) -> Course:
     """Return which way the comment goes, from trust alone."""
     if not facts.commenter.trusted and not facts.pull.trusted:
         return "refuse"
-    if commands.says(commands.OK_TO_TEST_CANCEL, commands.without_code(facts.comment.body)):
-        return "cancel"
-    return "run"
+    honoured = not facts.origin.settings.ignore_ok_to_test
+    return "cancel" if honoured and commands.says(commands.OK_TO_TEST_CANCEL, visible(facts.comment)) else "run"
 
 
 def request(facts: CommentFacts) -> filters.Request:
     """Read what the comment asks for."""
     failed = frozenset(status.context for status in facts.statuses if status.state in {"failure", "error"})
     seen = frozenset(status.context for status in facts.statuses)
-    return commands.request_of(facts.comment.body, not facts.origin.settings.ignore_ok_to_test, failed, seen)
+    asked = commands.request_of(facts.comment.body, not facts.origin.settings.ignore_ok_to_test, failed, seen)
+    return msgspec.structs.replace(asked, answers=facts.answers)
 
 
 def wants_files(facts: CommentFacts) -> bool:
@@ -77,14 +85,14 @@ def wants_files(facts: CommentFacts) -> bool:
     if filters.wants_files(asked, facts.presubmits, branch):
         return True
     chosen = sum(choice.runs for choice in filters.choose(asked, facts.presubmits, branch, ()))
-    if commands.help_note(facts.comment.body, chosen) is None:
+    if commands.help_note(visible(facts.comment), chosen) is None:
         return False
     return filters.wants_files(filters.Request(test_all=True), facts.presubmits, branch)
 
 
 def wants_comments(facts: CommentFacts) -> bool:
     """True when earlier help replies are to be taken away, unless this comment earns one itself."""
-    return commands.says(commands.ANY_TEST, facts.comment.body)
+    return commands.says(commands.ANY_TEST, visible(facts.comment))
 
 
 def outcome(facts: CommentFacts) -> filters.Outcome[Presubmit]:
@@ -111,7 +119,7 @@ def _judged(facts: CommentFacts) -> filters.Outcome[Presubmit]:
 
 
 def _help_note(facts: CommentFacts, choices: tuple[filters.Choice[Presubmit], ...]) -> str | None:
-    return commands.help_note(facts.comment.body, sum(choice.runs for choice in choices))
+    return commands.help_note(visible(facts.comment), sum(choice.runs for choice in choices))
 
 
 def wants_approval(facts: CommentFacts) -> bool:
@@ -120,15 +128,20 @@ def wants_approval(facts: CommentFacts) -> bool:
 
 
 def wants_rerun(facts: CommentFacts) -> bool:
-    """True when `/retest` and `/test all` start failed jobs of GitHub Actions again as well."""
-    text = commands.without_code(facts.comment.body)
+    """True when `/retest` and `/test all` start failed jobs of GitHub Actions again as well.
+
+    Not where the comment earns a help reply: ask once the changed files are known.
+    """
+    text = visible(facts.comment)
     asked = commands.says(commands.RETEST, text) or commands.says(commands.TEST_ALL, text)
-    return facts.origin.settings.trigger_github_workflows and asked
+    if not facts.origin.settings.trigger_github_workflows or not asked:
+        return False
+    return _help_note(facts, filters.choose(request(facts), facts.presubmits, _branch(facts), facts.files)) is None
 
 
 def _vouches(facts: CommentFacts) -> bool:
-    text = commands.without_code(facts.comment.body)
-    return not facts.origin.settings.ignore_ok_to_test and commands.says(commands.OK_TO_TEST, text)
+    honoured = not facts.origin.settings.ignore_ok_to_test
+    return honoured and commands.says(commands.OK_TO_TEST, visible(facts.comment))
 
 
 def _workflows(facts: CommentFacts) -> tuple[Action, ...]:
@@ -174,13 +187,15 @@ def _cancel(facts: CommentFacts) -> tuple[Action, ...]:
 
 
 def _run(facts: CommentFacts, where: str, found: filters.Outcome[Presubmit]) -> Decision:
-    body, branch, labels = facts.comment.body, _branch(facts), (*_labels(facts), *_workflows(facts))
+    branch, labels = _branch(facts), (*_labels(facts), *_workflows(facts))
     note = _help_note(facts, filters.choose(request(facts), facts.presubmits, branch, facts.files))
     if note is not None:
-        offered = commands.offer(facts.presubmits, branch, facts.files)
+        offered = commands.offer(facts.presubmits, branch, facts.files, facts.answers)
         text = commands.help_text(note, offered, facts.origin.full_repo, branch)
+        if facts.note:
+            text += f"\n\n{trigger_texts.own_jobs(facts.note)}"
         if facts.origin.explain_in_help and not note:
-            why = commands.why_text(facts.presubmits, branch, facts.files)
+            why = commands.why_text(facts.presubmits, branch, facts.files, facts.answers)
             text += "\n\n" + replies.folded(f"What starts by itself, and why:\n\n{why}")
         return Decision((*labels, _reply(facts, text, "help")), f"{where}\nstarts nothing: {found.why_not}")
     old_help = tuple(
@@ -196,7 +211,7 @@ def _run(facts: CommentFacts, where: str, found: filters.Outcome[Presubmit]) -> 
     if found.why_not or facts.pr is None:
         return Decision((*labels, *old_help), f"{where}\nstarts nothing: {found.why_not}")
     refs = newjob.pull_refs(facts.origin.repo, facts.pr, facts.base_sha)
-    extra = {names.RETEST_LABEL: "true"} if commands.wants_statuses(body) else {}
+    extra = {names.RETEST_LABEL: "true"} if commands.wants_statuses(visible(facts.comment)) else {}
     creates = trigger_jobs.create_presubmits(facts.origin, refs, found.choices, extra)
     return Decision((*labels, *old_help, *creates), f"{where}\n{filters.explain(found.choices)}")
 

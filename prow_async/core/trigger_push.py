@@ -7,6 +7,7 @@ import msgspec
 
 from prow_async.api.actions import Decision
 from prow_async.api.github import PushEvent
+from prow_async.api.inrepo import NOT_ASKED, Answers
 from prow_async.api.jobconfig import Postsubmit
 from prow_async.core import filters, newjob, trigger_jobs
 
@@ -19,6 +20,8 @@ class PushFacts(msgspec.Struct, frozen=True, kw_only=True):
     origin: trigger_jobs.Origin
     event: PushEvent
     postsubmits: tuple[Postsubmit, ...]
+    answers: Answers = NOT_ASKED
+    """What patterns of the repository's own jobs say, where that was asked beforehand."""
     note: str = ""
     """Why the repository's own jobs are not among them; "" where they are, or it keeps none."""
 
@@ -37,7 +40,8 @@ def changed_files(event: PushEvent) -> tuple[str, ...]:
 def outcome(facts: PushFacts) -> filters.Outcome[Postsubmit]:
     """Say of each postsubmit whether the push starts it, and why or why not."""
     files = changed_files(facts.event)
-    return filters.Outcome("", filters.choose_postsubmits(facts.postsubmits, facts.event.branch, files))
+    branch = facts.event.branch
+    return filters.Outcome("", filters.choose_postsubmits(facts.postsubmits, branch, files, facts.answers))
 
 
 def decide(facts: PushFacts) -> Decision:

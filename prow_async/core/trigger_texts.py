@@ -66,3 +66,9 @@ def untrusted(origin: trigger_jobs.Origin) -> str:
 def untrusted_cancel() -> str:
     """Tell somebody that revoking trust takes trust."""
     return "Only trusted people can say `/ok-to-test cancel`."
+
+
+def own_jobs(note: str) -> str:
+    """Say why the repository's own jobs are not among those offered. The note quotes files of anybody."""
+    quoted = note.replace("`", "'").replace("<!--", "&lt;!--")
+    return f"Jobs that this repository keeps itself are not among them:\n```\n{quoted}\n```"

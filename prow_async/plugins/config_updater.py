@@ -37,6 +37,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[ChangedFile, ...]
     contents: dict[str, bytes] = {}
     """By path, at the merge commit. Only of files that go into a ConfigMap; links and submodules are not there."""
+    order: str = ""
+    """Of this merge among others; "" where nothing goes into a ConfigMap."""
 
 
 class _Talk(msgspec.Struct, frozen=True):
@@ -76,9 +78,25 @@ async def gather(reads: Reads, event: Event, guid: str) -> Facts | None:
         files=await reads.github.file_changes(where.org, where.repo, where.number),
     )
     paths = {path for path, _ in _written(facts)}
-    if not paths:
-        return facts
-    return msgspec.structs.replace(facts, contents=await _contents(reads, facts, paths))
+    if paths:
+        facts = msgspec.structs.replace(facts, contents=await _contents(reads, facts, paths))
+    if paths or _gone(facts):
+        facts = msgspec.structs.replace(facts, order=await _order(reads, facts))
+    return facts
+
+
+async def _order(reads: Reads, facts: Facts) -> str:
+    """Say when the merge came among others, as text that sorts so.
+
+    GitHub's clock counts in seconds, and a merge queue merges several pull requests at once: of two merges in one
+    second the one that stands on the other is later. Not by that alone: a branch may be set back.
+    """
+    merged_at = facts.event.pull_request.merged_at
+    if not merged_at:
+        return ""
+    where = place.of(facts.event.repository, facts.event.number)
+    depth = 0 if reads.code is None else await reads.code.depth(where.org, where.repo, _sha(facts))
+    return f"{merged_at} {depth:09}"
 
 
 async def _contents(reads: Reads, facts: Facts, paths: set[str]) -> dict[str, bytes]:
@@ -181,7 +199,9 @@ def decide(facts: Facts) -> Decision:
     if size > LIMIT_BYTES:
         raise Refused(f"{size} bytes for ConfigMaps in one pull request; at most {LIMIT_BYTES} are taken")
     why = f"{event.pull_request.html_url} was merged as {sha[:12]}"
-    acts = tuple(_action(each, keys, sha, why) for each, keys in updates.items())
+    acts = tuple(
+        msgspec.structs.replace(_action(each, keys, sha, why), order=facts.order) for each, keys in updates.items()
+    )
     pull = event.pull_request
     talk = _Talk(place.of(event.repository, event.number), pull.user.login, pull.body or "", pull.html_url)
     return Decision(acts, f"{why}: {len(acts)} ConfigMaps to update", msgspec.json.encode(talk))

@@ -22,13 +22,14 @@ from prow_async.api.github import (
     PushEvent,
     Repo,
 )
-from prow_async.api.inrepo import RepoJobs, Wanted
-from prow_async.api.jobconfig import Presubmit
+from prow_async.api.inrepo import NOT_ASKED, Answers, RepoJobs, Texts, Wanted
+from prow_async.api.jobconfig import Postsubmit, Presubmit
 from prow_async.api.plugin_config import PluginConfig
 from prow_async.core import (
     commands,
     filters,
     inrepo,
+    inrepo_patterns,
     newjob,
     replies,
     trigger,
@@ -43,6 +44,7 @@ from prow_async.ports.plugin import Command, Event, Explains, Help, Plugin, Read
 log = structlog.get_logger()
 Facts = trigger_explain.Facts
 NOTE_CHARS = 2000
+NOT_OURS = "the repository's own jobs do not count"
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -113,7 +115,10 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
     base_sha, files = await _both(
         lambda: _base_sha(reads, origin, pr, base_sha), lambda: _files(reads, origin, number, wants)
     )
-    return msgspec.structs.replace(facts, base_sha=base_sha, files=files)
+    answers, given_up = await _answers(reads, origin, presubmits, Texts(files=files))
+    if given_up:
+        facts = msgspec.structs.replace(facts, presubmits=_static(reads, origin).presubmits, note=given_up)
+    return msgspec.structs.replace(facts, base_sha=base_sha, files=files, answers=answers)
 
 
 async def _merged_count(reads: Reads, origin: trigger_jobs.Origin, author: str) -> int:
@@ -136,7 +141,10 @@ async def _gather_comment(reads: Reads, event: GenericComment, guid: str) -> tri
             return None
         pr = await reads.github.pull(origin.org, origin.repo.name, event.number)
     presubmits, note, base_sha = await _presubmits(reads, origin, pr)
-    if not trigger_comment.concerns(event, presubmits):
+    answers, given_up = await _answers(reads, origin, presubmits, Texts(visible=trigger_comment.visible(event)))
+    if given_up:
+        presubmits, note = _static(reads, origin).presubmits, given_up
+    if not trigger_comment.concerns(event, presubmits, answers):
         return None
     bot = await reads.github.bot_user()
     if replies.wrote(event.user.login, bot.login):
@@ -161,6 +169,7 @@ async def _gather_comment(reads: Reads, event: GenericComment, guid: str) -> tri
         pr=pr,
         base_sha=base_sha,
         note=note,
+        answers=answers,
     )
     if trigger_comment.course(facts) != "run":
         return facts
@@ -170,6 +179,7 @@ async def _gather_comment(reads: Reads, event: GenericComment, guid: str) -> tri
 async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trigger_comment.CommentFacts:
     """Read what choosing jobs takes: the pull request; its statuses for a retest; its files if any job looks."""
     origin, number = facts.origin, facts.comment.number
+    facts = await _tried(reads, facts, Texts(body=facts.comment.body))
     org, repo = origin.org, origin.repo.name
     pr = facts.pr or await reads.github.pull(org, repo, number)
     facts = msgspec.structs.replace(facts, pr=pr)
@@ -178,9 +188,6 @@ async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trig
     if trigger_comment.wants_approval(facts):
         waiting = await reads.github.workflow_runs(org, repo, pr.head.sha, "action_required")
         facts = msgspec.structs.replace(facts, waiting_runs=waiting)
-    if trigger_comment.wants_rerun(facts):
-        failed = await reads.github.workflow_runs(org, repo, pr.head.sha, "failure")
-        facts = msgspec.structs.replace(facts, failed_runs=failed)
     wants = trigger_comment.wants_files(facts)
 
     async def comments() -> tuple[Comment, ...]:
@@ -190,7 +197,21 @@ async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trig
         lambda: _base_sha(reads, origin, pr, facts.base_sha),
         lambda: _both(lambda: _files(reads, origin, number, wants), comments),
     )
-    return msgspec.structs.replace(facts, base_sha=base_sha, files=files, comments=old)
+    facts = msgspec.structs.replace(facts, base_sha=base_sha, files=files, comments=old)
+    facts = await _tried(reads, facts, Texts(files=files))
+    if not trigger_comment.wants_rerun(facts):
+        return facts
+    failed = await reads.github.workflow_runs(org, repo, pr.head.sha, "failure")
+    return msgspec.structs.replace(facts, failed_runs=failed)
+
+
+async def _tried(reads: Reads, facts: trigger_comment.CommentFacts, texts: Texts) -> trigger_comment.CommentFacts:
+    """Try the own jobs' patterns on more of what a comment brings; without these jobs where that takes too long."""
+    found, given_up = await _answers(reads, facts.origin, facts.presubmits, texts)
+    if given_up:
+        own = _static(reads, facts.origin).presubmits
+        return msgspec.structs.replace(facts, presubmits=own, note=given_up, answers=NOT_ASKED)
+    return msgspec.structs.replace(facts, answers=inrepo_patterns.joined(facts.answers, found))
 
 
 async def _gather_push(reads: Reads, event: PushEvent, guid: str) -> trigger_push.PushFacts | None:
@@ -201,7 +222,12 @@ async def _gather_push(reads: Reads, event: PushEvent, guid: str) -> trigger_pus
     jobs, note = await _jobs(reads, origin, event.after, ())
     if not jobs.postsubmits and not note:
         return None
-    return trigger_push.PushFacts(origin=origin, event=event, postsubmits=jobs.postsubmits, note=note)
+    facts = trigger_push.PushFacts(origin=origin, event=event, postsubmits=jobs.postsubmits, note=note)
+    texts = Texts(files=trigger_push.changed_files(event))
+    answers, given_up = await _answers(reads, origin, jobs.postsubmits, texts)
+    if given_up:
+        return msgspec.structs.replace(facts, postsubmits=_static(reads, origin).postsubmits, note=given_up)
+    return msgspec.structs.replace(facts, answers=answers)
 
 
 def _keeps_own(reads: Reads, origin: trigger_jobs.Origin) -> bool:
@@ -235,7 +261,32 @@ async def _jobs(
     try:
         return await reads.inrepo.jobs(config, wanted), ""
     except (ConfigErrors, Refused) as error:
-        return inrepo.static(config, full), f"the repository's own jobs do not count: {error}"[:NOTE_CHARS]
+        return inrepo.static(config, full), f"{NOT_OURS}: {error}"[:NOTE_CHARS]
+
+
+def _static(reads: Reads, origin: trigger_jobs.Origin) -> RepoJobs:
+    return inrepo.static(reads.snapshot.config, origin.full_repo)
+
+
+async def _answers(
+    reads: Reads, origin: trigger_jobs.Origin, jobs: Sequence[Presubmit] | Sequence[Postsubmit], texts: Texts
+) -> tuple[Answers, str]:
+    """Return what patterns of the repository's own jobs say of texts, where trying them here might block others.
+
+    And why these jobs do not count, where that takes too long: the caller goes on with the static ones, which need no
+    answers.
+    """
+    if reads.inrepo is None or not _keeps_own(reads, origin):
+        return NOT_ASKED, ""
+    static = _static(reads, origin)
+    known = {id(job) for job in (*static.presubmits, *static.postsubmits)}
+    own = [job for job in jobs if id(job) not in known]
+    if inrepo_patterns.steps(own, texts) <= inrepo_patterns.FEW_STEPS:
+        return NOT_ASKED, ""
+    try:
+        return await reads.inrepo.answers(origin.org, origin.repo.name, own, texts), ""
+    except Refused as error:
+        return NOT_ASKED, f"{NOT_OURS}: {error}"[:NOTE_CHARS]
 
 
 async def _base_sha(reads: Reads, origin: trigger_jobs.Origin, pr: PullRequest, known: str) -> str:

@@ -25,3 +25,9 @@ class RepoCode(Protocol):
 
         Raises: Retry for trouble on the way; Refused when all together are larger than the limit.
         """
+
+    async def depth(self, org: str, repo: str, sha: str) -> int:
+        """Count a commit and all that it stands on: more than for any of these.
+
+        Raises: Retry for trouble on the way; Refused when there is no such commit.
+        """

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,8 +16,8 @@ from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Refused, Retry
-from prow_async.api.inrepo import RepoJobs, Wanted
-from prow_async.core import inrepo
+from prow_async.api.inrepo import RepoJobs, Texts, Wanted
+from prow_async.core import inrepo, inrepo_patterns, inrepo_pods
 from tests.gitrepo import Origin
 
 pytestmark = pytest.mark.anyio
@@ -33,8 +34,9 @@ class Counts:
         self.found: Counter[str] = Counter()
 
     def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
+        rule = labels.pop("rule", "")
         assert labels == {"org": "o", "repo": "r"}
-        self.found[name.removeprefix("inRepoConfigCache_")] += int(by)
+        self.found[" ".join((name.removeprefix("inRepoConfigCache_"), rule)).strip()] += int(by)
 
     def gauge(self, name: str, value: float, /, **labels: str) -> None: ...
 
@@ -53,11 +55,12 @@ class Place:
         self.config.in_repo_config.allowed_clusters["*"] = ("default",)
         self.start()
 
-    def start(self, base: str = "") -> None:
+    def start(self, base: str = "", *forbidden: str) -> None:
         """As a new process does."""
         self.counts = Counts()
         remote = Remote(base or f"file://{self.folder / 'server'}")
-        self.reader = InRepoConfig(self.folder / "mirrors", remote, self.counts)
+        policy = inrepo_pods.policy(forbidden)
+        self.reader = InRepoConfig(self.folder / "mirrors", remote, self.counts, policy=policy)
 
     async def jobs(self, base: str, *heads: str) -> RepoJobs:
         return await self.reader.jobs(self.config, Wanted(org="o", repo="r", base_sha=base, heads=heads))
@@ -227,6 +230,43 @@ async def test_problems_and_sizes(place: Place, monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(Refused, match=told):
             await place.jobs(sha)
     assert place.counts.found["prow_async_inrepo_refused_total"] == 5
+
+
+HOST = "presubmits: [{name: h, spec: {hostNetwork: true, containers: [{image: i}]}}]\n"
+
+
+async def test_what_is_forbidden_is_refused_from_head_and_base_and_counted(place: Place) -> None:
+    """Each state that asks counts, also one that is known to; what others ask for is theirs."""
+    place.start("", "secrets,host", "o/other=none")
+    root = place.origin.commit({".prow/a.yaml": job("a"), "code": "1"})
+    head = place.origin.commit({".prow/b.yaml": HOST}, root)
+    assert await place.names(root) == ["a"]
+    later = place.origin.commit({"code": "2"}, root)
+    merged = place.origin.commit({"code": "3"}, head)
+    clean = place.origin.commit({"docs": "x"}, root)
+    for base, *heads in ((later, head), (later, head), (merged, clean)):
+        with pytest.raises(ConfigErrors, match=r'\.prow/b\.yaml:1: job "h": spec\.hostNetwork: not allowed'):
+            await place.jobs(base, *heads)
+    assert place.counts.found["prow_async_inrepo_forbidden_total host"] == 3
+    assert place.counts.found["prow_async_inrepo_refused_total"] == 3
+    place.start()
+    assert await place.names(later, head) == ["a", "h"]
+
+
+async def test_patterns_are_tried_in_a_thread_and_counted_where_they_take_too_long(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the job's own trigger says of a comment; with no time at all it is refused."""
+    jobs = (await place.jobs(place.origin.commit({".prow.yaml": job("a")}))).presubmits
+    loop = threading.get_ident()
+    ask, threads = inrepo_patterns.ask, set[int]()
+    monkeypatch.setattr(inrepo_patterns, "ask", lambda *given: (threads.add(threading.get_ident()), ask(*given))[1])
+    answers = await place.reader.answers("o", "r", jobs, Texts(body="/test a"))
+    assert (answers.body, loop in threads) == ({jobs[0].trigger: True}, False)
+    monkeypatch.setattr(adapter, "ASK_S", -1.0)
+    with pytest.raises(Refused, match='given up at job "a"'):
+        await place.reader.answers("o", "r", jobs, Texts(body="/test a"))
+    assert place.counts.found["prow_async_inrepo_refused_total"] == 1
 
 
 async def test_many_at_once_ask_git_once(place: Place) -> None:

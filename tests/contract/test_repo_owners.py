@@ -55,3 +55,14 @@ async def test_no_owners_and_no_commit(tmp_path: Path) -> None:
     for wrong in ("0" * 40, "--upload-pack=x"):
         with pytest.raises(Refused):
             await owners.at(SNAPSHOT, "o", "r", wrong)
+
+
+async def test_depth_grows_with_what_a_commit_stands_on(tmp_path: Path) -> None:
+    """Also through merges; the mirror has all history, so nothing more is fetched."""
+    origin, code = served(tmp_path)
+    root = origin.commit({"a": "1"})
+    side = origin.commit({"b": "1"}, root)
+    merge = origin.commit({"b": "1"}, origin.commit({"a": "2"}, root), side)
+    assert [await code.depth("o", "r", sha) for sha in (root, side, merge)] == [1, 2, 4]
+    with pytest.raises(Refused):
+        await code.depth("o", "r", "0" * 40)

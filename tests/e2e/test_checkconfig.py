@@ -342,6 +342,10 @@ def test_a_repository_s_own_configuration_is_checked_beside_the_static_one(tmp_p
     assert [line.partition(" [")[0] for line in done.stdout.splitlines()] == [
         *("own/jobs.yaml:2:", "own/jobs.yaml:2:", "own/jobs.yaml:3:")
     ]
-    for flag in ("--prow-yaml-repo-name=o", "--prow-yaml-path=nowhere"):
+    file.write_text("presubmits: [{name: b, spec: {hostNetwork: true, containers: [{image: i}]}}]")
+    assert tree.check(*asked).returncode == 0
+    done = tree.check(*asked, "--in-repo-forbid=host")
+    assert (done.returncode, 'job "b": spec.hostNetwork: not allowed' in done.stdout) == (1, True)
+    for flag in ("--prow-yaml-repo-name=o", "--prow-yaml-path=nowhere", "--in-repo-forbid=x"):
         done = tree.check("--prow-yaml-repo-name=o/r", "--prow-yaml-path=own", flag)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)

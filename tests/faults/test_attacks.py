@@ -10,7 +10,7 @@ import pytest
 from prow_async.api.actions import CreateComment, CreateProwJob, Decision
 from prow_async.api.github import Label, PullRequestEvent
 from prow_async.apps.hook import PLUGINS
-from prow_async.core import inrepo_limits, webhook
+from prow_async.core import inrepo_limits, inrepo_pods, webhook
 from prow_async.plugins import trigger
 from prow_async.ports.plugin import Event
 from tests.unit.core import samples
@@ -47,9 +47,10 @@ def preset() -> str:
     return json.dumps({"presets": [{"labels": {"a": "b"}, "env": env}], **json.loads(many(500, labels={"a": "b"}))})
 
 
-async def decided(of: Event, text: str, **world: Any) -> Decision | None:
+async def decided(of: Event, text: str, *forbidden: str, **world: Any) -> Decision | None:
     """Let trigger decide where the repository's own files hold this text. Static is one job, `unit`."""
-    facts = await trigger.PLUGIN.gather(reading(World(**world), Repository(text)), of, samples.GUID)
+    repository = Repository(text, policy=inrepo_pods.policy(forbidden))
+    facts = await trigger.PLUGIN.gather(reading(World(**world), repository), of, samples.GUID)
     if facts is None:
         return None
     explains = trigger.PLUGIN.explains
@@ -97,6 +98,21 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
         "excessive aliasing",
     ),
     "a bomb of nesting": (lambda: "x: " + "[" * 10_000, "nested deeper"),
+    "1,000 patterns that take long": (
+        lambda: json.dumps(
+            {
+                "presubmits": [
+                    {**JOB, "name": f"own-{i}", "trigger": f"x|(a|b)*a(a|b){{400}}c{i}", "rerun_command": "x"}
+                    for i in range(1000)
+                ]
+            }
+        ),
+        "come to more than 200000 instructions",
+    ),
+    "a pattern of 10,000 instructions": (
+        lambda: files(run_if_changed="(a|b){900}(a|b){900}(a|b){900}(a|b){900}", always_run=False),
+        'job "own": run_if_changed: a pattern of',
+    ),
     "a megabyte in 500 patterns": (lambda: aliased("run_if_changed"), "aliases and presets written out"),
     "a megabyte in 500 contexts": (lambda: aliased("context"), "aliases and presets written out"),
     "a megabyte that a preset puts into 500 jobs": (preset, "aliases and presets written out"),
@@ -149,6 +165,33 @@ async def test_what_a_strangers_files_ask_for_waits_for_somebody_trusted(name: s
     assert "own" in (jobs(await decided(comment("/ok-to-test"), text)) or []) or name == "1,000 jobs"
 
 
+FORBIDDEN = {
+    "a secret": "spec.volumes[0].secret",
+    "a service account": "spec.serviceAccountName",
+    "the host's files": "spec.volumes[0].hostPath",
+    "all rights": "spec.containers[0].securityContext.privileged",
+    "the host's network": "spec.hostNetwork",
+    "a preset": "spec.volumes[0].hostPath",
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", FORBIDDEN)
+async def test_what_is_forbidden_runs_for_nobody(name: str) -> None:
+    """With `--in-repo-forbid`, for a member too, and after `/ok-to-test`: the static job alone, and the reason."""
+    text = UNTRUSTED[name]()
+    for of, world in (
+        (event("opened"), MEMBER),
+        (event("synchronize"), {"labels": ("ok-to-test",)}),
+        (comment("/ok-to-test"), {}),
+    ):
+        decision = await decided(of, text, "all", **world)
+        assert jobs(decision) == ["unit"]
+        assert decision is not None
+        assert f'.prow.yaml:1: job "own": {FORBIDDEN[name]}: not allowed' in decision.why
+    assert "own" in jobs(await decided(event("opened"), text, "all", "o/r=none", **MEMBER))
+
+
 @pytest.mark.anyio
 async def test_a_pattern_that_backtracks_elsewhere_does_not_here() -> None:
     """`(a+)+$` over a long file name: time grows with its length, not with its power."""
@@ -156,6 +199,23 @@ async def test_a_pattern_that_backtracks_elsewhere_does_not_here() -> None:
     long = "a" * 100_000 + "!"
     assert jobs(await decided(event("opened"), text, files=(long,), **MEMBER)) == ["unit"]
     assert jobs(await decided(event("opened"), text, files=("a" * 100_000,), **MEMBER)) == ["unit", "own"]
+
+
+@pytest.mark.anyio
+async def test_a_strangers_patterns_on_a_strangers_comment() -> None:
+    """Within all bounds as read, minutes on a comment of 65,000 letters: tried aside, for as long as is given.
+
+    The clock of these tests goes on by a second with each pattern.
+    """
+    slow = [
+        {**JOB, "name": f"own-{i}", "trigger": f"x|(a|b)*a(a|b){{400}}c{i}", "rerun_command": "x"} for i in range(99)
+    ]
+    text = json.dumps({"presubmits": slow})
+    assert await decided(comment("ab" * 32_000, by="ann"), text) is None
+    decision = await decided(comment("/test all\n" + "ab" * 32_000), text)
+    assert jobs(decision) == ["unit"]
+    assert decision is not None
+    assert "do not count: their patterns take more than 5 s against a comment; given up at job" in decision.why
 
 
 @pytest.mark.anyio

@@ -54,6 +54,9 @@ class MirroredCode:
 
         return await self._with(org, repo, sha, ask)
 
+    async def depth(self, org: str, repo: str, sha: str) -> int:
+        return await self._with(org, repo, sha, lambda source, _: source.depth(sha))
+
     async def _with(self, org: str, repo: str, sha: str, ask: Callable[[Mirror, str], T]) -> T:
         wanted = Wanted(org=org, repo=repo, base_sha=sha, heads=())
         mirror.check(wanted)

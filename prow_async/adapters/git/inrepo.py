@@ -5,6 +5,7 @@ no reading. git runs in worker threads, for one repository in one thread at a ti
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -16,12 +17,15 @@ from prow_async.adapters.git.command import Failed, Remote
 from prow_async.adapters.git.recent import Recent
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Problem, Refused, Retry
-from prow_async.api.inrepo import RepoJobs, Wanted
-from prow_async.core import inrepo
+from prow_async.api.inrepo import Answers, PodPolicy, RepoJobs, Texts, Wanted
+from prow_async.api.jobconfig import Postsubmit, Presubmit
+from prow_async.core import inrepo, inrepo_patterns
 from prow_async.ports.metrics import Metrics
 
 log = structlog.get_logger()
 THREADS = 8
+ASK_S = 5.0
+"""So long may a thread work on the patterns of one repository's jobs, for one delivery's comment or its files."""
 CACHE_BYTES = 64 * 1024 * 1024
 _LOOKUPS = "inRepoConfigCache_lookups"
 _HITS = "inRepoConfigCache_hits"
@@ -29,9 +33,13 @@ _MISSES = "inRepoConfigCache_misses"
 _EVICTIONS = "inRepoConfigCache_evictions_forced"
 _USAGE = "inRepoConfigCache_cache_usage_size"
 _REFUSED = "prow_async_inrepo_refused_total"
+_FORBIDDEN = "prow_async_inrepo_forbidden_total"
 _READ_S = "inRepoConfigCache_GetProwYAML_duration"
 _FETCH_S = "inrepoconfig_git_client_acquisition_duration"
 _OTHER_S = "inrepoconfig_git_other_duration"
+
+
+_NO_POLICY = PodPolicy()
 
 
 class _Repo:
@@ -53,12 +61,16 @@ class InRepoConfig:
     Args:
         folder: of all mirrors; they outlive the process, and processes may share them.
         entries: how many states of files to remember.
+        policy: what the jobs' pods may not ask for.
     """
 
-    def __init__(self, folder: Path, remote: Remote, metrics: Metrics, entries: int = 200) -> None:
+    def __init__(
+        self, folder: Path, remote: Remote, metrics: Metrics, entries: int = 200, policy: PodPolicy = _NO_POLICY
+    ) -> None:
         self._folder = folder
         self._remote = remote
         self._metrics = metrics
+        self._policy = policy
         self._repos: dict[str, _Repo] = {}
         self._states: Recent[str] = Recent(entries * 10, CACHE_BYTES)
         """(repo, base and heads) to the key of their files: a state never changes."""
@@ -78,7 +90,7 @@ class InRepoConfig:
             self._refused.clear()
             self._config = config
         name = wanted.full_name
-        repo = self._repos.setdefault(name, _Repo(self._folder, self._remote, wanted.org, wanted.repo))
+        repo = self._repo(wanted.org, wanted.repo)
         async with repo.lock:
             known = self._known(config, wanted)
             if known is not None:
@@ -86,9 +98,31 @@ class InRepoConfig:
             try:
                 return await anyio.to_thread.run_sync(self._work, repo.mirror, config, wanted, limiter=self._threads)
             except (ConfigErrors, Refused) as error:
-                self._metrics.count(_REFUSED, org=wanted.org, repo=wanted.repo)
+                self._count_refusal(wanted.org, wanted.repo, error)
                 log.warning("a repository's own jobs do not count", repo=name, heads=wanted.heads, why=_short(error))
                 raise
+
+    async def answers(self, org: str, repo: str, jobs: Sequence[Presubmit | Postsubmit], texts: Texts) -> Answers:
+        """Whoever writes patterns that take long holds up no other repository: each has one thread at a time."""
+        async with self._repo(org, repo).lock:
+            try:
+                return await anyio.to_thread.run_sync(
+                    inrepo_patterns.ask, jobs, texts, time.thread_time, ASK_S, limiter=self._threads
+                )
+            except Refused as error:
+                self._count_refusal(org, repo, error)
+                log.warning("a repository's own jobs do not count", repo=f"{org}/{repo}", why=_short(error))
+                raise
+
+    def _repo(self, org: str, repo: str) -> _Repo:
+        return self._repos.setdefault(f"{org}/{repo}", _Repo(self._folder, self._remote, org, repo))
+
+    def _count_refusal(self, org: str, repo: str, error: ConfigErrors | Refused) -> None:
+        labels = {"org": org, "repo": repo}
+        self._metrics.count(_REFUSED, **labels)
+        rules = {problem.rule for problem in error.problems} if isinstance(error, ConfigErrors) else set()
+        for rule in sorted(rules - {""}):
+            self._metrics.count(_FORBIDDEN, **labels, rule=rule)
 
     def _known(self, config: Config, wanted: Wanted) -> RepoJobs | None:
         """Answer without git, and count."""
@@ -111,7 +145,7 @@ class InRepoConfig:
         if refused is not None and refused[0] is config:
             raise ConfigErrors(refused[1])
         try:
-            done = inrepo.complete(parsed, config)
+            done = inrepo.complete(parsed, config, self._policy)
         except ConfigErrors as error:
             self._refused.put((wanted.full_name, key), (config, error.problems))
             raise

@@ -160,6 +160,10 @@ class Mirror:
         self._git.run("update-ref", "--stdin", input=gone.encode())
         self._git.run("gc", "--auto", "--quiet", timeout_s=REMOTE_TIMEOUT_S)
 
+    def depth(self, sha: str) -> int:
+        """Count a commit that was fetched and all that it stands on."""
+        return int(self._text("rev-list", "--count", sha))
+
     def entries(self, tree: str, *paths: str) -> list[Entry]:
         """List those of `paths` that stand in a tree, by the id of the tree."""
         return self._listed("ls-tree", "-z", tree, "--", *paths)

@@ -118,6 +118,10 @@ class World(msgspec.Struct, kw_only=True):
         self.asked.append(f"read {sha[:1]}")
         return [self.tree[file.id] for file in files]
 
+    async def depth(self, org: str, repo: str, sha: str) -> int:
+        self.asked.append(f"depth {sha[:1]}")
+        return 12
+
 
 class Noon(Clock):
     def now(self) -> float:

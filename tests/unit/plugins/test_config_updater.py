@@ -26,7 +26,14 @@ def merged(**changes: Any) -> PullRequestEvent:
     """Pull request o/r#5 of ben was merged into the default branch."""
     repo = msgspec.structs.replace(samples.REPO, default_branch="main")
     pull = msgspec.structs.replace(
-        samples.pull_request(), merged=True, merge_commit_sha=SHA, base=Branch("main", "b" * 40), **changes
+        samples.pull_request(),
+        **{
+            "merged": True,
+            "merge_commit_sha": SHA,
+            "merged_at": "2026-01-01T00:00:00Z",
+            "base": Branch("main", "b" * 40),
+            **changes,
+        },
     )
     return happened("closed", pull_request=pull, repository=repo)
 
@@ -215,6 +222,24 @@ async def test_removed_and_renamed() -> None:
 async def test_a_named_key_survives_a_rename() -> None:
     update = await only({"a/*": glob(key="k")}, changed("a/y", "renamed", "a/x"))
     assert (update.removed, update.data["k"]) == ((), "a/y")
+
+
+async def test_every_update_says_when_it_was_merged() -> None:
+    """By GitHub's clock, then by how much it stands on; removals as well. A merge without a time has no order."""
+    maps, world = {"a/*": glob(), "b/*": glob("other")}, World()
+    found = await updates(maps, changed("a/x"), changed("b/y", "removed"), world=world)
+    assert {update.order for update in found.values()} == {"2026-01-01T00:00:00Z 000000012"}
+    assert world.asked == ["files", "find c", "read c", "depth c"]
+    assert (await only(maps, changed("a/x", "removed"))).order == "2026-01-01T00:00:00Z 000000012"
+    facts = await config_updater.gather(
+        parts.reads(
+            World(files=(changed("a/x"),), tree={"a/x": b""}), PluginConfig(config_updater=ConfigUpdater(maps=maps))
+        ),
+        merged(merged_at=None),
+        samples.GUID,
+    )
+    assert isinstance(facts, config_updater.Facts)
+    assert facts.order == ""
 
 
 async def test_links_are_not_followed() -> None:
