@@ -322,12 +322,13 @@ class DurableInbox:
             if not self._store.untidy:
                 self._tidy_bell = anyio.Event()
                 await self._tidy_bell.wait()
-            leaving = await self._on_disk(self._store.begin_tidy, self._clock.now())
-            settled = bool(leaving) and await self._aside(self._store.settle_keys)
-            if settled:
-                await self._on_disk(self._store.end_tidy, leaving)
+            tidying = await self._on_disk(self._store.begin_tidy)
+            done = False
+            if tidying is not None:
+                written = await self._aside(functools.partial(self._store.write_keys, tidying, self._clock.now()))
+                done = await self._on_disk(self._store.end_tidy, tidying, written)
                 self._statistics = self._store.statistics()
-            elif self._store.untidy:
+            if not done:
                 await anyio.sleep(TIDY_RETRY_S)
 
     async def keep_spares(self) -> None:

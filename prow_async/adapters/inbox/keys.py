@@ -38,8 +38,16 @@ class Newer(Exception):
     """The file was written by a newer version of this program."""
 
 
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """Keys and notes on their way into the file."""
+
+    recent: dict[int, int]
+    keys: list[tuple[int, int, int]]
+    notes: list[tuple[int, int, str]]
+
+
 class Keys:
-    """Keys accepted in the last 14 days.
+    """Keys accepted in the last 14 days. For one thread, but for `write`, which may go on beside it.
 
     Args:
         path: the SQLite file; created when it is not there.
@@ -49,9 +57,9 @@ class Keys:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._recent: dict[int, int] = {}
-        self._keys: list[tuple[int, int, int]] = []
-        self._notes: list[tuple[int, int, str]] = []
+        self._open = _empty()
+        self._leaving: Batch | None = None
+        """What is being written, or could not be: it is asked too, and goes before what came later."""
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             run = self._database.execute
@@ -71,8 +79,9 @@ class Keys:
         """Return the sequence numbers of those keys that were accepted before."""
         found: dict[int, int] = {}
         asked: list[int] = []
+        recent = [batch.recent for batch in self._batches()]
         for key in keys:
-            seq = self._recent.get(key)
+            seq = next((known[key] for known in recent if key in known), None)
             if seq is None:
                 asked.append(key)
             else:
@@ -87,44 +96,58 @@ class Keys:
         return None if row[0] is None else float(row[0])
 
     def add(self, key: int, seq: int, at_s: float) -> None:
-        self._recent[key] = seq
-        self._keys.append((key, seq, int(at_s)))
+        self._open.recent[key] = seq
+        self._open.keys.append((key, seq, int(at_s)))
 
     def note(self, seq: int, at_s: float, note: str) -> None:
         """Keep a word about what became of a delivery, for the newest NOTES_KEPT of them."""
-        self._notes.append((seq, int(at_s), note))
+        self._open.notes.append((seq, int(at_s), note))
 
     def noted(self, seq: int) -> str | None:
-        for pending, _, note in reversed(self._notes):
-            if pending == seq:
-                return note
+        for batch in self._batches():
+            for pending, _, note in reversed(batch.notes):
+                if pending == seq:
+                    return note
         row = self._database.execute("select note from notes where seq = ?", (seq,)).fetchone()
         return None if row is None else str(row[0])
+
+    def _batches(self) -> tuple[Batch, ...]:
+        """What the file does not have yet, the newest first."""
+        return (self._open,) if self._leaving is None else (self._open, self._leaving)
 
     @property
     def waiting(self) -> int:
         """How many keys and notes are not in the file yet."""
-        return len(self._keys) + len(self._notes)
+        return sum(len(batch.keys) + len(batch.notes) for batch in self._batches())
 
-    def flush(self, now_s: float) -> None:
-        """Write what waits; drop what is too old. Raises sqlite3.Error; then it waits on."""
-        run = self._database.execute
-        run("begin immediate")
-        try:
-            if self._keys:
-                run(_ADD, (_json(self._keys),))
-            if self._notes:
-                run(_NOTE, (_json(self._notes),))
+    def begin(self) -> Batch:
+        """Take what waits, to be written; after a failure that is what was taken before."""
+        if self._leaving is None:
+            self._leaving, self._open = self._open, _empty()
+        return self._leaving
+
+    def end(self) -> None:
+        """What was taken is in the file."""
+        self._leaving = None
+
+    def write(self, batch: Batch, now_s: float) -> None:
+        """Write a batch; drop what is too old. From any thread, on its own connection. Raises sqlite3.Error."""
+        with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as database:
+            run = database.execute
+            run("pragma synchronous = normal")
+            run("begin immediate")
+            if batch.keys:
+                run(_ADD, (_json(batch.keys),))
+            if batch.notes:
+                run(_NOTE, (_json(batch.notes),))
                 run(_FORGET, (NOTES_KEPT,))
             run(_EXPIRE, (int(now_s - KEPT_S),))
             run("commit")
-        except BaseException:
-            if self._database.in_transaction:
-                run("rollback")
-            raise
-        self._keys.clear()
-        self._notes.clear()
-        self._recent.clear()
+
+    def flush(self, now_s: float) -> None:
+        """Write what waits, and wait for it. Raises sqlite3.Error; then it waits on."""
+        self.write(self.begin(), now_s)
+        self.end()
 
     def settle(self) -> bool:
         """Make what was flushed last; False: somebody was in the way. From any thread, on its own connection."""
@@ -134,6 +157,10 @@ class Keys:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _empty() -> Batch:
+    return Batch({}, [], [])
 
 
 def _json(rows: Sequence[object]) -> str:

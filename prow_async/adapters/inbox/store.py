@@ -8,6 +8,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import structlog
@@ -15,7 +16,7 @@ import structlog
 from prow_async.adapters.inbox import records
 from prow_async.adapters.inbox.folder import Folder
 from prow_async.adapters.inbox.index import Index
-from prow_async.adapters.inbox.keys import FLUSH_AT, Keys, Newer
+from prow_async.adapters.inbox.keys import FLUSH_AT, Batch, Keys, Newer
 from prow_async.adapters.inbox.segment import Damaged, Found, Place, Segment, make_spare, sync_folder
 from prow_async.api.errors import CannotStart
 from prow_async.ports.inbox import Accepted, Delivery
@@ -76,6 +77,16 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
     @property
     def size_bytes(self) -> int:
         return len(self.head) + len(self.body)
+
+
+class Tidying(msgspec.Struct, frozen=True):
+    """What is to be put in order: keys to be written, and segments that may go when those last."""
+
+    keys: Batch
+    leaving: list[Segment]
+
+
+Written = Literal["not", "written", "lasting"]
 
 
 class Store:
@@ -263,39 +274,49 @@ class Store:
 
     def tidy(self, now_s: float) -> None:
         """Bring keys into their file and let segments go: the three steps below, one after the other."""
-        leaving = self.begin_tidy(now_s)
-        if leaving and self.settle_keys():
-            self.end_tidy(leaving)
+        tidying = self.begin_tidy()
+        if tidying is not None:
+            self.end_tidy(tidying, self.write_keys(tidying, now_s))
 
-    def begin_tidy(self, now_s: float) -> list[Segment]:
-        """Write keys to their file; return segments that may go once those keys last. Trouble is told."""
+    def begin_tidy(self) -> Tidying | None:
+        """Say which keys are to be written, and which segments may go once those keys last. Trouble is told."""
         try:
             leaving = self._leaving()
             for segment in leaving:
                 if segment.live_bytes:
                     self._carry(segment)
-            self._keys.flush(now_s)
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             log.error("inbox cannot be tidied", why=str(error))
-            return []
-        return leaving
+            return None
+        return Tidying(self._keys.begin(), leaving)
 
-    def settle_keys(self) -> bool:
-        """Make what was written of keys last; False: try again. From any thread, beside all else."""
+    def write_keys(self, tidying: Tidying, now_s: float) -> Written:
+        """Write the keys; make them last where segments are to go. From any thread, beside all else."""
         try:
-            return self._keys.settle()
+            self._keys.write(tidying.keys, now_s)
         except sqlite3.Error as error:
             log.error("inbox cannot be tidied", why=str(error))
-            return False
-
-    def end_tidy(self, leaving: Sequence[Segment]) -> None:
-        """Let segments go. Trouble is told, and tried again the next time."""
+            return "not"
         try:
-            for segment in leaving:
+            return "lasting" if tidying.leaving and self._keys.settle() else "written"
+        except sqlite3.Error as error:
+            log.error("inbox cannot be tidied", why=str(error))
+            return "written"
+
+    def end_tidy(self, tidying: Tidying, written: Written) -> bool:
+        """Let segments go; False where something is to be tried again. Trouble is told."""
+        if written != "not":
+            self._keys.end()
+        if written != "lasting":
+            return written == "written" and not tidying.leaving
+        try:
+            for segment in tidying.leaving:
                 self._put_away(segment)
             sync_folder(self._folder.path)
         except OSError as error:
             log.error("inbox cannot be tidied", why=str(error))
+            return False
+        return True
 
     def _carry(self, segment: Segment) -> None:
         """Write the deliveries of a segment anew at the end, with what was decided about them."""
