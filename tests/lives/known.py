@@ -1,7 +1,6 @@
 """Seeds whose lives do not end well yet, each with what is known of it."""
 
 FAILING = {
-    177: "after a takeover the blob reporter never reports an aborted job that completed while watches were silent",
     1122: (
         "at a takeover a second pod is created, and later deleted, between an aborted job's pod being deleted and its "
         "completion being recorded; who sends it is not known yet"
