@@ -201,6 +201,61 @@ async def test_a_status_under_way_does_not_stand_in_the_end() -> None:
 
 
 @story
+async def test_a_successor_that_goes_in_its_turn_leaves_its_doubts_behind() -> None:
+    """1. As before, but the other dies before it tells again. 2. Whoever leads then tells it, and it stands."""
+    town = Town()
+    seen = Watched(town)
+    number, sha = town.open_pull()
+    async with two(town, "crier") as (first, second):
+        first.hub.out.hold(is_write("POST", "/statuses/"))
+        town.kube.put(town.presubmit("a", number, sha))
+        await settle()
+        on_its_way = first.hub.leave_held()
+        await take_over(first, second)
+        complete(town, "a", "success")
+        await passes(15)
+        on_its_way.open()
+        await settle()
+        second.die()
+        assert seen.statuses(sha) == {"unit": "pending"}
+        await first.go_on()
+        await passes(100)
+        assert first.leader.leading
+        assert seen.statuses(sha) == {"unit": "success"}
+        assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
+        seen.judge()
+
+
+@story
+async def test_an_old_record_under_way_does_not_take_the_place_of_ours() -> None:
+    """1. The other's record of success is under way. 2. A late one of `triggered` is faster. 3. Success is recorded."""
+    town = Town()
+    number, sha = town.open_pull()
+    async with two(town, "crier") as (first, second):
+        town.kube.put(town.presubmit("a", number, sha))
+        await settle()
+        first.hub.out.hold(is_write("POST", "/statuses/"))
+        first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
+        complete(town, "a", "success")
+        await passes(32)
+        assert first.kube.out.held
+        old = first.kube.leave_held()
+        second.kube.out.hold(is_write("PATCH", "/prowjobs/"))
+        await take_over(first, second)
+        await passes(70)
+        assert second.kube.out.held
+        second.kube.back.hold(is_write("WATCH", "/prowjobs"))
+        old.open()
+        await settle()
+        assert town.kube.job("a").status.prev_report_states == {"github-reporter": "triggered"}
+        second.kube.out.open()
+        await settle()
+        second.kube.back.open()
+        await passes(100)
+        assert town.kube.job("a").status.prev_report_states == {"github-reporter": "success"}
+
+
+@story
 async def test_a_comment_under_way_does_not_stand_twice() -> None:
     town = Town()
     seen = Watched(town)

@@ -5,5 +5,4 @@ FAILING = {
         "at a takeover a second pod is created, and later deleted, between an aborted job's pod being deleted and its "
         "completion being recorded; who sends it is not known yet"
     ),
-    1134: "after a takeover a status stays pending although its run, the newest, has failed",
 }
