@@ -156,6 +156,8 @@ class JobActors:
                 self.actors.post(change.name, "job")
             elif change.new.complete:
                 self._forget(change.name)
+                if self._straggler(change.new) is not None:  # its own news came sooner than its job's end
+                    self.actors.post(change.name, "job")
         self.gate.look(change.name)
 
     def _pod_changed(self, change: Change[PodView]) -> None:
@@ -322,14 +324,18 @@ class JobActors:
 
     async def _delete_straggler(self, job: JobView) -> None:
         """Delete a pod that came too late: its creation was under way when the job ended without it."""
-        cluster = self._clusters.get(job.cluster)
-        pod = cluster.store.get(job.name) if cluster is not None else None
-        if pod is not None and adoption.is_straggler(job, pod):
+        pod = self._straggler(job)
+        if pod is not None:
             why = f"pod {pod.name} came to be after its job had ended without it"
             log.warning("straggling pod will be deleted", prowjob=job.name, uid=pod.uid)
             guarded = names.GCS_K8S_FINALIZER in pod.finalizers
             step = plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded)
             await self._writes.delete_pod(job, pod, step)
+
+    def _straggler(self, job: JobView) -> PodView | None:
+        cluster = self._clusters.get(job.cluster)
+        pod = cluster.store.get(job.name) if cluster is not None else None
+        return pod if pod is not None and adoption.is_straggler(job, pod) else None
 
     async def _start(self, job: JobView, step: plank.Start) -> float | None:
         try:

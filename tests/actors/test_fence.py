@@ -103,6 +103,40 @@ async def test_a_pod_creation_under_way(fate: str) -> None:
         assert (first.leader.leading, second.leader.leading) == (False, True)
 
 
+@pytest.mark.parametrize("news", ["/pods", "/prowjobs"])
+@story
+async def test_a_pod_creation_under_way_as_an_aborted_job_ends(news: str) -> None:
+    """It arrives once the other has deleted the pod and has yet to complete the job, in the very same second.
+
+    It is deleted, whichever news comes last: that of the pod or that of the job's end.
+    """
+    town = Town()
+    seen = Watched(town)
+    async with two(town, "plank") as (first, second):
+        first.kube.out.hold(is_write("POST", "/pods"))
+        town.kube.put(town.prowjob("a"))
+        await settle()
+        on_its_way = first.kube.leave_held()
+        await take_over(first, second)
+        assert town.kube.pod("a")
+        second.kube.out.hold(is_write("PATCH", "/prowjobs/"))
+        town.kube.set_status("a", state="aborted")
+        await settle()
+        assert town.kube.all_pods() == []
+        second.kube.back.hold(is_write("WATCH", news))
+        on_its_way.open()
+        await settle()
+        assert town.kube.pod("a")
+        second.kube.out.open()
+        await settle()
+        second.kube.back.open()
+        await first.go_on()
+        await passes(30)
+        assert town.kube.job("a").status.completion_time
+        assert town.kube.all_pods() == []
+        assert seen.changed == []
+
+
 @story
 async def test_a_state_patch_under_way() -> None:
     """`pending` arrives when the job has long succeeded: it has no effect."""
