@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from prow_async.api import names
 from prow_async.core import identity, instants
 from tests.lives import setup
 from tests.lives.inbox import MemoryInbox
@@ -72,11 +73,11 @@ def one_pod_per_attempt(seen: Evidence) -> Iterator[str]:
     """For each attempt of a ProwJob one pod was ever created; a second attempt needs a first that was lost.
 
     A pod that its machine took away before anything was written down about it cannot be known of, and is made again.
-    What a frozen replica had sent may come when the job is long over and the name free again; such a pod is deleted.
+    What a frozen replica had sent may come when its name is free again: see `straggles`. Such a pod is deleted.
     """
     worlds = seen.worlds
     by_uid = {job.uid: job for job in worlds.jobs}
-    made = Counter(pod.attempt for pod in worlds.pods if not _straggles(seen, pod, by_uid.get(pod.attempt[0])))
+    made = Counter(pod.attempt for pod in worlds.pods if not straggles(seen, pod, by_uid.get(pod.attempt[0])))
     for (uid, attempt), times in made.items():
         job = by_uid.get(uid)
         if job is None:
@@ -91,11 +92,20 @@ def one_pod_per_attempt(seen: Evidence) -> Iterator[str]:
             yield f"{say(job)} has a result, but never had a pod"
 
 
-def _straggles(seen: Evidence, pod: Life, job: Life | None) -> bool:
-    if not seen.worlds.plan.freezes or job is None:
+def straggles(seen: Evidence, pod: Life, job: Life | None) -> bool:
+    """True when a replica sent a pod, stood still, and the pod came to be once its successor had given this attempt up.
+
+    Nothing can keep it out. A creation in Kubernetes has no condition but that its name is free, and giving a pod up
+    frees it: from the moment on that the pod of an aborted job is gone, be the job complete by then or not yet.
+    """
+    if job is None or pod.last["metadata"]["labels"].get(names.BUILD_ID_LABEL) not in seen.worlds.late:
         return False
-    born_s = pod.states[0].at_s
-    return any(s.at_s < born_s and s.content["status"].get("completionTime") for s in job.states)
+    known = [s.content["status"] for s in job.states if s.at_s <= pod.states[0].at_s]
+    attempt = int(pod.attempt[1])
+    return any(
+        status.get("completionTime") or status.get("state") == "aborted" or status.get("pod_revival_count", 0) > attempt
+        for status in known
+    )
 
 
 def results_are_the_pods(seen: Evidence) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tests.lives.checks import FINAL, Check, Evidence, say
+from tests.lives.checks import FINAL, Check, Evidence, say, straggles
 from tests.lives.ledger import Life
 
 ENDS_WITHIN_S = 1500.0
@@ -20,7 +20,7 @@ def no_live_pod_is_deleted(seen: Evidence) -> Iterator[str]:
             if at_s is None or pod.uid in cluster.node.lost or _finished(pod, at_s):
                 continue
             job = by_uid.get(pod.attempt[0])
-            if job is not None and not _over(job, at_s):
+            if job is not None and not _over(job, at_s) and not straggles(seen, pod, job):
                 yield f"pod {pod.name} (attempt {pod.attempt[1]}) was deleted alive, while {say(job)} went on"
 
 

@@ -17,6 +17,8 @@ from tests.lives.plan import Freeze
 Told = Callable[[str], None]
 Sent = Callable[[str, str], None]
 """Told of each write that leaves a process which is not frozen."""
+Late = Callable[[str, str, bytes], None]
+"""Told of each request, with its body, that the process had sent before it froze and that leaves it only now."""
 
 
 class Gate:
@@ -26,11 +28,13 @@ class Gate:
         self._ice = ice
         self._strikes = strikes
 
-    async def passing(self, method: str, path: str) -> None:
-        """Return once this request, or its answer, may go on."""
+    async def passing(self, method: str, path: str) -> bool:
+        """Return once this request, or its answer, may go on; True when it had to wait for that."""
         if not self._ice.frozen:
             self._strikes(method, path)
+        waits = self._ice.frozen
         await self._ice.thawed()
+        return waits
 
 
 class Freezes:
@@ -75,8 +79,15 @@ class Ice:
         freezes: None for a process that never freezes.
     """
 
-    def __init__(self, clock: Clock, freezes: Freezes | None = None, sent: Sent = lambda method, path: None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        freezes: Freezes | None = None,
+        sent: Sent = lambda method, path: None,
+        late: Late = lambda method, path, body: None,
+    ) -> None:
         self._clock = clock
+        self.late = late
         self._freezes = freezes
         self._sent = sent
         self._stands_s: float | None = None
@@ -130,7 +141,8 @@ class Wire:
     async def send(
         self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
     ) -> AsyncIterator[Reply]:
-        await self._ice.out.passing(method, path)
+        if await self._ice.out.passing(method, path):
+            self._ice.late(method, path, body)
         async with self._inner.send(method, path, headers, body) as reply:
             await self._ice.back.passing(method, path)
             yield _Followed(reply, self._ice) if "watch=true" in path else reply

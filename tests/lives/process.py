@@ -26,6 +26,7 @@ from prow_async.sandbox.github import direct as github_direct
 from prow_async.sandbox.kube import direct as kube_direct
 from tests.lives import buckets, ice, setup
 from tests.lives.ice import Freezes, Ice
+from tests.lives.ledger import Json
 from tests.lives.plan import Plan, Weather
 from tests.lives.trouble import Died, Trouble, Wire
 from tests.lives.worlds import TOKEN, Told, Worlds
@@ -140,7 +141,7 @@ class Process:
         while True:
             with anyio.CancelScope() as self._scope:
                 self.starts += 1
-                self._ice = Ice(self._worlds.clock, self._freezes, self._sent)
+                self._ice = Ice(self._worlds.clock, self._freezes, self._sent, self._late)
                 self.engine = Engine(self._parts())
                 self._fittings.engine(self.engine)
                 self.up = True
@@ -160,6 +161,12 @@ class Process:
         holders = self._worlds.holders()
         if holders and self._identity not in holders:
             self.trespasses.append(f"{self._identity} sent {method} {path}, while {sorted(holders)} held the leases")
+
+    def _late(self, method: str, path: str, body: bytes) -> None:
+        """Note a pod that is created by a replica which is replaced: it was sent before, and no condition stops it."""
+        if method == "POST" and path.endswith("/pods") and self._identity != self._worlds.holder("plank"):
+            pod: Json = msgspec.json.decode(body)
+            self._worlds.late.add(pod["metadata"]["labels"][names.BUILD_ID_LABEL])
 
     def _parts(self) -> Parts:
         worlds, fit = self._worlds, self._fittings
