@@ -2,6 +2,9 @@
 
 What it was about to send when it froze is sent then, whoever leads by that time: as when a process is stopped between
 the look at its fence and its write. The moment is chosen by the plan, as a number among the requests of all replicas.
+
+A process that stands still does not run; here its timers go off all the same. Whatever it does so belongs to the time
+when it has thawed, and that is the time at which it looks at its fences: see `Ice.fence_s`.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -62,7 +65,7 @@ class Freezes:
         assert self.tasks is not None
         self.happened += 1
         self._told(f"FROZEN for {first.for_s:.0f} s at {'the answer to' * answered} {method} {path}")
-        ice.freeze()
+        ice.freeze(first.for_s)
         self.tasks.start_soon(self._thaw, ice, first.for_s)
 
     async def _thaw(self, ice: "Ice", after_s: float) -> None:
@@ -91,6 +94,7 @@ class Ice:
         self._freezes = freezes
         self._sent = sent
         self._stands_s: float | None = None
+        self._thaws_s = 0.0
         self._thawed = anyio.Event()
         self.out, self.back = Gate(self, self._leaving), Gate(self, self._arriving)
 
@@ -98,8 +102,9 @@ class Ice:
     def frozen(self) -> bool:
         return self._stands_s is not None
 
-    def freeze(self) -> None:
+    def freeze(self, for_s: float) -> None:
         self._stands_s, self._thawed = self._clock.monotonic(), anyio.Event()
+        self._thaws_s = self._stands_s + for_s
 
     def thaw(self) -> None:
         self._stands_s = None
@@ -114,6 +119,12 @@ class Ice:
 
     def monotonic(self) -> float:
         return self._clock.monotonic() - self._behind_s
+
+    def fence_s(self) -> float:
+        """Return the monotonic time by which a fence is looked at. Who gets there in the very moment of the freeze has
+        looked before it, and waits, say, for a connection.
+        """
+        return self._thaws_s if self.frozen and self._behind_s > 0 else self.monotonic()
 
     @property
     def _behind_s(self) -> float:

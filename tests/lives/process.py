@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import anyio
 import msgspec
 
-from prow_async.actors.leader import Candidacy
+from prow_async.actors.leader import Candidacy, Leader
 from prow_async.actors.reporters.blobs import BlobReporter
 from prow_async.actors.reporters.github import GitHubReporter
 from prow_async.actors.reporters.reads import Reports
@@ -143,12 +143,18 @@ class Process:
                 self.starts += 1
                 self._ice = Ice(self._worlds.clock, self._freezes, self._sent, self._late)
                 self.engine = Engine(self._parts())
+                for leader in self.engine.leaders.values():
+                    leader.fence._held = self._held_by(leader)
                 self._fittings.engine(self.engine)
                 self.up = True
                 await self.engine.run()
                 raise AssertionError("the engine ended by itself")
             self.up = False
             await anyio.sleep(self._deaths.next_down_s())
+
+    def _held_by(self, leader: Leader) -> Callable[[], bool]:
+        ice = self._ice
+        return lambda: lease.held(leader._lock, ice.fence_s())
 
     @property
     def _identity(self) -> str:
