@@ -1,6 +1,6 @@
 """What a watch has not shown yet, found by listing: for whoever begins to act beside, or after, somebody else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import anyio
@@ -58,10 +58,36 @@ async def _listed(source: Collection, store: Store[V], read: Callable[[msgspec.R
         await anyio.lowlevel.checkpoint()
 
 
-async def holders(source: Collection, store: Store[JobView], clusters: Clusters) -> list[JobView]:
+class Hearsay:
+    """Jobs of which we may know no more than what was true before we began to act: whoever acted then may have aborted
+    one and taken its pod away. Patches say what they are based upon; a pod's creation cannot, so the job is read first.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] | None = set()
+
+    def begin(self) -> None:
+        """Somebody else may have acted until now: nothing is known for sure."""
+        self._names = None
+
+    def but(self, stale: Iterable[str]) -> None:
+        """Everything has been listed: what was known was true, but of these jobs."""
+        self._names = set(stale)
+
+    def __contains__(self, name: str) -> bool:
+        return self._names is None or name in self._names
+
+    def read(self, name: str) -> None:
+        """A job was read afresh, and is as we knew it."""
+        if self._names is not None:
+            self._names.discard(name)
+
+
+async def holders(source: Collection, store: Store[JobView], clusters: Clusters, hearsay: Hearsay) -> list[JobView]:
     """Return the jobs that hold slots, or may, though the stores do not show it: by a state, or a pod, unseen so far.
 
-    A cluster that is away is left out: its jobs are given no slots, and what runs there cannot be known.
+    Tells `hearsay` which jobs the store does not show as they are. A cluster that is away is left out: its jobs are
+    given no slots, and what runs there cannot be known.
     """
     found = []
     for cluster in clusters.once():
@@ -75,4 +101,5 @@ async def holders(source: Collection, store: Store[JobView], clusters: Clusters)
         owners = ((store.get(pod.job_name), pod) for pod in pods)
         found += [job for job, pod in owners if job and not job.complete and adoption.owns(job, pod)]
     jobs = await unseen(source, store, jobview.read)
+    hearsay.but(job.name for job in jobs)
     return [*found, *(job for job in jobs if slots.role(job, "absent") == "holds")]

@@ -138,6 +138,35 @@ async def test_a_pod_creation_under_way_as_an_aborted_job_ends(news: str) -> Non
 
 
 @story
+async def test_a_successor_whose_watches_are_behind_makes_no_pod_again() -> None:
+    """1. The other saw a job that needs its pod; then its watches fall silent. 2. The pod is made, the job aborted, the
+    pod deleted; the leader dies. 3. The other leads, reads the job before it acts, and waits for its watches.
+    """
+    town = Town()
+    seen = Watched(town)
+    async with two(town, "plank") as (first, second):
+        first.kube.out.hold(is_write("POST", "/pods"))
+        town.kube.put(town.prowjob("a"))
+        await settle()
+        second.kube.back.hold(lambda method, path: method == "WATCH" and "/leases" not in path)
+        first.kube.out.open()
+        await settle()
+        assert town.kube.job("a").status.state == "pending"
+        first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
+        town.kube.set_status("a", state="aborted")
+        await settle()
+        assert town.kube.all_pods() == []
+        first.die()
+        await leads(second, 20.0)
+        await passes(5)
+        assert town.kube.all_pods() == []
+        second.kube.back.open()
+        await passes(10)
+        assert (town.kube.job("a").status.state, town.kube.job("a").complete) == ("aborted", True)
+        seen.judge()
+
+
+@story
 async def test_a_state_patch_under_way() -> None:
     """`pending` arrives when the job has long succeeded: it has no effect."""
     town = Town()
