@@ -9,7 +9,7 @@ import structlog
 
 from prow_async.actors.clusters import Clusters
 from prow_async.actors.store import Store, Viewed
-from prow_async.api.errors import Expired, Refused, Retry
+from prow_async.api.errors import Expired, Missing, Refused, Retry
 from prow_async.api.views import JobView
 from prow_async.core import adoption, jobview, objects, podview, slots
 from prow_async.ports.kube import Collection
@@ -49,13 +49,39 @@ async def _listed(source: Collection, store: Store[V], read: Callable[[msgspec.R
                 view = read(raw)
             except objects.Unreadable:  # the reflector sets it aside
                 continue
-            known = store.get(view.name)
-            if known is None or known.uid != view.uid or known.resource_version != view.resource_version:
+            if not _shows(store, view):
                 found.append(view)
         token = page.continue_
         if not token:
             return found
         await anyio.lowlevel.checkpoint()
+
+
+async def level(source: Collection, store: Store[JobView]) -> None:
+    """Return once the store has shown all that there was when this was called. A silent watch takes its time."""
+    behind = {job.name: job for job in await unseen(source, store, jobview.read)}
+    backoff, rounds = Backoff(0.2, 10.0), 0
+    while behind:
+        rounds += 1
+        await anyio.sleep(backoff.wait_s(rounds))
+        for name, job in list(behind.items()):
+            if _shows(store, job) or await _moved_on(source, store, name):
+                del behind[name]
+
+
+async def _moved_on(source: Collection, store: Store[JobView], name: str) -> bool:
+    """True when the store shows a job as it is by now, or there is nothing to be shown."""
+    try:
+        return _shows(store, jobview.read(await source.get(name)))
+    except (Missing, objects.Unreadable):
+        return True
+    except (Retry, Refused):
+        return False
+
+
+def _shows(store: Store[V], view: V) -> bool:
+    known = store.get(view.name)
+    return known is not None and (known.uid, known.resource_version) == (view.uid, view.resource_version)
 
 
 class Hearsay:

@@ -12,62 +12,12 @@ from prow_async.adapters.kube import collection
 from prow_async.api import names
 from prow_async.api.config import Config, Plank, Sinker
 from prow_async.api.jobconfig import Periodic
-from prow_async.core import instants
-from tests.actors.replicas import Replica, leads, two
-from tests.actors.worlds import BOT, JOBS, ORG, POD_SPEC, PODS, REPO, Town, passes, settle, story
-from tests.lives.ledger import Ledger, Life, Seen
+from tests.actors.replicas import leads, two
+from tests.actors.watched import Watched, complete, is_write, take_over
+from tests.actors.worlds import POD_SPEC, PODS, Town, passes, settle, story
 
 Json = dict[str, Any]
 ENDED = {"success", "failure", "error", "aborted"}
-
-
-class Watched:
-    """What a town saw: every state of every ProwJob and pod, and every status and comment."""
-
-    def __init__(self, town: Town) -> None:
-        self._town = town
-        self.changed: list[str] = []
-        self.jobs = Ledger(town.kube.world, town.clock, collection.PROWJOBS.path(JOBS), self._job)
-        self.pods = Ledger(town.kube.world, town.clock, collection.PODS.path(PODS), lambda life, seen: None)
-
-    def _job(self, life: Life, seen: Seen) -> None:
-        if len(life.states) > 1 and seen.kind == "MODIFIED":
-            before, after = (state.content.get("status", {}) for state in life.states[-2:])
-            fields = ("state", "completionTime", "description", "pod_name", "build_id")
-            if before.get("completionTime") and any(before.get(f) != after.get(f) for f in fields):
-                self.changed.append(f"{life.name}: {before} became {after}")
-
-    def judge(self) -> None:
-        assert self.changed == []
-        attempts = [pod.attempt for pod in self.pods.lives.values()]
-        assert len(attempts) == len(set(attempts)), attempts
-
-    def comments(self, number: int) -> list[str]:
-        said = self._town.github.comments(ORG, REPO, number)
-        return [comment.body or "" for comment in said if comment.user.login == BOT]
-
-    def statuses(self, sha: str) -> dict[str, str]:
-        return {status.context: status.state for status in self._town.github.statuses(ORG, REPO, sha)}
-
-
-def is_write(method: str, part: str) -> Any:
-    return lambda asked, path: asked == method and part in path
-
-
-def complete(town: Town, name: str, state: str) -> None:
-    town.kube.set_status(name, state=state, completionTime=instants.rfc3339(town.clock.now()))
-
-
-def posted(town: Town, sha: str) -> int:
-    """Return how many statuses a commit was ever given."""
-    return len(town.github.repo(ORG, REPO).statuses[sha])
-
-
-async def take_over(first: Replica, second: Replica) -> None:
-    """Pause the first for as long as the second needs to lead."""
-    first.pause()
-    await leads(second, 10.0)
-    await settle()
 
 
 @pytest.mark.parametrize("fate", ["stands", "ended", "swept"])
@@ -236,133 +186,6 @@ async def test_between_reading_and_writing() -> None:
         assert writes == []
         assert pod
         assert seen.changed == []
-
-
-@story
-async def test_a_status_under_way_does_not_stand_in_the_end() -> None:
-    """1. `pending` waits on the wire while the other reports success. 2. It arrives last. 3. Success is told again."""
-    town = Town()
-    seen = Watched(town)
-    number, sha = town.open_pull()
-    async with two(town, "crier") as (first, second):
-        first.hub.out.hold(is_write("POST", "/statuses/"))
-        town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        on_its_way = first.hub.leave_held()
-        await take_over(first, second)
-        complete(town, "a", "success")
-        await settle()
-        assert seen.statuses(sha) == {"unit": "success"}
-        on_its_way.open()
-        await settle()
-        assert seen.statuses(sha) == {"unit": "pending"}
-        await first.go_on()
-        await passes(90)
-        assert seen.statuses(sha) == {"unit": "success"}
-        assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
-        seen.judge()
-
-
-@story
-async def test_a_successor_that_goes_in_its_turn_leaves_its_doubts_behind() -> None:
-    """1. As before, but the other dies before it tells again. 2. Whoever leads then tells it, and it stands."""
-    town = Town()
-    seen = Watched(town)
-    number, sha = town.open_pull()
-    async with two(town, "crier") as (first, second):
-        first.hub.out.hold(is_write("POST", "/statuses/"))
-        town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        on_its_way = first.hub.leave_held()
-        await take_over(first, second)
-        complete(town, "a", "success")
-        await passes(15)
-        on_its_way.open()
-        await settle()
-        second.die()
-        assert seen.statuses(sha) == {"unit": "pending"}
-        await first.go_on()
-        await passes(100)
-        assert first.leader.leading
-        assert seen.statuses(sha) == {"unit": "success"}
-        assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
-        seen.judge()
-
-
-@story
-async def test_an_old_record_under_way_does_not_take_the_place_of_ours() -> None:
-    """1. The other's record of success is under way. 2. A late one of `triggered` is faster. 3. Success is recorded."""
-    town = Town()
-    number, sha = town.open_pull()
-    async with two(town, "crier") as (first, second):
-        town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        first.hub.out.hold(is_write("POST", "/statuses/"))
-        first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
-        complete(town, "a", "success")
-        await passes(32)
-        assert first.kube.out.held
-        old = first.kube.leave_held()
-        second.kube.out.hold(is_write("PATCH", "/prowjobs/"))
-        await take_over(first, second)
-        await passes(70)
-        assert second.kube.out.held
-        second.kube.back.hold(is_write("WATCH", "/prowjobs"))
-        old.open()
-        await settle()
-        assert town.kube.job("a").status.prev_report_states == {"github-reporter": "triggered"}
-        second.kube.out.open()
-        await settle()
-        second.kube.back.open()
-        await passes(100)
-        assert town.kube.job("a").status.prev_report_states == {"github-reporter": "success"}
-
-
-@story
-async def test_a_comment_under_way_does_not_stand_twice() -> None:
-    town = Town()
-    seen = Watched(town)
-    number, sha = town.open_pull()
-    async with two(town, "crier") as (first, second):
-        town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        first.hub.out.hold(is_write("POST", "/comments"))
-        complete(town, "a", "failure")
-        await settle()
-        assert first.hub.out.held
-        on_its_way = first.hub.leave_held()
-        await take_over(first, second)
-        assert len(seen.comments(number)) == 1
-        on_its_way.open()
-        await settle()
-        assert len(seen.comments(number)) == 2
-        await first.go_on()
-        told = posted(town, sha)
-        await passes(90)
-        assert len(seen.comments(number)) == 1
-        assert seen.statuses(sha) == {"unit": "failure"}
-        assert posted(town, sha) == told, "a status that stands was posted again"
-
-
-@story
-async def test_a_record_under_way_does_not_bring_an_old_state_back() -> None:
-    """1. The record of `triggered` waits on the wire; the other records success. 2. It arrives: success stays told."""
-    town = Town()
-    number, sha = town.open_pull()
-    async with two(town, "crier") as (first, second):
-        first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
-        town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        on_its_way = first.kube.leave_held()
-        await take_over(first, second)
-        complete(town, "a", "success")
-        await passes(2)
-        told = posted(town, sha)
-        on_its_way.open()
-        await first.go_on()
-        await passes(100)
-        assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
-        assert posted(town, sha) == told
 
 
 @story
