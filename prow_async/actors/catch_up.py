@@ -10,7 +10,7 @@ import structlog
 from prow_async.actors.clusters import Clusters
 from prow_async.actors.store import Store, Viewed
 from prow_async.api.errors import Expired, Missing, Refused, Retry
-from prow_async.api.views import JobView
+from prow_async.api.views import JobView, PodView
 from prow_async.core import adoption, jobview, objects, podview, slots
 from prow_async.ports.kube import Collection
 from prow_async.runtime.backoff import Backoff
@@ -115,17 +115,26 @@ async def holders(source: Collection, store: Store[JobView], clusters: Clusters,
     Tells `hearsay` which jobs the store does not show as they are. A cluster that is away is left out: its jobs are
     given no slots, and what runs there cannot be known.
     """
-    found = []
+    pods: list[PodView] = []
     for cluster in clusters.once():
         if cluster.away:
             continue
         try:
-            pods = await unseen(cluster.pods, cluster.store, podview.read, POD_TRIES)
+            pods += await unseen(cluster.pods, cluster.store, podview.read, POD_TRIES)
         except Retry as error:
             log.warning("pods that nobody has seen yet are not counted", cluster=cluster.name, why=error.why)
-            continue
-        owners = ((store.get(pod.job_name), pod) for pod in pods)
-        found += [job for job, pod in owners if job and not job.complete and adoption.owns(job, pod)]
-    jobs = await unseen(source, store, jobview.read)
-    hearsay.but(job.name for job in jobs)
-    return [*found, *(job for job in jobs if slots.role(job, "absent") == "holds")]
+    jobs = {job.name: job for job in await unseen(source, store, jobview.read)}
+    hearsay.but(jobs)
+    owners = ((jobs.get(pod.job_name) or store.get(pod.job_name), pod) for pod in pods)
+    found = {job.name: job for job, pod in owners if job and not job.complete and adoption.owns(job, pod)}
+    for job in jobs.values():
+        if slots.role(job, _pod_of(job, clusters)) == "holds":
+            found[job.name] = job
+    return list(found.values())
+
+
+def _pod_of(job: JobView, clusters: Clusters) -> slots.Pod:
+    """Say whether the stores show a pod of a job that they do not show."""
+    cluster = clusters.get(job.cluster)
+    pod = None if cluster is None else cluster.store.get(job.name)
+    return "there" if pod is not None and adoption.owns(job, pod) else "absent"

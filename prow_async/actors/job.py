@@ -166,7 +166,7 @@ class JobActors:
         pod = change.new or change.old
         if pod is not None and pod.created_by_prow:
             name = pod.job_name or pod.name
-            if change.new is None or change.old is None:
+            if (change.new is None or change.old is None) and self._jobs.get(name) is not None:  # else not seen yet
                 self.gate.look(name)
             self.actors.post(name, "pod")
 

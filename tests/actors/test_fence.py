@@ -6,6 +6,7 @@ One pod at most for each attempt, no ended job changed, the last word on GitHub 
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from prow_async.adapters.kube import collection
@@ -114,6 +115,34 @@ async def test_a_successor_whose_watches_are_behind_makes_no_pod_again() -> None
         await passes(10)
         assert (town.kube.job("a").status.state, town.kube.job("a").complete) == ("aborted", True)
         seen.judge()
+
+
+@story
+async def test_a_successor_whose_watches_are_behind_counts_what_runs() -> None:
+    """1. The other saw a job that waits; then its watches fall silent. 2. Another job gets the one slot, and is
+    aborted; the leader dies before it has deleted the pod. 3. The other has seen neither job nor pod, and counts it.
+    """
+    plank = Plank(max_concurrency=1, job_queue_capacities={"q": 0})
+    town = Town(Config(plank=plank))
+    async with two(town, "plank") as (first, second):
+        town.kube.put(town.prowjob("waits", job_queue_name="q"))
+        await settle()
+        second.kube.back.hold(lambda method, path: method == "WATCH" and "/leases" not in path)
+        first.kube.out.hold(is_write("DELETE", "/pods/"))
+        town.kube.put(town.prowjob("runs"))
+        await settle()
+        town.kube.set_status("runs", state="aborted")
+        await settle()
+        first.die()
+        await leads(second, 20.0)
+        await passes(2)
+        town.config.change(plank=msgspec.structs.replace(plank, job_queue_capacities={"q": 1}))
+        await passes(2)
+        assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ["runs"]
+        second.kube.back.open()
+        await passes(10)
+        assert town.kube.job("runs").complete
+        assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ["waits"]
 
 
 @story
