@@ -47,6 +47,12 @@ class _Told:
         """Return how long the oldest of these reporters has waited in the job's present state."""
         return anyio.current_time() - max(self.moved_at, min(self.at[reporter] for reporter in marks))
 
+    def drop(self, passed_over: Iterable[tuple[str, str]]) -> None:
+        """Forget what was not recorded because another crier's record stands: whether we owe anything, it tells."""
+        for reporter, state in passed_over:
+            if self.states.get(reporter) == state:
+                del self.states[reporter], self.at[reporter]
+
     def marks(self, job: JobView) -> dict[str, str]:
         """Return what is still to be recorded."""
         return {
@@ -145,22 +151,24 @@ class Acks:
             wait_s = crier.record_wait_s(job.state, self._owed(job), told.waited_s(marks))
             if wait_s > 0:
                 return wait_s
-        if await self._record(job, marks, {**job.reported, **told.recorded}):
-            told.recorded |= marks
+        recorded = await self._record(job, marks, {**job.reported, **told.recorded})
+        if recorded is not None:
+            told.recorded |= recorded
+            told.drop(marks.items() - recorded.items())
         return None
 
-    async def _record(self, job: JobView, marks: dict[str, str], known: dict[str, str]) -> bool:
-        """Write the record; what another crier has recorded meanwhile stays. False: the ProwJob is gone."""
+    async def _record(self, job: JobView, marks: dict[str, str], known: dict[str, str]) -> dict[str, str] | None:
+        """Record what no other crier has recorded meanwhile; return that. None: the ProwJob is gone."""
         fresh = job
         for _ in range(TRIES):
-            left = marks if fresh is job else crier.still_ours(marks, known, fresh.reported)
+            left = marks if fresh is job else crier.still_ours(marks, known, fresh)
             if fresh.uid != job.uid:
                 break
             if not left:
-                return True
+                return left
             try:
                 await self._executor.perform(crier.record(fresh, left), job.name)
-                return True
+                return left
             except Stale:
                 try:
                     fresh = jobview.read(await self._source.get(job.name))
@@ -171,7 +179,7 @@ class Acks:
         else:
             raise Retry(f"ProwJob {job.name} changed {TRIES} times while its reports were being recorded")
         self.forget(job.name)
-        return False
+        return None
 
     def _failed(self, name: str, error: Exception, failures: int) -> None:
         if isinstance(error, ProwError):

@@ -1,6 +1,6 @@
 """What a watch has not shown yet, found by listing: for whoever begins to act beside, or after, somebody else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import anyio
@@ -9,8 +9,8 @@ import structlog
 
 from prow_async.actors.clusters import Clusters
 from prow_async.actors.store import Store, Viewed
-from prow_async.api.errors import Expired, Refused, Retry
-from prow_async.api.views import JobView
+from prow_async.api.errors import Expired, Missing, Refused, Retry
+from prow_async.api.views import JobView, PodView
 from prow_async.core import adoption, jobview, objects, podview, slots
 from prow_async.ports.kube import Collection
 from prow_async.runtime.backoff import Backoff
@@ -49,8 +49,7 @@ async def _listed(source: Collection, store: Store[V], read: Callable[[msgspec.R
                 view = read(raw)
             except objects.Unreadable:  # the reflector sets it aside
                 continue
-            known = store.get(view.name)
-            if known is None or known.uid != view.uid or known.resource_version != view.resource_version:
+            if not _shows(store, view):
                 found.append(view)
         token = page.continue_
         if not token:
@@ -58,21 +57,84 @@ async def _listed(source: Collection, store: Store[V], read: Callable[[msgspec.R
         await anyio.lowlevel.checkpoint()
 
 
-async def holders(source: Collection, store: Store[JobView], clusters: Clusters) -> list[JobView]:
+async def level(source: Collection, store: Store[JobView]) -> None:
+    """Return once the store has shown all that there was when this was called. A silent watch takes its time."""
+    behind = {job.name: job for job in await unseen(source, store, jobview.read)}
+    backoff, rounds = Backoff(0.2, 10.0), 0
+    while behind:
+        rounds += 1
+        await anyio.sleep(backoff.wait_s(rounds))
+        for name, job in list(behind.items()):
+            if _shows(store, job) or await _moved_on(source, store, name):
+                del behind[name]
+
+
+async def _moved_on(source: Collection, store: Store[JobView], name: str) -> bool:
+    """True when the store shows a job as it is by now, or there is nothing to be shown."""
+    try:
+        return _shows(store, jobview.read(await source.get(name)))
+    except (Missing, objects.Unreadable):
+        return True
+    except (Retry, Refused):
+        return False
+
+
+def _shows(store: Store[V], view: V) -> bool:
+    known = store.get(view.name)
+    return known is not None and (known.uid, known.resource_version) == (view.uid, view.resource_version)
+
+
+class Hearsay:
+    """Jobs of which we may know no more than what was true before we began to act: whoever acted then may have aborted
+    one and taken its pod away. Patches say what they are based upon; a pod's creation cannot, so the job is read first.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] | None = set()
+
+    def begin(self) -> None:
+        """Somebody else may have acted until now: nothing is known for sure."""
+        self._names = None
+
+    def but(self, stale: Iterable[str]) -> None:
+        """Everything has been listed: what was known was true, but of these jobs."""
+        self._names = set(stale)
+
+    def __contains__(self, name: str) -> bool:
+        return self._names is None or name in self._names
+
+    def read(self, name: str) -> None:
+        """A job was read afresh, and is as we knew it."""
+        if self._names is not None:
+            self._names.discard(name)
+
+
+async def holders(source: Collection, store: Store[JobView], clusters: Clusters, hearsay: Hearsay) -> list[JobView]:
     """Return the jobs that hold slots, or may, though the stores do not show it: by a state, or a pod, unseen so far.
 
-    A cluster that is away is left out: its jobs are given no slots, and what runs there cannot be known.
+    Tells `hearsay` which jobs the store does not show as they are. A cluster that is away is left out: its jobs are
+    given no slots, and what runs there cannot be known.
     """
-    found = []
+    pods: list[PodView] = []
     for cluster in clusters.once():
         if cluster.away:
             continue
         try:
-            pods = await unseen(cluster.pods, cluster.store, podview.read, POD_TRIES)
+            pods += await unseen(cluster.pods, cluster.store, podview.read, POD_TRIES)
         except Retry as error:
             log.warning("pods that nobody has seen yet are not counted", cluster=cluster.name, why=error.why)
-            continue
-        owners = ((store.get(pod.job_name), pod) for pod in pods)
-        found += [job for job, pod in owners if job and not job.complete and adoption.owns(job, pod)]
-    jobs = await unseen(source, store, jobview.read)
-    return [*found, *(job for job in jobs if slots.role(job, "absent") == "holds")]
+    jobs = {job.name: job for job in await unseen(source, store, jobview.read)}
+    hearsay.but(jobs)
+    owners = ((jobs.get(pod.job_name) or store.get(pod.job_name), pod) for pod in pods)
+    found = {job.name: job for job, pod in owners if job and not job.complete and adoption.owns(job, pod)}
+    for job in jobs.values():
+        if slots.role(job, _pod_of(job, clusters)) == "holds":
+            found[job.name] = job
+    return list(found.values())
+
+
+def _pod_of(job: JobView, clusters: Clusters) -> slots.Pod:
+    """Say whether the stores show a pod of a job that they do not show."""
+    cluster = clusters.get(job.cluster)
+    pod = None if cluster is None else cluster.store.get(job.name)
+    return "there" if pod is not None and adoption.owns(job, pod) else "absent"

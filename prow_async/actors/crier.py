@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import msgspec
 
+from prow_async.actors import catch_up
 from prow_async.actors.acks import Acks
 from prow_async.actors.executor import Executor
 from prow_async.actors.reporting import Reporting, Surroundings
@@ -37,6 +38,7 @@ class Crier:
 
     def __init__(self, jobs: Store[JobView], reporters: Sequence[Reporter], executor: Executor, env: Env) -> None:
         self._jobs = jobs
+        self._source = env.source
         self._enablement = env.enablement
         prompt = frozenset(reporter.name for reporter in reporters if not reporter.repeatable)
         self.acks = Acks(jobs, env.source, executor, env.metrics, prompt, self._owed)
@@ -46,8 +48,15 @@ class Crier:
         jobs.subscribe(self._changed)
 
     async def run(self) -> None:
-        """Report until cancelled; only with everything listed, or an old run might speak for a newer one."""
+        """Report until cancelled; only with everything listed, or an old run might speak for a newer one.
+
+        What was listed before we were to report may be behind by now: whoever reported meanwhile has told and recorded
+        newer states, and nobody would ever tell them again over what we say.
+        """
+        listed_before = self._jobs.synced
         await self._jobs.wait_synced()
+        if listed_before:
+            await catch_up.level(self._source, self._jobs)
         if self._ran:
             self._start_anew()
         self._ran = True

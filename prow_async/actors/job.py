@@ -12,11 +12,10 @@ import msgspec
 import structlog
 
 import prow_async
-from prow_async.actors import catch_up
+from prow_async.actors import catch_up, job_writes
 from prow_async.actors.clusters import Cluster, Clusters
 from prow_async.actors.executor import Executor
 from prow_async.actors.gate import Gate
-from prow_async.actors.job_writes import JobWrites
 from prow_async.actors.overlay import Overlay
 from prow_async.actors.store import Change, Store
 from prow_async.api import actions, names
@@ -74,7 +73,8 @@ class JobActors:
         self._jobs = Overlay(jobs)
         self._runs = outdated.Runs()
         self.gate = Gate(self._jobs.get, self._pod_there, env.config, lambda name: self.actors.post(name, "slot"))
-        self._writes = JobWrites(source, executor, self._wrote)
+        self._writes = job_writes.JobWrites(source, executor, self._wrote)
+        self._hearsay = catch_up.Hearsay()
         env.config.subscribe(lambda *_: self.gate.limits_changed())
         self.actors: KeyedActors[str, Wake] = KeyedActors(
             "job",
@@ -92,6 +92,8 @@ class JobActors:
 
     async def run(self) -> None:
         """Run every unfinished job until cancelled; run again, it starts from what the stores show then."""
+        if self._store.synced:
+            self._hearsay.begin()
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._open_gate)
@@ -102,7 +104,7 @@ class JobActors:
     async def _open_gate(self) -> None:
         """Give slots once it is sure who holds some: who acted before us may have written what no watch shows yet."""
         if self._store.synced:
-            for job in await catch_up.holders(self._source, self._store, self._clusters):
+            for job in await catch_up.holders(self._source, self._store, self._clusters, self._hearsay):
                 self.gate.keep(job)
         self.gate.open()
 
@@ -156,13 +158,15 @@ class JobActors:
                 self.actors.post(change.name, "job")
             elif change.new.complete:
                 self._forget(change.name)
+                if self._straggler(change.new) is not None:  # its own news came sooner than its job's end
+                    self.actors.post(change.name, "job")
         self.gate.look(change.name)
 
     def _pod_changed(self, change: Change[PodView]) -> None:
         pod = change.new or change.old
         if pod is not None and pod.created_by_prow:
             name = pod.job_name or pod.name
-            if change.new is None or change.old is None:
+            if (change.new is None or change.old is None) and self._jobs.get(name) is not None:  # else not seen yet
                 self.gate.look(name)
             self.actors.post(name, "pod")
 
@@ -322,14 +326,18 @@ class JobActors:
 
     async def _delete_straggler(self, job: JobView) -> None:
         """Delete a pod that came too late: its creation was under way when the job ended without it."""
-        cluster = self._clusters.get(job.cluster)
-        pod = cluster.store.get(job.name) if cluster is not None else None
-        if pod is not None and adoption.is_straggler(job, pod):
+        pod = self._straggler(job)
+        if pod is not None:
             why = f"pod {pod.name} came to be after its job had ended without it"
             log.warning("straggling pod will be deleted", prowjob=job.name, uid=pod.uid)
             guarded = names.GCS_K8S_FINALIZER in pod.finalizers
             step = plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded)
             await self._writes.delete_pod(job, pod, step)
+
+    def _straggler(self, job: JobView) -> PodView | None:
+        cluster = self._clusters.get(job.cluster)
+        pod = cluster.store.get(job.name) if cluster is not None else None
+        return pod if pod is not None and adoption.is_straggler(job, pod) else None
 
     async def _start(self, job: JobView, step: plank.Start) -> float | None:
         try:
@@ -383,12 +391,15 @@ class JobActors:
             self._env.stories.add(job.name, f"keeps its slots, its pod may exist: {error}")
 
     async def _full(self, job: JobView) -> ProwJob | None:
-        raw = self._env.raw(job.name)
+        raw = None if job.name in self._hearsay else self._env.raw(job.name)
         if raw is None:
             try:
                 raw = await self._source.get(job.name)
             except Missing:
                 return None
+            if job_writes.moved(job, jobview.read(raw)):
+                return None
+            self._hearsay.read(job.name)
         full = jobview.read_full(raw)
         return full if full.metadata.uid == job.uid else None
 

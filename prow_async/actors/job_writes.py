@@ -73,7 +73,7 @@ class JobWrites:
                 raw = await self._executor.perform(patch, job.name)
             except Stale:
                 fresh = jobview.read(await self._source.get(job.name))
-                if _moved(job, fresh):
+                if moved(job, fresh):
                     return None
                 job = fresh
                 continue
@@ -87,7 +87,7 @@ class JobWrites:
         return None
 
 
-def _moved(known: JobView, fresh: JobView) -> bool:
+def moved(known: JobView, fresh: JobView) -> bool:
     """True when something that decisions rest upon has changed."""
 
     def basis(job: JobView) -> tuple[object, ...]:

@@ -76,13 +76,16 @@ class Reporting:
             await self.actors.run()
 
     async def _repeat(self) -> None:
-        """Tell once more what was told while a predecessor's writes may have been under way; see actors/doubts."""
+        """Tell once more what was told while a predecessor's writes may have been under way, and record it then; see
+        actors/doubts.
+        """
         await anyio.sleep(doubts.LATE_S)
         for name in self._doubts.end():
             self.actors.post(name, "job")
 
     def restart(self) -> None:
         self._troubles.clear()
+        self._doubts = doubts.Doubts()
 
     def changed(self, job: JobView) -> None:
         if self.is_owed(job):
@@ -105,6 +108,8 @@ class Reporting:
                 return "recorded"
             if self._around.acks.state(job, reporter) == job.state:
                 return "told, not recorded yet"
+            if self._doubts.holds(job):
+                return "told, and to be told once more before it is recorded"
         trouble = self._troubles.get(job.name)
         if trouble is not None and trouble.rests and trouble.state == job.state:
             return "refused too often: left alone until the next state or a restart"
@@ -116,6 +121,7 @@ class Reporting:
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
         job = self._around.jobs.get(name)
         if job is None or not self.is_owed(job):
+            self._doubts.settle(name)
             return None
         guid = {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
         bound = structlog.contextvars.bound_contextvars(prowjob=name, reporter=self.reporter.name, **guid)
@@ -164,8 +170,8 @@ class Reporting:
     def _done(self, job: JobView, why: str) -> None:
         around = self._around
         self._troubles.pop(job.name, None)
-        self._doubts.told(job.name)
-        around.acks.tell(job, self.reporter.name)
+        if not self._doubts.told(job):
+            around.acks.tell(job, self.reporter.name)
         around.metrics.count("crier_reporting_results", reporter=self.reporter.name, result="SUCCESS")
         if job.completion_s is not None:
             latency_s = max(0.0, around.clock.now() - job.completion_s)
@@ -185,12 +191,12 @@ class Reporting:
             raise error
         self._around.metrics.count("crier_reporting_results", reporter=self.reporter.name, result="ERROR")
         log.warning("report given up", state=job.state, outcome=outcome, why=error.why, tries=trouble.tries)
+        self._doubts.forget(job.name)
         if outcome == "park":
             self._troubles.pop(job.name, None)
             self._around.acks.tell(job, self.reporter.name)
         else:
             trouble.rests = True
-        self._doubts.told(job.name)
         try:
             event = crier.refusal_event(job, self.reporter.name, error.why, outcome)
             await self._around.executor.perform(event, job.name)

@@ -65,12 +65,14 @@ def is_straggler(job: JobView, found: PodView) -> bool:
     """True when a live pod of a complete job is none of those the job ran with: a creation that arrived late.
 
     Pods that were there when their job ended may still upload, and are left alone. A job that ran knows its pod's
-    build id, so another one proves that clocks do not deceive us.
+    build id, so another one proves that clocks do not deceive us. They count whole seconds, and an aborted job's end is
+    fixed just before its pod is deleted: where there was a pod, another one of that very second is late as well.
     """
     if job.completion_s is None or not owns(job, found) or not lives(found):
         return False
-    late_s = 0.0 if found.build_id != job.build_id else LATE_S
-    return found.created_s > job.completion_s + late_s
+    if found.build_id == job.build_id:
+        return found.created_s > job.completion_s + LATE_S
+    return found.created_s > job.completion_s or (bool(job.pod_name) and found.created_s == job.completion_s)
 
 
 def same_job(ours: str, found: str) -> bool:

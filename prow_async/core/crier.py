@@ -75,14 +75,19 @@ def record(job: JobView, states: Mapping[str, str]) -> PatchProwJob:
     )
 
 
-def still_ours(states: Mapping[str, str], known: Mapping[str, str], fresh: Mapping[str, str]) -> dict[str, str]:
-    """Return what is still to be recorded once a job's records have changed: not what somebody else has recorded.
+def still_ours(states: Mapping[str, str], known: Mapping[str, str], fresh: JobView) -> dict[str, str]:
+    """Return what is still to be recorded once a job's records have changed: not what somebody else has recorded, but
+    for the job's present state. That one is the newest there is, so another's record is of an older one and came late.
 
     Args:
         known: the records that we know of, our own last ones among them.
-        fresh: the records as they are.
+        fresh: the job as it is.
     """
-    return {name: state for name, state in states.items() if fresh.get(name) in (known.get(name), state)}
+    return {
+        name: state
+        for name, state in states.items()
+        if fresh.state == state or fresh.reported.get(name) in (known.get(name), state)
+    }
 
 
 def refusal_event(job: JobView, reporter: str, why: str, outcome: Outcome) -> RecordEvent:

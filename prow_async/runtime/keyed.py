@@ -135,29 +135,38 @@ class KeyedActors(Generic[K, M]):
 
     async def run(self) -> None:
         """Give turns until cancelled, first to what was posted before the start, or to what the seed names."""
-        async with anyio.create_task_group() as group:
-            self._group = group
-            group.start_soon(self._timers.run)
-            try:
-                for _ in range(len(self._ready)):
-                    self._rouse()
-                for key in self._seed() if self._seed is not None else ():
-                    self.post(key, self._wake)
-                await anyio.sleep_forever()
-            finally:
-                self._group = None
-                self._workers = 0
-                self._idle.clear()
-                for key in self._running:
-                    box = self._boxes.setdefault(key, Mailbox(self._mailbox_limit, 0.0))
-                    box.put(self._wake, self._wake)
-                    self._ready.append(key)
-                for lane in self._lanes.values():
-                    self._ready.extend(lane.waiting)
-                self._running.clear()
-                self._lanes.clear()
-                if self._seed is not None:
-                    self._forget_all()
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                group.start_soon(self._timers.run)
+                try:
+                    for _ in range(len(self._ready)):
+                        self._rouse()
+                    for key in self._seed() if self._seed is not None else ():
+                        self.post(key, self._wake)
+                    await anyio.sleep_forever()
+                finally:
+                    self._group = None
+        finally:
+            self._come_to_rest()
+
+    def _come_to_rest(self) -> None:
+        """Put back whatever was under way, once no worker lives any more.
+
+        Not sooner: a worker whose answer came in the same moment as the end of the run still goes on to its next wait.
+        """
+        self._workers = 0
+        self._idle.clear()
+        for key in self._running:
+            box = self._boxes.setdefault(key, Mailbox(self._mailbox_limit, 0.0))
+            box.put(self._wake, self._wake)
+            self._ready.append(key)
+        for lane in self._lanes.values():
+            self._ready.extend(lane.waiting)
+        self._running.clear()
+        self._lanes.clear()
+        if self._seed is not None:
+            self._forget_all()
 
     def _forget_all(self) -> None:
         self._boxes.clear()
@@ -173,7 +182,7 @@ class KeyedActors(Generic[K, M]):
             self._group.start_soon(self._work)
 
     async def _work(self) -> None:
-        while True:
+        while self._group is not None:
             if not self._ready:
                 if len(self._idle) >= IDLE_WORKERS:
                     self._workers -= 1

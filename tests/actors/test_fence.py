@@ -6,68 +6,19 @@ One pod at most for each attempt, no ended job changed, the last word on GitHub 
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from prow_async.adapters.kube import collection
 from prow_async.api import names
 from prow_async.api.config import Config, Plank, Sinker
 from prow_async.api.jobconfig import Periodic
-from prow_async.core import instants
-from tests.actors.replicas import Replica, leads, two
-from tests.actors.worlds import BOT, JOBS, ORG, POD_SPEC, PODS, REPO, Town, passes, settle, story
-from tests.lives.ledger import Ledger, Life, Seen
+from tests.actors.replicas import leads, two
+from tests.actors.watched import Watched, complete, is_write, take_over
+from tests.actors.worlds import POD_SPEC, PODS, Town, passes, settle, story
 
 Json = dict[str, Any]
 ENDED = {"success", "failure", "error", "aborted"}
-
-
-class Watched:
-    """What a town saw: every state of every ProwJob and pod, and every status and comment."""
-
-    def __init__(self, town: Town) -> None:
-        self._town = town
-        self.changed: list[str] = []
-        self.jobs = Ledger(town.kube.world, town.clock, collection.PROWJOBS.path(JOBS), self._job)
-        self.pods = Ledger(town.kube.world, town.clock, collection.PODS.path(PODS), lambda life, seen: None)
-
-    def _job(self, life: Life, seen: Seen) -> None:
-        if len(life.states) > 1 and seen.kind == "MODIFIED":
-            before, after = (state.content.get("status", {}) for state in life.states[-2:])
-            fields = ("state", "completionTime", "description", "pod_name", "build_id")
-            if before.get("completionTime") and any(before.get(f) != after.get(f) for f in fields):
-                self.changed.append(f"{life.name}: {before} became {after}")
-
-    def judge(self) -> None:
-        assert self.changed == []
-        attempts = [pod.attempt for pod in self.pods.lives.values()]
-        assert len(attempts) == len(set(attempts)), attempts
-
-    def comments(self, number: int) -> list[str]:
-        said = self._town.github.comments(ORG, REPO, number)
-        return [comment.body or "" for comment in said if comment.user.login == BOT]
-
-    def statuses(self, sha: str) -> dict[str, str]:
-        return {status.context: status.state for status in self._town.github.statuses(ORG, REPO, sha)}
-
-
-def is_write(method: str, part: str) -> Any:
-    return lambda asked, path: asked == method and part in path
-
-
-def complete(town: Town, name: str, state: str) -> None:
-    town.kube.set_status(name, state=state, completionTime=instants.rfc3339(town.clock.now()))
-
-
-def posted(town: Town, sha: str) -> int:
-    """Return how many statuses a commit was ever given."""
-    return len(town.github.repo(ORG, REPO).statuses[sha])
-
-
-async def take_over(first: Replica, second: Replica) -> None:
-    """Pause the first for as long as the second needs to lead."""
-    first.pause()
-    await leads(second, 10.0)
-    await settle()
 
 
 @pytest.mark.parametrize("fate", ["stands", "ended", "swept"])
@@ -101,6 +52,97 @@ async def test_a_pod_creation_under_way(fate: str) -> None:
         if fate != "swept":
             seen.judge()
         assert (first.leader.leading, second.leader.leading) == (False, True)
+
+
+@pytest.mark.parametrize("news", ["/pods", "/prowjobs"])
+@story
+async def test_a_pod_creation_under_way_as_an_aborted_job_ends(news: str) -> None:
+    """It arrives once the other has deleted the pod and has yet to complete the job, in the very same second.
+
+    It is deleted, whichever news comes last: that of the pod or that of the job's end.
+    """
+    town = Town()
+    seen = Watched(town)
+    async with two(town, "plank") as (first, second):
+        first.kube.out.hold(is_write("POST", "/pods"))
+        town.kube.put(town.prowjob("a"))
+        await settle()
+        on_its_way = first.kube.leave_held()
+        await take_over(first, second)
+        assert town.kube.pod("a")
+        second.kube.out.hold(is_write("PATCH", "/prowjobs/"))
+        town.kube.set_status("a", state="aborted")
+        await settle()
+        assert town.kube.all_pods() == []
+        second.kube.back.hold(is_write("WATCH", news))
+        on_its_way.open()
+        await settle()
+        assert town.kube.pod("a")
+        second.kube.out.open()
+        await settle()
+        second.kube.back.open()
+        await first.go_on()
+        await passes(30)
+        assert town.kube.job("a").status.completion_time
+        assert town.kube.all_pods() == []
+        assert seen.changed == []
+
+
+@story
+async def test_a_successor_whose_watches_are_behind_makes_no_pod_again() -> None:
+    """1. The other saw a job that needs its pod; then its watches fall silent. 2. The pod is made, the job aborted, the
+    pod deleted; the leader dies. 3. The other leads, reads the job before it acts, and waits for its watches.
+    """
+    town = Town()
+    seen = Watched(town)
+    async with two(town, "plank") as (first, second):
+        first.kube.out.hold(is_write("POST", "/pods"))
+        town.kube.put(town.prowjob("a"))
+        await settle()
+        second.kube.back.hold(lambda method, path: method == "WATCH" and "/leases" not in path)
+        first.kube.out.open()
+        await settle()
+        assert town.kube.job("a").status.state == "pending"
+        first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
+        town.kube.set_status("a", state="aborted")
+        await settle()
+        assert town.kube.all_pods() == []
+        first.die()
+        await leads(second, 20.0)
+        await passes(5)
+        assert town.kube.all_pods() == []
+        second.kube.back.open()
+        await passes(10)
+        assert (town.kube.job("a").status.state, town.kube.job("a").complete) == ("aborted", True)
+        seen.judge()
+
+
+@story
+async def test_a_successor_whose_watches_are_behind_counts_what_runs() -> None:
+    """1. The other saw a job that waits; then its watches fall silent. 2. Another job gets the one slot, and is
+    aborted; the leader dies before it has deleted the pod. 3. The other has seen neither job nor pod, and counts it.
+    """
+    plank = Plank(max_concurrency=1, job_queue_capacities={"q": 0})
+    town = Town(Config(plank=plank))
+    async with two(town, "plank") as (first, second):
+        town.kube.put(town.prowjob("waits", job_queue_name="q"))
+        await settle()
+        second.kube.back.hold(lambda method, path: method == "WATCH" and "/leases" not in path)
+        first.kube.out.hold(is_write("DELETE", "/pods/"))
+        town.kube.put(town.prowjob("runs"))
+        await settle()
+        town.kube.set_status("runs", state="aborted")
+        await settle()
+        first.die()
+        await leads(second, 20.0)
+        await passes(2)
+        town.config.change(plank=msgspec.structs.replace(plank, job_queue_capacities={"q": 1}))
+        await passes(2)
+        assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ["runs"]
+        second.kube.back.open()
+        await passes(10)
+        assert town.kube.job("runs").complete
+        assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ["waits"]
 
 
 @story
@@ -173,78 +215,6 @@ async def test_between_reading_and_writing() -> None:
         assert writes == []
         assert pod
         assert seen.changed == []
-
-
-@story
-async def test_a_status_under_way_does_not_stand_in_the_end() -> None:
-    """1. `pending` waits on the wire while the other reports success. 2. It arrives last. 3. Success is told again."""
-    town = Town()
-    seen = Watched(town)
-    number, sha = town.open_pull()
-    async with two(town, "crier") as (first, second):
-        first.hub.out.hold(is_write("POST", "/statuses/"))
-        town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        on_its_way = first.hub.leave_held()
-        await take_over(first, second)
-        complete(town, "a", "success")
-        await settle()
-        assert seen.statuses(sha) == {"unit": "success"}
-        on_its_way.open()
-        await settle()
-        assert seen.statuses(sha) == {"unit": "pending"}
-        await first.go_on()
-        await passes(90)
-        assert seen.statuses(sha) == {"unit": "success"}
-        assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
-        seen.judge()
-
-
-@story
-async def test_a_comment_under_way_does_not_stand_twice() -> None:
-    town = Town()
-    seen = Watched(town)
-    number, sha = town.open_pull()
-    async with two(town, "crier") as (first, second):
-        town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        first.hub.out.hold(is_write("POST", "/comments"))
-        complete(town, "a", "failure")
-        await settle()
-        assert first.hub.out.held
-        on_its_way = first.hub.leave_held()
-        await take_over(first, second)
-        assert len(seen.comments(number)) == 1
-        on_its_way.open()
-        await settle()
-        assert len(seen.comments(number)) == 2
-        await first.go_on()
-        told = posted(town, sha)
-        await passes(90)
-        assert len(seen.comments(number)) == 1
-        assert seen.statuses(sha) == {"unit": "failure"}
-        assert posted(town, sha) == told, "a status that stands was posted again"
-
-
-@story
-async def test_a_record_under_way_does_not_bring_an_old_state_back() -> None:
-    """1. The record of `triggered` waits on the wire; the other records success. 2. It arrives: success stays told."""
-    town = Town()
-    number, sha = town.open_pull()
-    async with two(town, "crier") as (first, second):
-        first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
-        town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        on_its_way = first.kube.leave_held()
-        await take_over(first, second)
-        complete(town, "a", "success")
-        await passes(2)
-        told = posted(town, sha)
-        on_its_way.open()
-        await first.go_on()
-        await passes(100)
-        assert town.kube.job("a").status.prev_report_states["github-reporter"] == "success"
-        assert posted(town, sha) == told
 
 
 @story

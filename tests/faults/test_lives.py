@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.lives import broken, known, life, plan
+from tests.lives import broken, life, plan
 
 EACH = 10
 CATCHES = 60
@@ -13,18 +13,9 @@ CATCHES = 60
 @pytest.mark.parametrize("first", range(1, 201, EACH))
 def test_lives(first: int) -> None:
     """Every invariant of tests/lives/checks holds at the end of each life."""
-    for seed in sorted({*range(first, first + EACH)} - known.FAILING.keys()):
+    for seed in range(first, first + EACH):
         outcome = life.live(seed)
         assert not outcome.trouble, str(outcome)
-
-
-@pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="known failures, described in tests/lives/known.py")
-@pytest.mark.parametrize("seed", known.FAILING)
-def test_lives_known_to_fail(seed: int) -> None:
-    """Whoever mends one is told by this test to take it off the list."""
-    outcome = life.live(seed)
-    assert not outcome.trouble, str(outcome)
 
 
 @pytest.mark.slow

@@ -1,13 +1,13 @@
 """What must hold at the end of every life, looked up in the worlds and not in the engine's own memory."""
 
 import itertools
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
+from prow_async.api import names
 from prow_async.core import identity, instants
 from tests.lives import setup
 from tests.lives.inbox import MemoryInbox
@@ -72,11 +72,11 @@ def one_pod_per_attempt(seen: Evidence) -> Iterator[str]:
     """For each attempt of a ProwJob one pod was ever created; a second attempt needs a first that was lost.
 
     A pod that its machine took away before anything was written down about it cannot be known of, and is made again.
-    What a frozen replica had sent may come when the job is long over and the name free again; such a pod is deleted.
+    What a frozen replica had sent may come when its name is free again: see `straggles`. Such a pod is deleted.
     """
     worlds = seen.worlds
     by_uid = {job.uid: job for job in worlds.jobs}
-    made = Counter(pod.attempt for pod in worlds.pods if not _straggles(seen, pod, by_uid.get(pod.attempt[0])))
+    made = Counter(pod.attempt for pod in worlds.pods if not straggles(seen, pod, by_uid.get(pod.attempt[0])))
     for (uid, attempt), times in made.items():
         job = by_uid.get(uid)
         if job is None:
@@ -91,11 +91,20 @@ def one_pod_per_attempt(seen: Evidence) -> Iterator[str]:
             yield f"{say(job)} has a result, but never had a pod"
 
 
-def _straggles(seen: Evidence, pod: Life, job: Life | None) -> bool:
-    if not seen.worlds.plan.freezes or job is None:
+def straggles(seen: Evidence, pod: Life, job: Life | None) -> bool:
+    """True when a replica sent a pod, stood still, and the pod came to be once its successor had given this attempt up.
+
+    Nothing can keep it out. A creation in Kubernetes has no condition but that its name is free, and giving a pod up
+    frees it: from the moment on that the pod of an aborted job is gone, be the job complete by then or not yet.
+    """
+    if job is None or pod.last["metadata"]["labels"].get(names.BUILD_ID_LABEL) not in seen.worlds.late:
         return False
-    born_s = pod.states[0].at_s
-    return any(s.at_s < born_s and s.content["status"].get("completionTime") for s in job.states)
+    known = [s.content["status"] for s in job.states if s.at_s <= pod.states[0].at_s]
+    attempt = int(pod.attempt[1])
+    return any(
+        status.get("completionTime") or status.get("state") == "aborted" or status.get("pod_revival_count", 0) > attempt
+        for status in known
+    )
 
 
 def results_are_the_pods(seen: Evidence) -> Iterator[str]:
@@ -140,41 +149,6 @@ def _replaces(other: Life, job: Life) -> bool:
 
     same = other is not job and job.spec("type") == "presubmit" and tested(other) == tested(job)
     return same and other.created_s >= job.created_s
-
-
-def limits_hold(seen: Evidence) -> Iterator[str]:
-    """At no moment more jobs run than may: together, of a queue, of a job."""
-    events: list[tuple[float, int, Life]] = []
-    for job in seen.worlds.jobs:
-        began_s, ended_s = _ran(job, [pod for pod in seen.worlds.pods if pod.attempt[0] == job.uid])
-        if began_s < ended_s:
-            events += [(began_s, 1, job), (ended_s, 0, job)]
-    running: set[str] = set()
-    by_uid = {job.uid: job for job in seen.worlds.jobs}
-    for at_s, begins, job in sorted(events, key=lambda event: event[:2]):
-        (running.add if begins else running.discard)(job.uid)
-        now = [by_uid[uid] for uid in running]
-        same = [one for one in now if one.spec("job") == job.spec("job")]
-        queued = [one for one in now if one.spec("job_queue_name") == job.spec("job_queue_name")]
-        limit, queue = job.spec("max_concurrency") or 0, job.spec("job_queue_name")
-        over = len(now) > setup.TOTAL or (limit and len(same) > limit) or (queue and len(queued) > setup.QUEUES[queue])
-        if begins and over:
-            yield f"at {at_s:.2f} {len(now)} jobs run, {len(same)} of {job.spec('job')}: {', '.join(map(say, now))}"
-
-
-def _ran(job: Life, pods: list[Life]) -> tuple[float, float]:
-    """Return when a job began to run, by its pod or its state, and when it ended: complete, or aborted and bare."""
-
-    def first(times: Iterable[float]) -> float:
-        return min(times, default=math.inf)
-
-    def state(name: str) -> float:
-        return first(s.at_s for s in job.states if s.content["status"].get("state") == name)
-
-    ended_s = first(s.at_s for s in job.states if s.kind == "DELETED" or s.content["status"].get("completionTime"))
-    gone = [first(s.at_s for s in pod.states if s.kind == "DELETED") for pod in pods]
-    bare_s = max([state("aborted"), *gone])
-    return min(first(pod.states[0].at_s for pod in pods), state("pending")), min(ended_s, bare_s)
 
 
 def no_pod_outlives_its_job(seen: Evidence) -> Iterator[str]:
@@ -339,7 +313,6 @@ ALL: tuple[Check, ...] = (
     jobs_end_once,
     one_pod_per_attempt,
     results_are_the_pods,
-    limits_hold,
     no_pod_outlives_its_job,
     deliveries_are_handled_once,
     statuses_tell_the_newest_run,

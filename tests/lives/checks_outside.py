@@ -1,10 +1,12 @@
-"""What must hold of pods that live, of deadlines, of storage and of leases, at the end of every life."""
+"""What must hold of pods that live, of limits, deadlines, storage and leases, at the end of every life."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from tests.lives.checks import FINAL, Check, Evidence, say
+from tests.lives import setup
+from tests.lives.checks import FINAL, Check, Evidence, say, straggles
 from tests.lives.ledger import Life
 
 ENDS_WITHIN_S = 1500.0
@@ -20,7 +22,7 @@ def no_live_pod_is_deleted(seen: Evidence) -> Iterator[str]:
             if at_s is None or pod.uid in cluster.node.lost or _finished(pod, at_s):
                 continue
             job = by_uid.get(pod.attempt[0])
-            if job is not None and not _over(job, at_s):
+            if job is not None and not _over(job, at_s) and not straggles(seen, pod, job):
                 yield f"pod {pod.name} (attempt {pod.attempt[1]}) was deleted alive, while {say(job)} went on"
 
 
@@ -39,6 +41,50 @@ def _over(job: Life, at_s: float) -> bool:
     return any(
         s.at_s <= at_s and (s.kind == "DELETED" or s.content["status"].get("state") in FINAL) for s in job.states
     )
+
+
+def limits_hold(seen: Evidence) -> Iterator[str]:
+    """At no moment more jobs run than may: together, of a queue, of a job."""
+    events: list[tuple[float, int, Life]] = []
+    for job in seen.worlds.jobs:
+        pods = [pod for pod in seen.worlds.pods if pod.attempt[0] == job.uid and not straggles(seen, pod, job)]
+        for began_s, ended_s in _ran(job, pods):
+            events += [(began_s, 1, job), (ended_s, 0, job)]
+    running: set[str] = set()
+    by_uid = {job.uid: job for job in seen.worlds.jobs}
+    for at_s, begins, job in sorted(events, key=lambda event: event[:2]):
+        (running.add if begins else running.discard)(job.uid)
+        now = [by_uid[uid] for uid in running]
+        same = [one for one in now if one.spec("job") == job.spec("job")]
+        queued = [one for one in now if one.spec("job_queue_name") == job.spec("job_queue_name")]
+        limit, queue = job.spec("max_concurrency") or 0, job.spec("job_queue_name")
+        over = len(now) > setup.TOTAL or (limit and len(same) > limit) or (queue and len(queued) > setup.QUEUES[queue])
+        if begins and over:
+            yield f"at {at_s:.2f} {len(now)} jobs run, {len(same)} of {job.spec('job')}: {', '.join(map(say, now))}"
+
+
+def _ran(job: Life, pods: list[Life]) -> list[tuple[float, float]]:
+    """Return from when to when a job ran: while it was pending, and while a pod of it was there before its end.
+
+    One whose pod was taken away before anything was written down runs no more: it stands in line once again.
+    """
+
+    def first(times: Iterable[float]) -> float:
+        return min(times, default=math.inf)
+
+    def state(*names: str) -> float:
+        return first(s.at_s for s in job.states if s.content["status"].get("state") in names)
+
+    ended_s = first(s.at_s for s in job.states if s.kind == "DELETED" or s.content["status"].get("completionTime"))
+    spans = [(state("pending"), min(ended_s, state("aborted")))]
+    spans += [(p.states[0].at_s, min(ended_s, first(s.at_s for s in p.states if s.kind == "DELETED"))) for p in pods]
+    whole: list[tuple[float, float]] = []
+    for begins_s, ends_s in sorted(span for span in spans if span[0] < span[1]):
+        if whole and begins_s <= whole[-1][1]:
+            whole[-1] = whole[-1][0], max(ends_s, whole[-1][1])
+        else:
+            whole.append((begins_s, ends_s))
+    return whole
 
 
 def jobs_end_in_time(seen: Evidence) -> Iterator[str]:
@@ -90,4 +136,4 @@ def nobody_trespasses(seen: Evidence) -> Iterator[str]:
     yield from seen.trespasses
 
 
-ALL: tuple[Check, ...] = (no_live_pod_is_deleted, jobs_end_in_time, runs_are_stored, nobody_trespasses)
+ALL: tuple[Check, ...] = (no_live_pod_is_deleted, limits_hold, jobs_end_in_time, runs_are_stored, nobody_trespasses)

@@ -2,6 +2,9 @@
 
 What it was about to send when it froze is sent then, whoever leads by that time: as when a process is stopped between
 the look at its fence and its write. The moment is chosen by the plan, as a number among the requests of all replicas.
+
+A process that stands still does not run; here its timers go off all the same. Whatever it does so belongs to the time
+when it has thawed, and that is the time at which it looks at its fences: see `Ice.fence_s`.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,6 +20,8 @@ from tests.lives.plan import Freeze
 Told = Callable[[str], None]
 Sent = Callable[[str, str], None]
 """Told of each write that leaves a process which is not frozen."""
+Late = Callable[[str, str, bytes], None]
+"""Told of each request, with its body, that the process had sent before it froze and that leaves it only now."""
 
 
 class Gate:
@@ -26,11 +31,13 @@ class Gate:
         self._ice = ice
         self._strikes = strikes
 
-    async def passing(self, method: str, path: str) -> None:
-        """Return once this request, or its answer, may go on."""
+    async def passing(self, method: str, path: str) -> bool:
+        """Return once this request, or its answer, may go on; True when it had to wait for that."""
         if not self._ice.frozen:
             self._strikes(method, path)
+        waits = self._ice.frozen
         await self._ice.thawed()
+        return waits
 
 
 class Freezes:
@@ -58,7 +65,7 @@ class Freezes:
         assert self.tasks is not None
         self.happened += 1
         self._told(f"FROZEN for {first.for_s:.0f} s at {'the answer to' * answered} {method} {path}")
-        ice.freeze()
+        ice.freeze(first.for_s)
         self.tasks.start_soon(self._thaw, ice, first.for_s)
 
     async def _thaw(self, ice: "Ice", after_s: float) -> None:
@@ -75,11 +82,19 @@ class Ice:
         freezes: None for a process that never freezes.
     """
 
-    def __init__(self, clock: Clock, freezes: Freezes | None = None, sent: Sent = lambda method, path: None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        freezes: Freezes | None = None,
+        sent: Sent = lambda method, path: None,
+        late: Late = lambda method, path, body: None,
+    ) -> None:
         self._clock = clock
+        self.late = late
         self._freezes = freezes
         self._sent = sent
         self._stands_s: float | None = None
+        self._thaws_s = 0.0
         self._thawed = anyio.Event()
         self.out, self.back = Gate(self, self._leaving), Gate(self, self._arriving)
 
@@ -87,8 +102,9 @@ class Ice:
     def frozen(self) -> bool:
         return self._stands_s is not None
 
-    def freeze(self) -> None:
+    def freeze(self, for_s: float) -> None:
         self._stands_s, self._thawed = self._clock.monotonic(), anyio.Event()
+        self._thaws_s = self._stands_s + for_s
 
     def thaw(self) -> None:
         self._stands_s = None
@@ -103,6 +119,12 @@ class Ice:
 
     def monotonic(self) -> float:
         return self._clock.monotonic() - self._behind_s
+
+    def fence_s(self) -> float:
+        """Return the monotonic time by which a fence is looked at. Who gets there in the very moment of the freeze has
+        looked before it, and waits, say, for a connection.
+        """
+        return self._thaws_s if self.frozen and self._behind_s > 0 else self.monotonic()
 
     @property
     def _behind_s(self) -> float:
@@ -130,7 +152,8 @@ class Wire:
     async def send(
         self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
     ) -> AsyncIterator[Reply]:
-        await self._ice.out.passing(method, path)
+        if await self._ice.out.passing(method, path):
+            self._ice.late(method, path, body)
         async with self._inner.send(method, path, headers, body) as reply:
             await self._ice.back.passing(method, path)
             yield _Followed(reply, self._ice) if "watch=true" in path else reply

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import anyio
 import msgspec
 
-from prow_async.actors.leader import Candidacy
+from prow_async.actors.leader import Candidacy, Leader
 from prow_async.actors.reporters.blobs import BlobReporter
 from prow_async.actors.reporters.github import GitHubReporter
 from prow_async.actors.reporters.reads import Reports
@@ -26,6 +26,7 @@ from prow_async.sandbox.github import direct as github_direct
 from prow_async.sandbox.kube import direct as kube_direct
 from tests.lives import buckets, ice, setup
 from tests.lives.ice import Freezes, Ice
+from tests.lives.ledger import Json
 from tests.lives.plan import Plan, Weather
 from tests.lives.trouble import Died, Trouble, Wire
 from tests.lives.worlds import TOKEN, Told, Worlds
@@ -140,14 +141,20 @@ class Process:
         while True:
             with anyio.CancelScope() as self._scope:
                 self.starts += 1
-                self._ice = Ice(self._worlds.clock, self._freezes, self._sent)
+                self._ice = Ice(self._worlds.clock, self._freezes, self._sent, self._late)
                 self.engine = Engine(self._parts())
+                for leader in self.engine.leaders.values():
+                    leader.fence._held = self._held_by(leader)
                 self._fittings.engine(self.engine)
                 self.up = True
                 await self.engine.run()
                 raise AssertionError("the engine ended by itself")
             self.up = False
             await anyio.sleep(self._deaths.next_down_s())
+
+    def _held_by(self, leader: Leader) -> Callable[[], bool]:
+        ice = self._ice
+        return lambda: lease.held(leader._lock, ice.fence_s())
 
     @property
     def _identity(self) -> str:
@@ -160,6 +167,12 @@ class Process:
         holders = self._worlds.holders()
         if holders and self._identity not in holders:
             self.trespasses.append(f"{self._identity} sent {method} {path}, while {sorted(holders)} held the leases")
+
+    def _late(self, method: str, path: str, body: bytes) -> None:
+        """Note a pod that is created by a replica which is replaced: it was sent before, and no condition stops it."""
+        if method == "POST" and path.endswith("/pods") and self._identity != self._worlds.holder("plank"):
+            pod: Json = msgspec.json.decode(body)
+            self._worlds.late.add(pod["metadata"]["labels"][names.BUILD_ID_LABEL])
 
     def _parts(self) -> Parts:
         worlds, fit = self._worlds, self._fittings

@@ -11,6 +11,8 @@ import msgspec
 import yaml
 
 from prow_async.adapters.kube import collection
+from prow_async.api import names
+from prow_async.apps.engine import Component
 from prow_async.core import instants
 from prow_async.sandbox.github.world import World as GitHubWorld
 from prow_async.sandbox.kube import exchange
@@ -125,6 +127,8 @@ class Worlds:
         self.far = Cluster("far", plan, self.clock, self.ids, told)
         self.clusters = {"default": self.infra, "far": self.far}
         self.buckets = Buckets()
+        self.late: set[str] = set()
+        """Build ids of pods that a frozen replica had sent and that came when another led in its place."""
         self.github = GitHubWorld(self.ids, log_limit=100_000)
         self.github.add_bot(setup.BOT, TOKEN)
         self.github.add_org(setup.ORG, members=[*setup.MEMBERS, setup.BOT], owners=[setup.MEMBERS[0]])
@@ -136,8 +140,15 @@ class Worlds:
 
     def holders(self) -> set[str]:
         """Return the identities that stand in the Leases; empty while there are none."""
+        return set(self._leases().values())
+
+    def holder(self, component: Component) -> str:
+        """Return the identity that stands in one component's Lease; empty while there is none."""
+        return self._leases().get(names.LEASES[component], "")
+
+    def _leases(self) -> dict[str, str]:
         found = self.infra.ask("GET", collection.LEASES.path(setup.JOBS_NAMESPACE), {})["items"]
-        return {one["spec"].get("holderIdentity") or "" for one in found}
+        return {one["metadata"]["name"]: one["spec"].get("holderIdentity") or "" for one in found}
 
     @property
     def jobs(self) -> list[Life]:

@@ -67,15 +67,21 @@ def test_jobs_are_the_same_only_on_equal_known_digests() -> None:
         ({"phase": "Succeeded"}, False),
         ({"deleting": True}, False),
         ({"owner_uid": "another"}, False),
-        ({"created_s": NOW}, False),
-        ({"created_s": NOW - 5}, False),
+        ({"created_s": NOW}, True),
+        ({"created_s": NOW - 1}, False),
         ({"build_id": "1"}, False),
         ({"build_id": "1", "created_s": NOW + 61}, True),
     ],
 )
 def test_stragglers(change: dict[str, Any], expected: bool) -> None:
-    """A live pod of a complete job is late if it was created after the job's end; with its build id, long after."""
+    """A live pod of a complete job is late if it was not there before the job's end; with its build id, long after."""
     done = job(state="success", completion_s=NOW, build_id="1")
     found: PodView = pod(**{"created_s": NOW + 1, "build_id": "2", "phase": "Pending", **change})
     assert adoption.is_straggler(done, found) is expected
     assert not adoption.is_straggler(job(), found)
+
+
+def test_a_pod_of_the_second_in_which_a_job_without_one_ended() -> None:
+    """The job may have ended because of it: it is left alone."""
+    done = job(state="error", completion_s=NOW, build_id="1", pod_name="")
+    assert not adoption.is_straggler(done, pod(created_s=NOW, build_id="2", phase="Pending"))

@@ -78,5 +78,13 @@ def test_acknowledged() -> None:
     ],
 )
 def test_a_record_that_met_another(fresh: dict[str, str], left: dict[str, str]) -> None:
-    """What another crier has recorded since we looked is newer than what we have to say."""
-    assert crier.still_ours({"a": "failure", "b": "failure"}, {"a": "pending"}, fresh) == left
+    """What another crier has recorded since we looked is newer than what we have to say: the job has moved on."""
+    moved_on = samples.view(state="aborted", reported=fresh)
+    assert crier.still_ours({"a": "failure", "b": "failure"}, {"a": "pending"}, moved_on) == left
+
+
+@pytest.mark.parametrize("fresh", [{"a": "triggered"}, {"a": "failure"}, {"a": "triggered", "b": "pending"}, {}])
+def test_a_record_of_the_present_state_that_met_another(fresh: dict[str, str]) -> None:
+    """A predecessor's record of an older state came in late: it does not take the place of ours."""
+    ours = {"a": "failure", "b": "failure"}
+    assert crier.still_ours(ours, {"a": "pending"}, samples.view(state="failure", reported=fresh)) == ours

@@ -238,6 +238,41 @@ def test_cancelled_with_keys_waiting_for_room() -> None:
     assert {key for key, _, at in r.turns if at >= 1} == {f"k{i}" for i in range(5)}
 
 
+@pytest.mark.parametrize("limits", [Limits(concurrency=1), Limits(in_lane=1, lane=lambda _: "one")])
+def test_a_turn_that_ends_as_the_family_is_cancelled(limits: Limits) -> None:
+    """The keys that wait behind it lose nothing, whichever of the two comes first: each is served by the next run."""
+
+    async def body() -> None:
+        answered, served, now = anyio.Event(), set[str](), set[str]()
+
+        async def turn(key: str, mails: list[str]) -> None:
+            assert key not in now, "two turns of one key at once"
+            now.add(key)
+            try:
+                await answered.wait()
+                served.add(key)
+            finally:
+                now.discard(key)
+
+        for _ in range(50):  # the loop's dice say who comes first
+            family: KeyedActors[str, str] = KeyedActors("t", turn, lambda *_: None, "wake", limits)
+            answered = anyio.Event()
+            async with anyio.create_task_group() as group:
+                group.start_soon(family.run)
+                for key in "abc":
+                    family.post(key, "m")
+                await anyio.sleep(1)
+                answered.set()
+                group.cancel_scope.cancel()
+            with anyio.move_on_after(1):
+                await family.run()
+            assert served == {"a", "b", "c"}
+            served.clear()
+            assert not family.busy
+
+    virtual.run(body)
+
+
 def test_a_seeded_family_keeps_nothing_while_it_does_not_run() -> None:
     """1. Mail before and between runs is dropped. 2. Each run begins with the seed. 3. Timers end with the run."""
     r = Recorder(takes_s=0)
