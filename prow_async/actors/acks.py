@@ -11,7 +11,7 @@ import anyio
 import structlog
 
 from prow_async.actors.executor import Executor
-from prow_async.actors.store import Store
+from prow_async.actors.overlay import Overlay
 from prow_async.api.errors import Missing, ProwError, Retry, Stale
 from prow_async.api.views import JobView
 from prow_async.core import crier, jobview, objects
@@ -72,7 +72,7 @@ class Acks:
 
     def __init__(
         self,
-        jobs: Store[JobView],
+        jobs: Overlay[JobView],
         source: Collection,
         executor: Executor,
         metrics: Metrics,
@@ -167,7 +167,8 @@ class Acks:
             if not left:
                 return left
             try:
-                await self._executor.perform(crier.record(fresh, left), job.name)
+                raw = await self._executor.perform(crier.record(fresh, left), job.name)
+                self._wrote(fresh, raw)
                 return left
             except Stale:
                 try:
@@ -180,6 +181,15 @@ class Acks:
             raise Retry(f"ProwJob {job.name} changed {TRIES} times while its reports were being recorded")
         self.forget(job.name)
         return None
+
+    def _wrote(self, upon: JobView, raw: bytes | None) -> None:
+        """Let the job's actor know: it need not find out by a conflict."""
+        if raw is None:
+            return
+        try:
+            self._jobs.wrote(upon.name, upon.resource_version, jobview.read(raw))
+        except objects.Unreadable:  # the reflector sets it aside
+            return
 
     def _failed(self, name: str, error: Exception, failures: int) -> None:
         if isinstance(error, ProwError):

@@ -12,6 +12,7 @@ import msgspec
 from prow_async.actors import catch_up
 from prow_async.actors.acks import Acks
 from prow_async.actors.executor import Executor
+from prow_async.actors.overlay import Overlay
 from prow_async.actors.reporting import Reporting, Surroundings
 from prow_async.actors.store import Change, Store
 from prow_async.api.views import JobView
@@ -26,6 +27,8 @@ from prow_async.runtime.keyed import KeyedActors
 class Env(msgspec.Struct, frozen=True):
     clock: Clock
     metrics: Metrics
+    written: Overlay[JobView]
+    """ProwJobs as the watch and this process's own last writes tell."""
     source: Collection
     """ProwJobs, read afresh where a record meets another writer's."""
     enablement: Enablement = Enablement()
@@ -41,7 +44,7 @@ class Crier:
         self._source = env.source
         self._enablement = env.enablement
         prompt = frozenset(reporter.name for reporter in reporters if not reporter.repeatable)
-        self.acks = Acks(jobs, env.source, executor, env.metrics, prompt, self._owed)
+        self.acks = Acks(env.written, env.source, executor, env.metrics, prompt, self._owed)
         around = Surroundings(jobs, self.acks, executor, env.clock, env.metrics, self._enabled, env.inherited)
         self._ran = False
         self._reportings = tuple(Reporting(reporter, around) for reporter in reporters)

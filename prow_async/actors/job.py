@@ -70,7 +70,7 @@ class JobActors:
         self._executor = executor
         self._env = env
         self._store = jobs
-        self._jobs = Overlay(jobs)
+        self._jobs = env.written
         self._runs = outdated.Runs()
         self.gate = Gate(self._jobs.get, self._pod_there, env.config, lambda name: self.actors.post(name, "slot"))
         self._writes = job_writes.JobWrites(source, executor, self._wrote)
@@ -494,5 +494,7 @@ class Env(msgspec.Struct, frozen=True):
     stories: Stories
     raw: Callable[[str], bytes | None]
     """The whole JSON of a job that still needs its pod, when the store has kept it."""
+    written: Overlay[JobView]
+    """ProwJobs as the watch and this process's own last writes tell."""
     job_pages: str = ""
     """Address of our own job pages, for configurations without a job_url_template."""

@@ -21,6 +21,7 @@ from prow_async.actors.explainer import Explainer
 from prow_async.actors.job import Env, JobActors
 from prow_async.actors.job_counts import JobCounts
 from prow_async.actors.leader import Candidacy, Leader
+from prow_async.actors.overlay import Overlay
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.reflector import Reflector
 from prow_async.actors.repo_owners import RepoOwners
@@ -115,6 +116,7 @@ class Engine:
         self.stories = Stories(parts.clock.now)
         self.jobs: Store[JobView] = Store(keep_raw=_needs_pod)
         found, out = parts.cluster_files, parts.reports
+        self._written = Overlay(self.jobs)
         self.clusters = Clusters(parts.pods, parts.metrics, self._set_pod_aside, found.release if found else _nothing)
         targets = Targets(
             parts.jobs,
@@ -160,7 +162,7 @@ class Engine:
         if p.tot_url:
             assert p.web is not None, "tot is asked over the web"
             vended = build_ids.Tot(p.tot_url, p.web)
-        env = Env(p.config, p.clock, vended.next_of, p.metrics, self.stories, self.jobs.raw, p.job_pages)
+        env = Env(p.config, p.clock, vended.next_of, p.metrics, self.stories, self.jobs.raw, self._written, p.job_pages)
         return JobActors(self.jobs, p.jobs, self.clusters, self._executor_of("plank"), env)
 
     def _scheduler(self) -> scheduler.Scheduler:
@@ -202,7 +204,12 @@ class Engine:
         reporters = [make(reads) for make in p.reports.reporters]
         leader = self.leaders.get("crier")
         env = crier.Env(
-            p.clock, p.metrics, p.jobs, p.enablement, inherited=lambda: leader is not None and leader.inherited
+            p.clock,
+            p.metrics,
+            self._written,
+            p.jobs,
+            p.enablement,
+            inherited=lambda: leader is not None and leader.inherited,
         )
         return crier.Crier(self.jobs, reporters, self._executor_of("crier"), env)
 

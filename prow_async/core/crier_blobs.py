@@ -64,6 +64,18 @@ def silence(job: JobView) -> str | None:
     return None
 
 
+NO_BUCKET = "no bucket is configured for it"
+
+
+def nowhere(job: JobView, default: DefaultDecoration) -> str | None:
+    """Say why a job's files are kept nowhere, where the view tells already; None: ask `place_of`."""
+    if job.decorated:
+        return None
+    guessed = default(job.full_name if job.org else next(iter(job.extra_repos), ""), job.cluster)
+    settings = guessed.gcs_configuration if guessed is not None else None
+    return NO_BUCKET if settings is None or not settings.bucket else None
+
+
 def place_of(job: ProwJob, default: DefaultDecoration) -> Place | str:
     """Return where a job's files are kept, or why nowhere: its own decoration tells, else the default one."""
     spec = job.spec
@@ -73,7 +85,7 @@ def place_of(job: ProwJob, default: DefaultDecoration) -> Place | str:
         guessed = default(f"{refs.org}/{refs.repo}" if refs is not None else "", spec.cluster)
         settings = guessed.gcs_configuration if guessed is not None else None
     if settings is None or not settings.bucket:
-        return "no bucket is configured for it"
+        return NO_BUCKET
     try:
         return Place(settings.bucket, storage_paths.run_folder(_spec(job), settings), settings)
     except UserMistake as mistake:

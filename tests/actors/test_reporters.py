@@ -559,3 +559,54 @@ async def test_one_status_at_a_time_for_a_commit(tmp_path: Path) -> None:
         states = [s.state for s in town.github.statuses(ORG, REPO, sha)]
         assert states == ["success"]
         assert reported(town, "old") == {"github-reporter": "failure"}
+
+
+@story
+async def test_a_job_with_no_place_is_not_read(tmp_path: Path) -> None:
+    """Where nothing is configured to be stored, that is recorded without a look at the whole job, for many at once."""
+    town = Town(Config())
+    outlets = Outlets(town, tmp_path)
+    async with town.engine("crier", reports=outlets.reports(BlobReporter, PodReporter)):
+        for name in ("a", "b"):
+            with_pod(town, town.presubmit(name))
+            advance(town, name, "pending")
+            advance(town, name, "success")
+        await settle()
+    for name in ("a", "b"):
+        assert reported(town, name) == dict.fromkeys(("gcsk8sreporter", "gcsreporter"), "success")
+    assert [line for line in town.kube.faults.done if line.startswith("GET") and line.endswith(("/a", "/b"))] == []
+
+
+@story
+async def test_a_controller_and_its_crier_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    """Each writes upon what the other wrote, though the watch of ProwJobs is slow to show it: no write meets a 409."""
+    town = town_with()
+    outlets = Outlets(town, tmp_path)
+    number, sha = town.open_pull()
+    town.kube.put(town.presubmit("a", number, sha))
+    parts = outlets.reports(GitHubReporter, BlobReporter, PodReporter)
+    async with town.engine("plank", "crier", reports=parts):
+        await settle()
+        held: list[bytes] = []
+        holding = True
+
+        def slow(line: bytes) -> list[bytes]:
+            if holding and b'"ProwJob"' in line:
+                held.append(line)
+                return []
+            told = [line] if holding else [*held, line]
+            if not holding:
+                held.clear()
+            return told
+
+        town.kube.faults.watch_line = slow
+        town.kube.pod_runs("a")
+        await passes(20)
+        assert set(reported(town, "a").values()) == {"pending"}
+        town.kube.pod_ends("a")
+        await settle()
+        assert town.kube.job("a").status.state == "success"
+        holding = False
+        await passes(600)
+        assert set(reported(town, "a").values()) == {"success"}
+    assert [line for line in town.kube.faults.done if line.endswith(" 409")] == []

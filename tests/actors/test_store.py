@@ -91,7 +91,7 @@ def test_overlay_shows_our_write_until_the_watch_does() -> None:
 
 
 def test_overlay_follows_a_chain_of_writes() -> None:
-    """A second write based on our first counts too, while the watch has shown neither."""
+    """A second write based on our first counts too, until the watch has shown it, or something else."""
     store = stored(view("1"))
     overlay = Overlay(store)
     overlay.wrote("a", "1", view("2"))
@@ -100,7 +100,20 @@ def test_overlay_follows_a_chain_of_writes() -> None:
     assert found is not None
     assert found.resource_version == "3"
     store.put(view("2"), b"{}")
-    assert overlay.get("a") == view("2")
+    assert overlay.get("a") == view("3")
+    store.put(view("3", state="pending"), b"{}")
+    assert overlay.get("a") == view("3", state="pending")
+    assert len(overlay) == 0
+
+
+def test_overlay_gives_way_to_another_writer() -> None:
+    store = stored(view("1"))
+    overlay = Overlay(store)
+    overlay.wrote("a", "1", view("2"))
+    overlay.wrote("a", "2", view("3"))
+    store.put(view("4"), b"{}")
+    assert overlay.get("a") == view("4")
+    assert len(overlay) == 0
 
 
 def test_overlay_takes_no_result_that_the_watch_has_overtaken() -> None:

@@ -1,5 +1,6 @@
 """The blob storage reporter: started.json, finished.json, prowjob.json and the pointers to a run."""
 
+import functools
 from collections.abc import Hashable, Sequence
 
 from prow_async.actors.reporters.places import Places
@@ -31,6 +32,9 @@ class BlobReporter:
         return job.org, job.repo  # whose bucket it is only the whole job tells
 
     def stages(self, job: JobView) -> Sequence[Stage]:
+        why = self._places.nowhere(job)
+        if why is not None:
+            return (Stage(functools.partial(_nothing, why)),)
         # Runs of one job take turns: they share the pointer to the latest.
         return (Stage(self._files, ("latest", job.type, job.org, job.repo, job.job)),)
 
@@ -52,3 +56,7 @@ class BlobReporter:
             job=whole.job, raw=whole.raw, place=place, started=begun, records=records, latest=latest
         )
         return crier_blobs.decide(facts)
+
+
+async def _nothing(why: str, job: JobView, again: bool) -> Decision:
+    return Decision((), f"nothing is stored: {why}")

@@ -2,7 +2,8 @@
 
 from prow_async.actors.reporters.reads import Reads
 from prow_async.api.errors import Missing
-from prow_async.api.prowjob import ProwJob
+from prow_async.api.prowjob import DecorationConfig, ProwJob
+from prow_async.api.views import JobView
 from prow_async.core import config_decoration, crier_blobs
 
 
@@ -16,12 +17,19 @@ class Places:
 
     def of(self, job: ProwJob) -> crier_blobs.Place | str:
         """Return where a job's files are kept, or why nowhere."""
+        return crier_blobs.place_of(job, self._default)
+
+    def nowhere(self, job: JobView) -> str | None:
+        """Say why a job's files are kept nowhere, without reading the whole of it; None: the whole may tell."""
+        return crier_blobs.nowhere(job, self._default)
+
+    def _default(self, repo: str, cluster: str) -> DecorationConfig | None:
         snapshot = self._config.current()
         if snapshot.digest != self._digest:
             entries = snapshot.config.plank.default_decoration_config_entries
             self._defaults = config_decoration.Defaults(entries, ())
             self._digest = snapshot.digest
-        return crier_blobs.place_of(job, self._defaults.decoration)
+        return self._defaults.decoration(repo, cluster)
 
     async def read(self, bucket: str, path: str) -> bytes | None:
         """Read an object; None when it is not there."""

@@ -44,7 +44,7 @@ class PodReporter:
         if cluster is None:
             return Decision((), f"cluster {job.cluster} is none of ours any more")
         # A pod with no place to be stored in must not be held for ever.
-        place = self._places.of((await self._reads.jobs.read(job)).job)
+        place = self._places.nowhere(job) or self._places.of((await self._reads.jobs.read(job)).job)
         if isinstance(place, str):
             return Decision((), f"nothing is stored: {place}")
         try:

@@ -77,6 +77,22 @@ def test_where() -> None:
     assert asked == [("o/r", "default"), ("o/r", "default"), ("", "default"), ("p/lib", "build")]
 
 
+@pytest.mark.parametrize(
+    ("changes", "default", "nowhere"),
+    [
+        ({}, None, True),
+        ({}, DecorationConfig(), True),
+        ({}, DecorationConfig(gcs_configuration=GCSConfiguration()), True),
+        ({}, DecorationConfig(gcs_configuration=GCS), False),
+        ({"decorated": True}, None, False),
+    ],
+)
+def test_nowhere(changes: dict[str, Any], default: DecorationConfig | None, nowhere: bool) -> None:
+    """A job without decoration of its own is stored where the default says, and nowhere when that says nothing."""
+    found = crier_blobs.nowhere(samples.view(**changes), lambda repo, cluster: default)
+    assert (found is not None) is nowhere
+
+
 def test_a_presubmit_without_pulls_has_no_place() -> None:
     found = crier_blobs.place_of(job(refs=Refs("o", "r")), lambda *_: DecorationConfig(gcs_configuration=GCS))
     assert isinstance(found, str)
