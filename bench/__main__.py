@@ -179,7 +179,7 @@ def _on_cluster(found: Results, server: realkube.Server, parts: Sequence[str], s
         rates, lag = jobs.measure(server, size.plans, size.rounds, say)
         found = msgspec.structs.replace(found, jobs=rates, lag=lag)
     if "saturated" in parts:
-        found = msgspec.structs.replace(found, saturated=jobs.saturate(server, size.saturated, size.rounds, say))
+        found = msgspec.structs.replace(found, saturated=jobs.saturate(server, size.saturated, 2 * size.rounds, say))
     if "writes" in parts:
         found = msgspec.structs.replace(found, writes=writes.measure(server, size.written, say))
         cluster.clean(server)

@@ -10,6 +10,8 @@ from prow_async.core import jobview, plank
 from prow_async.ports.kube import Collection
 
 PATCH_TRIES = 5
+NOBODYS: tuple[dict[str, str], ...] = ({},)
+"""Has the API server forget who manages which field, and keep no account of it at later writes: decision 0005."""
 
 
 class JobWrites:
@@ -61,11 +63,14 @@ class JobWrites:
 
         Writes that do not concern us (a reporter's mark) may have come between: then the condition is renewed.
         """
+        metadata: dict[str, object] = {"labels": labels} if labels else {}
+        if not job.state or job.state == "triggered":
+            metadata["managedFields"] = NOBODYS
         for _ in range(PATCH_TRIES):
             patch = actions.PatchProwJob(
                 namespace=job.namespace,
                 name=job.name,
-                patch={"metadata": {"labels": labels}, "status": status} if labels else {"status": status},
+                patch={"metadata": metadata, "status": status} if metadata else {"status": status},
                 resource_version=job.resource_version,
                 why=why,
             )

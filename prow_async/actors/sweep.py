@@ -23,7 +23,7 @@ from prow_async.ports.clock import Clock
 from prow_async.ports.kube import Collection
 
 log = structlog.get_logger()
-AT_ONCE = 8
+AT_ONCE = 16
 """Workers for each cluster."""
 GIVE_UP_AFTER = 3
 """After so many steps in a row that may work later, the rest of a cluster is left to the next sweep."""

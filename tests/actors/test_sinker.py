@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from prow_async.actors.sweep import AT_ONCE
 from prow_async.api import names
 from prow_async.api.config import Config, Sinker
 from prow_async.api.jobconfig import Periodic
@@ -305,8 +306,8 @@ async def test_a_cluster_that_refuses_deletes_holds_up_nobody() -> None:
         await passes(1)
         assert (len(place.kube.all_pods()), len(far.all_pods())) == (0, 100)
         await passes(1000)
-        assert len([line for line in far.faults.asked if line.startswith("DELETE")]) <= 8 * 4 * 2
-        assert 3 <= place.metrics.total("sinker_pod_removal_errors", reason="Unknown") <= 16
+        assert len([line for line in far.faults.asked if line.startswith("DELETE")]) <= AT_ONCE * 4 * 2
+        assert 3 <= place.metrics.total("sinker_pod_removal_errors", reason="Unknown") <= 2 * AT_ONCE
         far.faults.heal()
         await passes(3600)
         assert len(far.all_pods()) == 0

@@ -169,9 +169,13 @@ def test_whoever_waits_is_told_why(manager: Manager) -> None:
 
 
 def test_from_scheduling_to_a_classed_failure(manager: Manager) -> None:
-    """1. The scheduler moves a job off a cluster that is gone. 2. It fails: the class is a label, in the last patch."""
-    manager.start()
+    """1. The scheduler moves a job off a cluster that is gone. 2. It fails: the class is a label, in the last patch.
+
+    No account is kept of who manages its fields.
+    """
     manager.put("a", state="scheduling", cluster="gone")
+    assert manager.jobs()["a"]["metadata"]["managedFields"]
+    manager.start()
     program.until(lambda: manager.state("a") == "pending", "scheduled and started")
     ended = {"exitCode": 1, "finishedAt": "2026-01-02T03:04:05Z", "reason": "Error"}
     container = {"name": "test", "ready": False, "restartCount": 0, "image": "x", "imageID": ""}
@@ -181,3 +185,4 @@ def test_from_scheduling_to_a_classed_failure(manager: Manager) -> None:
     assert job["spec"]["cluster"] == "default"
     assert job["metadata"]["labels"]["prow-async.dev/failure-class"] == "test-failed"
     assert "completionTime" in job["status"]
+    assert "managedFields" not in job["metadata"]

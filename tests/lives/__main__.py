@@ -14,17 +14,19 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="tell the outcome only")
     wanted = parser.parse_args()
     wrong = 0
-    for seed in range(wanted.seed, (wanted.to or wanted.seed) + 1):
-        tell = None if wanted.quiet or wanted.to else print
-        outcome = life.live(seed, wanted.kill, tell=tell)
-        if outcome.trouble:
-            wrong += 1
-            print(outcome)
-        elif not wanted.to:
-            print(
-                f"seed {seed}: {outcome.deliveries} deliveries, {outcome.jobs} ProwJobs, {outcome.pods} pods,"
-                f" {outcome.writes} writes, {outcome.deaths} kills, {outcome.virtual_s:.0f} virtual seconds: all well"
-            )
+    with life.many():
+        for seed in range(wanted.seed, (wanted.to or wanted.seed) + 1):
+            tell = None if wanted.quiet or wanted.to else print
+            outcome = life.live(seed, wanted.kill, tell=tell)
+            if outcome.trouble:
+                wrong += 1
+                print(outcome)
+            elif not wanted.to:
+                print(
+                    f"seed {seed}: {outcome.deliveries} deliveries, {outcome.jobs} ProwJobs, {outcome.pods} pods,"
+                    f" {outcome.writes} writes, {outcome.deaths} kills, {outcome.virtual_s:.0f} virtual seconds:"
+                    " all well"
+                )
     return 1 if wrong else 0
 
 

@@ -1,5 +1,6 @@
 """One life from one seed: script, trouble, kills; then trouble stops, everything settles, the worlds are judged."""
 
+import gc
 import random
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
@@ -58,6 +59,20 @@ class Outcome(msgspec.Struct):
 def live(seed: int, kill: int | None = None, fittings: Fittings = NOTHING_FITTED, tell: Told | None = None) -> Outcome:
     """Run one life. `tell` is told everything as it happens."""
     return live_plan(draw(seed, kill), fittings, tell, kill)
+
+
+@contextmanager
+def many() -> Iterator[None]:
+    """Let the garbage collector come seldom while many lives are lived: it takes a sixth of the time else."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def live_plan(

@@ -12,6 +12,7 @@ FIRST, SEEDS, EACH = 1000, 500, 50
 @pytest.mark.parametrize("first", range(FIRST, FIRST + SEEDS, EACH))
 def test_every_life_ends_well(first: int) -> None:
     """Whatever fails on the way, the world that is left holds every promise; a failing seed prints its command."""
-    outcomes = [life.live(seed) for seed in range(first, first + EACH)]
+    with life.many():
+        outcomes = [life.live(seed) for seed in range(first, first + EACH)]
     assert [str(outcome) for outcome in outcomes if outcome.trouble] == []
     assert sum(outcome.jobs for outcome in outcomes) > EACH

@@ -13,7 +13,6 @@ pytestmark = [
     pytest.mark.real,
     pytest.mark.timeout(1500),
     pytest.mark.xdist_group("soak_memory"),
-    pytest.mark.skip(reason="known to fail: the engine grows by 2 MB a minute at 20 jobs a second; cause not found"),
 ]
 RATE, MINUTES, WARM_MINUTES, KEPT_S = 20.0, 15, 5, 120
 GROWTH = 0.03
