@@ -13,11 +13,12 @@ def main() -> int:
     parser.add_argument("--kill", type=int, metavar="N", help="kill the engine after its N-th write, and only then")
     parser.add_argument("--quiet", action="store_true", help="tell the outcome only")
     wanted = parser.parse_args()
-    wrong = 0
+    wrong = jobs = 0
     with life.many():
         for seed in range(wanted.seed, (wanted.to or wanted.seed) + 1):
             tell = None if wanted.quiet or wanted.to else print
             outcome = life.live(seed, wanted.kill, tell=tell)
+            jobs += outcome.jobs
             if outcome.trouble:
                 wrong += 1
                 print(outcome)
@@ -27,6 +28,8 @@ def main() -> int:
                     f" {outcome.writes} writes, {outcome.deaths} kills, {outcome.virtual_s:.0f} virtual seconds:"
                     " all well"
                 )
+    if wanted.to:
+        print(f"{wanted.to - wanted.seed + 1} lives, {jobs} ProwJobs: {wrong} went wrong")
     return 1 if wrong else 0
 
 
