@@ -5,7 +5,7 @@ else's steps, and its own are left to the next sweep.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import anyio
 import msgspec
@@ -31,6 +31,8 @@ GIVE_UP_AFTER = 3
 
 class Means(msgspec.Struct, frozen=True):
     jobs: Store[JobView]
+    leaving: Mapping[str, JobView]
+    """Those that this sweep deletes, as they were when it was planned: their pods are no orphans because of it."""
     source: Collection
     """ProwJobs, for the fresh read before a pod is called ownerless."""
     clusters: Clusters
@@ -99,7 +101,7 @@ class Sweep:
             return ()
         pod = podview.read(await cluster.pods.get(name))
         owner = pod.job_name or pod.name
-        job = means.jobs.get(owner)
+        job = means.jobs.get(owner) or means.leaving.get(owner)
         steps = sinker.judge_pod(alias, pod, job, means.settings, means.clock.now())
         if not any(step.verify for step in steps):
             return steps

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from prow_async.api.actions import Decision, UpdateConfigMap
-from prow_async.api.errors import Refused
+from prow_async.api.errors import Refused, Retry
 from prow_async.api.github import ChangedFile, PullRequestEvent
 from prow_async.api.plugin_config import PluginConfig
 from prow_async.api.plugin_projects import ConfigMapSpec, ConfigUpdater
@@ -81,21 +81,32 @@ async def gather(reads: Reads, event: Event, guid: str) -> Facts | None:
     if paths:
         facts = msgspec.structs.replace(facts, contents=await _contents(reads, facts, paths))
     if paths or _gone(facts):
-        facts = msgspec.structs.replace(facts, order=await _order(reads, facts))
+        facts = msgspec.structs.replace(facts, order=await _order(reads, facts, bool(paths)))
     return facts
 
 
-async def _order(reads: Reads, facts: Facts) -> str:
+async def _order(reads: Reads, facts: Facts, needs_git: bool) -> str:
     """Say when the merge came among others, as text that sorts so.
 
     GitHub's clock counts in seconds, and a merge queue merges several pull requests at once: of two merges in one
     second the one that stands on the other is later. Not by that alone: a branch may be set back.
+
+    Args:
+        needs_git: files are read from git anyway; a merge that only takes some away does not wait for git.
     """
     merged_at = facts.event.pull_request.merged_at
     if not merged_at:
         return ""
     where = place.of(facts.event.repository, facts.event.number)
-    depth = 0 if reads.code is None else await reads.code.depth(where.org, where.repo, _sha(facts))
+    try:
+        depth = 0 if reads.code is None else await reads.code.depth(where.org, where.repo, _sha(facts))
+    except (Retry, Refused) as error:
+        if needs_git:
+            raise
+        log.warning(
+            "of several merges in one second this one counts as the first", where=where.full_repo, why=error.why
+        )
+        depth = 0
     return f"{merged_at} {depth:09}"
 
 

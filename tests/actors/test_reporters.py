@@ -607,6 +607,6 @@ async def test_a_controller_and_its_crier_do_not_get_in_each_others_way(tmp_path
         await settle()
         assert town.kube.job("a").status.state == "success"
         holding = False
-        await passes(600)
+        await passes(1200)  # until the watch is opened anew, if nothing else comes
         assert set(reported(town, "a").values()) == {"success"}
     assert [line for line in town.kube.faults.done if line.endswith(" 409")] == []

@@ -103,6 +103,22 @@ async def test_pods_of_finished_jobs() -> None:
 
 
 @story
+async def test_a_job_and_its_pod_go_in_one_sweep() -> None:
+    """A pod is no orphan because its ProwJob has just been swept away: it has its own reason, and nothing is read."""
+    place = town()
+    place.kube.put(place.presubmit("done"))
+    place.kube.put_pod(place.pod_of("done"))
+    complete(place, "done")
+    await passes(3 * DAY)
+    place.kube.faults.fail("GET", "/pods/done", Fault("delay", delay_s=5))
+    async with place.engine("sinker"):
+        await passes(60)
+        assert (left(place), pods_left(place)) == ([], [])
+        assert swept(place, "ttled") == (1, 0)
+    assert [line for line in place.kube.faults.done if line.startswith("GET") and "/prowjobs/done" in line] == []
+
+
+@story
 async def test_an_orphan() -> None:
     """1. A pod's ProwJob is gone. 2. That is read afresh, then the pod goes. 3. A young one is given its time."""
     place = town()

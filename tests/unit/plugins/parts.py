@@ -8,7 +8,7 @@ import msgspec
 
 from prow_async.api import actions
 from prow_async.api.config import Config
-from prow_async.api.errors import Missing
+from prow_async.api.errors import Missing, ProwError
 from prow_async.api.github import (
     ChangedFile,
     Comment,
@@ -33,6 +33,8 @@ ROBOT = "robot"
 class World(msgspec.Struct, kw_only=True):
     """Answers of one GitHub; `asked` is what was read, in order."""
 
+    git_trouble: ProwError | None = None
+    """Raised where git is asked how deep a commit lies."""
     labels_: tuple[str, ...] = ()
     repo_labels_: tuple[str, ...] = ()
     members: frozenset[str] = frozenset()
@@ -120,6 +122,8 @@ class World(msgspec.Struct, kw_only=True):
 
     async def depth(self, org: str, repo: str, sha: str) -> int:
         self.asked.append(f"depth {sha[:1]}")
+        if self.git_trouble is not None:
+            raise self.git_trouble
         return 12
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from prow_async.api.actions import CreateComment, Decision, UpdateConfigMap
-from prow_async.api.errors import Refused
+from prow_async.api.errors import Refused, Retry
 from prow_async.api.github import Branch, ChangedFile, PullRequestEvent
 from prow_async.api.plugin_config import PluginConfig
 from prow_async.api.plugin_projects import ConfigMapSpec, ConfigUpdater
@@ -240,6 +240,15 @@ async def test_every_update_says_when_it_was_merged() -> None:
     )
     assert isinstance(facts, config_updater.Facts)
     assert facts.order == ""
+
+
+async def test_a_removal_does_not_wait_for_git() -> None:
+    """It needs none of git's files: among merges of one second it then counts as the first. What is read waits."""
+    away = World(git_trouble=Retry("git is away"))
+    found = await updates({"a/*": glob()}, changed("a/x", "removed"), world=away)
+    assert [update.order for update in found.values()] == ["2026-01-01T00:00:00Z 000000000"]
+    with pytest.raises(Retry):
+        await updates({"a/*": glob()}, changed("a/x"), world=away)
 
 
 async def test_links_are_not_followed() -> None:
