@@ -29,7 +29,7 @@ fmt: $(VENV)/.dev ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 soak: $(VENV)/.dev ## Long seeded fault runs and kill runs
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup tests/soak --soak
+	$(BIN)/python -m pytest -q -n 3 tests/soak --soak
 
 bench: $(VENV)/.dev ## Measure on the real kube-apiserver, each figure beside the bare loop's
 	$(BIN)/python -m bench

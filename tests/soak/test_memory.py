@@ -12,7 +12,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.real,
     pytest.mark.timeout(1500),
-    pytest.mark.xdist_group("soak_servers"),
 ]
 RATE, MINUTES, WARM_MINUTES, KEPT_S = 20.0, 15, 5, 120
 GROWTH = 0.03

@@ -10,7 +10,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.real,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("soak_servers"),
 ]
 RATE, EVERY_S, TIMES = 20.0, 15.0, 3
 SECONDS = EVERY_S * (TIMES + 1)
