@@ -99,7 +99,7 @@ def straggles(seen: Evidence, pod: Life, job: Life | None) -> bool:
     """
     if job is None or pod.last["metadata"]["labels"].get(names.BUILD_ID_LABEL) not in seen.worlds.late:
         return False
-    known = [s.content["status"] for s in job.states if s.at_s <= pod.states[0].at_s]
+    known = [s.content["status"] for s in job.states if s.order < pod.states[0].order]
     attempt = int(pod.attempt[1])
     return any(
         status.get("completionTime") or status.get("state") == "aborted" or status.get("pod_revival_count", 0) > attempt

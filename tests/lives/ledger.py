@@ -1,5 +1,6 @@
 """What a small API server saw, written down as it happens: every state of every ProwJob and pod that ever was."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from prow_async.sandbox.kube import exchange, watches
 from prow_async.sandbox.kube.world import World
 
 Json = dict[str, Any]
+_order = itertools.count()
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -20,6 +22,8 @@ class Seen(msgspec.Struct, frozen=True):
     at_s: float
     kind: str
     content: Json
+    order: int
+    """Counts everything that is seen: much happens in one moment of virtual time."""
 
 
 class Life(msgspec.Struct):
@@ -92,7 +96,7 @@ class Ledger:
             event: Json = msgspec.json.decode(line)
             content: Json = event["object"]
             meta = content["metadata"]
-            seen = Seen(self._clock.now(), event["type"], content)
+            seen = Seen(self._clock.now(), event["type"], content, next(_order))
             life = self.lives.get(meta["uid"])
             if life is None:
                 life = self.lives[meta["uid"]] = Life(meta["name"], meta["uid"], [])
