@@ -74,10 +74,9 @@ class Sinker:
         configured = frozenset(periodic.name for periodic in config.periodics)
         jobs = list(self._jobs)
         plan = sinker.plan(jobs, pods, configured, config.sinker, self._env.clock.now())
-        doomed = {step.action.name for step in plan.jobs}
         means = Means(
             self._jobs,
-            {job.name: job for job in jobs if job.name in doomed},
+            {job.name: job for step in plan.jobs if (job := self._jobs.get(step.action.name)) is not None},
             self._source,
             self._clusters,
             self._executor,

@@ -13,6 +13,7 @@ from prow_async.adapters import config_disk, config_reader
 from prow_async.api.config import Config
 from prow_async.api.config_protection import BranchProtection, OrgPolicy
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem, printable
+from prow_async.api.inrepo import PodPolicy
 from prow_async.apps import config_flags, flag_groups, flags
 from prow_async.apps.flags import Flag
 from prow_async.core import (
@@ -74,8 +75,8 @@ def main(argv: Sequence[str]) -> int:
     parsed = flags.parse(PROGRAM, FLAGS, argv)
     if parsed["format"] not in _FORMATS or parsed["o"] not in ("", "json"):
         raise CannotStart(f"{PROGRAM}: --format is text or github, -o is json")
-    names = active(parsed)
-    found = list(_check(parsed, names))
+    names, policy = active(parsed), config_flags.in_repo_policy(parsed.values)
+    found = list(_check(parsed, names, policy))
     failed = any(one.severity == "error" or (parsed["strict"] and one.severity == "warning") for one in found)
     _print(Report(not failed, tuple(found)), parsed)
     return 1 if failed else 0
@@ -97,7 +98,7 @@ def active(parsed: flags.Flags) -> list[str]:
     return [name for name in dict.fromkeys(wanted) if name not in excluded]
 
 
-def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
+def _check(parsed: flags.Flags, names: Sequence[str], policy: PodPolicy) -> Iterator[Finding]:
     paths = config_flags.paths(parsed.values)
     reader = config_reader.Reader(paths, known_plugins_only=True)
     reader.check_paths()
@@ -107,7 +108,7 @@ def _check(parsed: flags.Flags, names: Sequence[str]) -> Iterator[Finding]:
         yield from (_finding(_LOAD, "error", problem) for problem in error.problems)
         return
     if parsed["prow-yaml-repo-name"]:
-        yield from _check_in_repo(parsed, read.config)
+        yield from _check_in_repo(parsed, read.config, policy)
     facts = _facts(parsed, paths, read)
     active_names = [name for name in names if not (name in checkconfig.OF_PLUGINS and not facts.plugins_path)]
     if any(name in checkconfig.OF_GITHUB for name in active_names):
@@ -132,7 +133,7 @@ def _ask_github(parsed: flags.Flags, facts: Facts, names: Sequence[str]) -> "che
     return asks.gather(parsed, facts.plugins, names)
 
 
-def _check_in_repo(parsed: flags.Flags, config: Config) -> Iterator[Finding]:
+def _check_in_repo(parsed: flags.Flags, config: Config, policy: PodPolicy) -> Iterator[Finding]:
     """Check the configuration that a repository keeps itself; keys that nobody reads are errors here, as upstream."""
     repo = parsed["prow-yaml-repo-name"]
     if repo.count("/") != 1 or not all(repo.split("/")):
@@ -147,7 +148,7 @@ def _check_in_repo(parsed: flags.Flags, config: Config) -> Iterator[Finding]:
     found = inrepo.parse(repo, sources)
     problems = [problem for file in found.files for problem in (*file.problems, *file.unknown)]
     try:
-        inrepo.complete(found, config, config_flags.in_repo_policy(parsed.values))
+        inrepo.complete(found, config, policy)
     except ConfigErrors as error:
         problems = sorted({*problems, *error.problems})
     yield from (_finding(_LOAD, "error", problem) for problem in problems)

@@ -82,6 +82,7 @@ def run_loop(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
 def load_config(shell: Shell) -> config_files.ConfigFiles:
     """Load the configuration the flags name. Raises ConfigErrors (exit 1) or CannotStart (exit 2)."""
     values = shell.flags.values
+    config_flags.in_repo_policy(values)  # a wrong one is told before anything is reached
     cache = values.get("config-cache-file", "")
     files = config_files.ConfigFiles(
         config_flags.paths(values),

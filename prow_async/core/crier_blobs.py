@@ -71,8 +71,7 @@ def nowhere(job: JobView, default: DefaultDecoration) -> str | None:
     """Say why a job's files are kept nowhere, where the view tells already; None: ask `place_of`."""
     if job.decorated:
         return None
-    guessed = default(job.full_name if job.org else next(iter(job.extra_repos), ""), job.cluster)
-    settings = guessed.gcs_configuration if guessed is not None else None
+    settings = _by_default(default, job.full_name if job.org else next(iter(job.extra_repos), ""), job.cluster)
     return NO_BUCKET if settings is None or not settings.bucket else None
 
 
@@ -82,14 +81,18 @@ def place_of(job: ProwJob, default: DefaultDecoration) -> Place | str:
     settings = spec.decoration_config.gcs_configuration if spec.decoration_config is not None else None
     if settings is None:
         refs = spec.refs or next(iter(spec.extra_refs), None)
-        guessed = default(f"{refs.org}/{refs.repo}" if refs is not None else "", spec.cluster)
-        settings = guessed.gcs_configuration if guessed is not None else None
+        settings = _by_default(default, f"{refs.org}/{refs.repo}" if refs is not None else "", spec.cluster)
     if settings is None or not settings.bucket:
         return NO_BUCKET
     try:
         return Place(settings.bucket, storage_paths.run_folder(_spec(job), settings), settings)
     except UserMistake as mistake:
         return mistake.text_for_user
+
+
+def _by_default(default: DefaultDecoration, repo: str, cluster: str) -> GCSConfiguration | None:
+    guessed = default(repo, cluster)
+    return guessed.gcs_configuration if guessed is not None else None
 
 
 def wants_records(job: ProwJob, there: bytes | None) -> bool:

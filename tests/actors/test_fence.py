@@ -14,7 +14,7 @@ from prow_async.api import names
 from prow_async.api.config import Config, Plank, Sinker
 from prow_async.api.jobconfig import Periodic
 from tests.actors.replicas import leads, two
-from tests.actors.watched import Watched, complete, is_write, take_over
+from tests.actors.watched import Watched, complete, is_write, overtaken
 from tests.actors.worlds import POD_SPEC, PODS, Town, passes, settle, story
 
 Json = dict[str, Any]
@@ -32,9 +32,7 @@ async def test_a_pod_creation_under_way(fate: str) -> None:
         town.kube.put(town.prowjob("a"))
         await settle()
         assert len(first.kube.out.held) == 1
-        on_its_way = first.kube.out
-        first.kube.out = type(on_its_way)()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.kube, first, second)
         assert town.kube.pod("a")
         if fate != "stands":
             town.kube.pod_ends("a")
@@ -66,9 +64,7 @@ async def test_a_pod_creation_under_way_as_an_aborted_job_ends(news: str) -> Non
     async with two(town, "plank") as (first, second):
         first.kube.out.hold(is_write("POST", "/pods"))
         town.kube.put(town.prowjob("a"))
-        await settle()
-        on_its_way = first.kube.leave_held()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.kube, first, second)
         assert town.kube.pod("a")
         second.kube.out.hold(is_write("PATCH", "/prowjobs/"))
         town.kube.set_status("a", state="aborted")
@@ -153,9 +149,7 @@ async def test_a_state_patch_under_way() -> None:
     async with two(town, "plank") as (first, second):
         first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
         town.kube.put(town.prowjob("a"))
-        await settle()
-        on_its_way = first.kube.leave_held()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.kube, first, second)
         town.kube.pod_ends("a")
         await passes(3)
         on_its_way.open()
@@ -175,10 +169,7 @@ async def test_a_deletion_under_way_meets_the_next_pod() -> None:
         await settle()
         first.kube.out.hold(is_write("DELETE", "/pods/"))
         town.kube.set_pod("a", phase="Failed", reason="Evicted")
-        await settle()
-        assert first.kube.out.held
-        on_its_way = first.kube.leave_held()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.kube, first, second)
         await passes(5)
         uid = town.kube.pod("a")["metadata"]["uid"]
         assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "1"
@@ -225,9 +216,7 @@ async def test_a_sweep_under_way_meets_a_new_object_of_that_name() -> None:
     async with two(town, "sinker") as (first, second):
         first.kube.out.hold(is_write("DELETE", "/prowjobs/"))
         await passes(700)
-        assert first.kube.out.held
-        on_its_way = first.kube.leave_held()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.kube, first, second)
         await passes(70)
         assert town.kube.all_jobs() == []
         town.kube.put(town.presubmit("a"))
@@ -251,9 +240,7 @@ async def test_a_periodic_under_way_is_one_object(kind: Json, due_s: float) -> N
             complete(town, job.metadata.name, "success")
         first.kube.out.hold(is_write("POST", "/prowjobs"))
         await passes(due_s)
-        assert first.kube.out.held
-        on_its_way = first.kube.leave_held()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.kube, first, second)
         await passes(20)
         before = {job.metadata.name for job in town.kube.all_jobs()}
         assert len(before) == 2

@@ -1,7 +1,7 @@
 """Criers paused, killed, left behind: whatever arrives late, the last word on GitHub and its record are the job's."""
 
 from tests.actors.replicas import leads, two
-from tests.actors.watched import Watched, complete, is_write, posted, take_over
+from tests.actors.watched import Watched, complete, is_write, overtaken, posted, take_over
 from tests.actors.worlds import Town, passes, settle, story
 
 
@@ -14,9 +14,7 @@ async def test_a_status_under_way_does_not_stand_in_the_end() -> None:
     async with two(town, "crier") as (first, second):
         first.hub.out.hold(is_write("POST", "/statuses/"))
         town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        on_its_way = first.hub.leave_held()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.hub, first, second)
         complete(town, "a", "success")
         await settle()
         assert seen.statuses(sha) == {"unit": "success"}
@@ -39,9 +37,7 @@ async def test_a_successor_that_goes_in_its_turn_leaves_its_doubts_behind() -> N
     async with two(town, "crier") as (first, second):
         first.hub.out.hold(is_write("POST", "/statuses/"))
         town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        on_its_way = first.hub.leave_held()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.hub, first, second)
         complete(town, "a", "success")
         await passes(15)
         on_its_way.open()
@@ -95,10 +91,7 @@ async def test_a_comment_under_way_does_not_stand_twice() -> None:
         await settle()
         first.hub.out.hold(is_write("POST", "/comments"))
         complete(town, "a", "failure")
-        await settle()
-        assert first.hub.out.held
-        on_its_way = first.hub.leave_held()
-        await take_over(first, second)
+        on_its_way = await overtaken(first.hub, first, second)
         assert len(seen.comments(number)) == 1
         on_its_way.open()
         await settle()
@@ -119,9 +112,8 @@ async def test_a_record_under_way_does_not_bring_an_old_state_back() -> None:
     async with two(town, "crier") as (first, second):
         first.kube.out.hold(is_write("PATCH", "/prowjobs/"))
         town.kube.put(town.presubmit("a", number, sha))
-        await settle()
-        on_its_way = first.kube.leave_held()
-        await take_over(first, second)
+        await passes(32)
+        on_its_way = await overtaken(first.kube, first, second)
         complete(town, "a", "success")
         await passes(2)
         told = posted(town, sha)

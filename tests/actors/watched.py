@@ -4,7 +4,7 @@ from typing import Any
 
 from prow_async.adapters.kube import collection
 from prow_async.core import instants
-from tests.actors.replicas import Replica, leads
+from tests.actors.replicas import Gate, Replica, Wire, leads
 from tests.actors.worlds import BOT, JOBS, ORG, PODS, REPO, Town, settle
 from tests.lives.ledger import Ledger, Life, Seen
 
@@ -49,6 +49,15 @@ def complete(town: Town, name: str, state: str) -> None:
 def posted(town: Town, sha: str) -> int:
     """Return how many statuses a commit was ever given."""
     return len(town.github.repo(ORG, REPO).statuses[sha])
+
+
+async def overtaken(wire: Wire, first: Replica, second: Replica) -> Gate:
+    """Leave what the first's wire holds on its way, and let the second lead meanwhile; return what holds it back."""
+    await settle()
+    assert wire.out.held
+    on_its_way = wire.leave_held()
+    await take_over(first, second)
+    return on_its_way
 
 
 async def take_over(first: Replica, second: Replica) -> None:

@@ -349,3 +349,4 @@ def test_a_repository_s_own_configuration_is_checked_beside_the_static_one(tmp_p
     for flag in ("--prow-yaml-repo-name=o", "--prow-yaml-path=nowhere", "--in-repo-forbid=x"):
         done = tree.check("--prow-yaml-repo-name=o/r", "--prow-yaml-path=own", flag)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert tree.check("--in-repo-forbid=x").returncode == 2
