@@ -38,6 +38,7 @@ from prow_async.adapters.web import hook, server
 from prow_async.api.actions import Decision
 from prow_async.api.config import Config
 from prow_async.api.plugin_config import OrgPlugins, PluginConfig
+from prow_async.apps import process
 from prow_async.core import webhook
 from prow_async.ports.config import Snapshot
 from prow_async.ports.plugin import Event, Help, Plugin, Reads
@@ -168,6 +169,7 @@ async def serve_ours(folder: Path) -> None:
             group.start_soon(_router(inbox, counters).run)
             site = hook.hook_site(lambda: tokens, inbox, counters)
             async with server.serving(site, "127.0.0.1", 0) as url:
+                process.rest_loaded()
                 print(url.rsplit(":", 1)[1], flush=True)
                 await anyio.sleep_forever()
 
@@ -181,7 +183,7 @@ def _router(inbox: durable.DurableInbox, counters: metrics.PrometheusMetrics) ->
     def decide(facts: object) -> Decision:
         raise AssertionError("there are no facts")
 
-    plugins = PluginConfig(plugins={"octo-org": OrgPlugins(("looks",))})
+    plugins = PluginConfig(plugins={"octocat": OrgPlugins(("looks",))})
     snapshot = Snapshot(config=Config(), plugins=plugins, digest="", loaded_s=0.0)
     nothing = cast(Any, None)  # what a plugin that finds nothing to do never asks for
     reads = Reads(nothing, snapshot, clock.SystemClock(), nothing, None, "bench", None, nothing)

@@ -152,7 +152,7 @@ class Router:
     def _plan(self, delivery: Delivery) -> tuple[Parsed, Plan, Outcome | None]:
         """Decide who handles a delivery; where that is nobody, the outcome may say why."""
         try:
-            parsed = webhook_decode.decode(delivery.event, delivery.body, delivery.guid)
+            parsed = delivery.parsed or webhook_decode.decode(delivery.event, delivery.body, delivery.guid)
         except UserMistake as error:
             log.warning("delivery cannot be read", why=error.text_for_user, **{names.EVENT_GUID: delivery.guid})
             return Parsed(), Plan({}), Outcome(f"unreadable: {error.text_for_user}", failed=True)

@@ -51,6 +51,9 @@ class OrgPlugins(msgspec.Struct, frozen=True):
     excluded_repos: tuple[str, ...] = ()
 
 
+_NO_PLUGINS = OrgPlugins()
+
+
 class ExternalPlugin(msgspec.Struct, frozen=True):
     name: str = ""
     endpoint: str = ""
@@ -126,10 +129,10 @@ class PluginConfig(msgspec.Struct, frozen=True, kw_only=True):
     def enabled(self, org: str, repo: str) -> tuple[str, ...]:
         """Names of the plugins that are on for a repo: the org's (unless it is excluded) and the repo's own."""
         found: dict[str, None] = {}
-        by_org = self.plugins.get(org, OrgPlugins())
+        by_org = self.plugins.get(org, _NO_PLUGINS)
         if repo not in by_org.excluded_repos:
             found.update(dict.fromkeys(by_org.plugins))
-        found.update(dict.fromkeys(self.plugins.get(f"{org}/{repo}", OrgPlugins()).plugins))
+        found.update(dict.fromkeys(self.plugins.get(f"{org}/{repo}", _NO_PLUGINS).plugins))
         return tuple(found)
 
     def external_for(self, org: str, repo: str) -> tuple[ExternalPlugin, ...]:

@@ -233,7 +233,7 @@ async def serve(
                 group.start_soon(service)
             if fronts is not None:
                 await fronts(inner)
-            _rest_loaded()
+            rest_loaded()
             # Signals are heard before anybody is told that we run, and may stop us.
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as told:
                 if announce is not None:
@@ -249,7 +249,7 @@ async def serve(
     log.info("stopped")
 
 
-def _rest_loaded() -> None:
+def rest_loaded() -> None:
     """Have the collector leave alone what is loaded by now: it stays, and to look through it takes 30 ms each time."""
     gc.collect()
     gc.freeze()

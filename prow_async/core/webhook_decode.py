@@ -48,6 +48,8 @@ class Parsed(msgspec.Struct, frozen=True):
     repository_name: str = ""
     events: tuple[tuple[str, Event], ...] = ()
     """(kind, event), native events before the generic comment; empty for kinds no plugin handles."""
+    full_name: str = ""
+    """`org/repo` as the payload's own repository spells it; empty where it names none."""
 
 
 _Talk = (
@@ -174,6 +176,7 @@ def _parsed(repository: github.Repo, home: github.Repo, *events: tuple[str, Even
         repository.owner.login,
         repository.name,
         tuple(event for event in events if event is not None),
+        repository.full_name,
     )
 
 
@@ -224,8 +227,14 @@ def _read_push(body: bytes, guid: str) -> Parsed:
     """Plugins are looked up by the owner's `name`, which only push events have, else by its login."""
     event = _read(body, github.PushEvent)
     owner = event.repository.owner
+    repository = event.repository
     return Parsed(
-        owner.name or owner.login, event.repository.name, owner.login, event.repository.name, (("push", event),)
+        owner.name or owner.login,
+        repository.name,
+        owner.login,
+        repository.name,
+        (("push", event),),
+        repository.full_name,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from prow_async.api.actions import Decision
+from prow_async.core.webhook_decode import Parsed
 
 ActionState = Literal["planned", "sent", "done", "refused"]
 
@@ -23,6 +24,8 @@ class Delivery(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
     received_s: float
+    parsed: Parsed | None = None
+    """What the body says, while that is still known from when it came."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -40,8 +43,14 @@ class JournalEntry(msgspec.Struct, frozen=True):
 
 
 class Inbox(Protocol):
-    async def accept(self, guid: str, event: str, headers: dict[str, str], body: bytes) -> Accepted:
-        """Store durably, then return. Raises Retry when the disk does not take it (answer 503)."""
+    async def accept(
+        self, guid: str, event: str, headers: dict[str, str], body: bytes, parsed: Parsed | None = None
+    ) -> Accepted:
+        """Store durably, then return. Raises Retry when the disk does not take it (answer 503).
+
+        Args:
+            parsed: what the body says, if that is known: whoever handles it soon need not read it again.
+        """
 
     async def pending(self, after_seq: int, limit: int) -> list[Delivery]:
         """Deliveries not finished, with seq > after_seq, oldest first."""

@@ -11,6 +11,7 @@ from prow_async.adapters.inbox import durable
 from prow_async.adapters.inbox.store import Settings
 
 SMALL = Settings(segment_bytes=64 << 10, spares=1, carry_above=2)
+TIDY_S = 60.0
 HEADERS = {"X-GitHub-Event": "push", "Content-Type": "application/json"}
 
 
@@ -65,6 +66,13 @@ async def waiting(box: durable.DurableInbox) -> dict[str, bytes]:
         found |= {delivery.guid: delivery.body for delivery in batch}
         last = batch[-1].seq
     return found
+
+
+async def tidied(folder: Path, most: int) -> None:
+    """Wait until the folder holds so few log files: tidying goes on beside the writing, a busy disk makes it late."""
+    with anyio.fail_after(TIDY_S):
+        while len(log_files(folder)) > most:
+            await anyio.sleep(0.05)
 
 
 def log_files(folder: Path) -> list[str]:

@@ -13,6 +13,7 @@ from prow_async.api.actions import Decision
 from prow_async.api.errors import CannotStart, Refused, Retry
 from prow_async.api.github import Status
 from prow_async.api.prowjob import ObjectMeta, ProwJob, ProwJobSpec, Pull, Refs
+from prow_async.core.webhook_decode import Parsed
 from tests.contract.inbox_parts import (
     HEADERS,
     SMALL,
@@ -21,8 +22,8 @@ from tests.contract.inbox_parts import (
     body,
     guid,
     inbox,
-    log_files,
     pass_through,
+    tidied,
     waiting,
 )
 
@@ -171,10 +172,21 @@ async def test_what_became_of_a_delivery_can_be_asked(tmp_path: Path) -> None:
         assert await box.fate(guid(1)) == "trigger: started 3 jobs"
 
 
+async def test_what_a_body_says_is_kept_for_a_reader_who_follows_close_behind(tmp_path: Path) -> None:
+    parsed = Parsed(org="org")
+    async with inbox(tmp_path) as box:
+        await box.accept(guid(1), "push", {}, b"{}", parsed)
+        await box.accept(guid(1), "push", {}, b"{}", Parsed(org="another"))
+        await box.accept(guid(2), "push", {}, b"{}")
+        assert [delivery.parsed for delivery in await box.pending(0, 10)] == [parsed, None]
+    async with inbox(tmp_path) as box:
+        assert [delivery.parsed for delivery in await box.pending(0, 10)] == [None, None]
+
+
 async def test_the_folder_stays_small_while_deliveries_come_and_go(tmp_path: Path) -> None:
     async with inbox(tmp_path) as box:
         await pass_through(box, range(600), 2000)
-        assert len(log_files(tmp_path)) <= 5
+        await tidied(tmp_path, 5)
 
 
 async def test_one_that_stays_does_not_keep_the_others_files(tmp_path: Path) -> None:
@@ -185,7 +197,7 @@ async def test_one_that_stays_does_not_keep_the_others_files(tmp_path: Path) -> 
         await box.mark(stuck, "trigger", ("done",) * 5)
         await pass_through(box, range(10, 410), 2000)
         newest = await accept(box, 2)
-        assert len(log_files(tmp_path)) <= 5
+        await tidied(tmp_path, 5)
     async with inbox(tmp_path) as box:
         assert [delivery.seq for delivery in await box.pending(0, 10)] == [stuck, newest]
         assert (await waiting(box))[guid(1)] == body(1, 3000)

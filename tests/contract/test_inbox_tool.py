@@ -13,12 +13,10 @@ from prow_async.adapters.inbox import reader
 from prow_async.adapters.inbox.durable import DurableInbox
 from prow_async.adapters.inbox.store import Settings
 from prow_async.api.actions import Decision
-from tests.contract.inbox_parts import accept, guid, inbox, log_files, pass_through, waiting
+from tests.contract.inbox_parts import TIDY_S, accept, guid, inbox, log_files, pass_through, waiting
 
 pytestmark = pytest.mark.anyio
 HISTORY = Settings(segment_bytes=256 << 10, spares=1, history_bytes=1 << 20)
-TIDY_S = 60.0
-"""Tidying goes on beside the writing, and a busy disk makes it late."""
 
 
 class Tool:

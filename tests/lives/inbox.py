@@ -12,6 +12,7 @@ import msgspec
 
 from prow_async.api.actions import Decision
 from prow_async.api.errors import Retry
+from prow_async.core.webhook_decode import Parsed
 from prow_async.ports.clock import Clock
 from prow_async.ports.inbox import Accepted, ActionState, Delivery, JournalEntry
 
@@ -62,7 +63,9 @@ class MemoryInbox:
         """Deliveries not finished, oldest first."""
         return [self._waiting[seq] for seq in sorted(self._waiting)]
 
-    async def accept(self, guid: str, event: str, headers: dict[str, str], body: bytes) -> Accepted:
+    async def accept(
+        self, guid: str, event: str, headers: dict[str, str], body: bytes, parsed: Parsed | None = None
+    ) -> Accepted:
         def write() -> Accepted:
             key = self.key_of(guid, body)
             seq = self._keys.get(key)

@@ -19,6 +19,7 @@ from prow_async.adapters.inbox.index import Index
 from prow_async.adapters.inbox.keys import FLUSH_AT, Batch, Keys, Newer
 from prow_async.adapters.inbox.segment import Damaged, Found, Place, Segment, make_spare, sync_folder
 from prow_async.api.errors import CannotStart
+from prow_async.core.webhook_decode import Parsed
 from prow_async.ports.inbox import Accepted, Delivery
 
 log = structlog.get_logger()
@@ -62,6 +63,8 @@ class Op(msgspec.Struct, frozen=True, gc=False):
 
     description: records.Description
     body: bytes = b""
+    parsed: Parsed | None = None
+    """What a delivery's body says, where that is known already. It is not written."""
 
 
 Outcome = Accepted | Failure | None

@@ -94,7 +94,7 @@ class Express:
     def __call__(self) -> asyncio.Protocol:
         return _Connection(self)
 
-    def may_be_ours(self, begin: bytearray) -> bool:
+    def may_be_ours(self, begin: bytes) -> bool:
         """True while what has come of a request may become one for a taker."""
         return any(begin.startswith(line[: len(begin)]) for line in self.takers)
 
@@ -126,7 +126,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, server: Express) -> None:
         self._server = server
-        self._buffer = bytearray()
+        self._buffer = b""
         """What has come and is no part of a body under way."""
         self._taker: Taker | None = None
         self._headers: Headers = {}
@@ -173,7 +173,7 @@ class _Connection(asyncio.Protocol):
             return
         if not self._buffer:
             self._since_s = time.monotonic()
-        self._buffer += data
+        self._buffer = self._buffer + data if self._buffer else data
         if self._task is None:
             self._go_on()
         elif len(self._buffer) > AHEAD_BYTES:
@@ -189,16 +189,15 @@ class _Connection(asyncio.Protocol):
                 self._hand_over()
             return
         first = self._buffer.index(b"\r\n")
-        taker = self._server.takers.get(bytes(self._buffer[:first]))
-        found = _usual(bytes(self._buffer[: end + 4])) if taker is not None else None
+        taker = self._server.takers.get(self._buffer[:first])
+        found = _usual(self._buffer[: end + 4]) if taker is not None else None
         if taker is None or found is None or found[0] > BODY_BYTES:
             self._hand_over()
             return
         self._missing, self._headers = found
         self._taker = taker
         self._refused = taker.refuse(self._headers)
-        rest = bytes(self._buffer[end + 4 :])
-        self._buffer.clear()
+        rest, self._buffer = self._buffer[end + 4 :], b""
         self._more_body(rest)
 
     def _more_body(self, data: bytes) -> None:
@@ -259,7 +258,7 @@ class _Connection(asyncio.Protocol):
         other = self._server.fallback()
         self.transport.set_protocol(other)
         other.connection_made(self.transport)
-        other.data_received(bytes(self._buffer))
+        other.data_received(self._buffer)
 
     def look_at_clock(self, now_s: float) -> None:
         """Close who is late with a request, or silent for long."""

@@ -129,7 +129,7 @@ class HookDoor:
             return verified
         self._metrics.count("prow_webhook_counter", event_type=verified.event)
         try:
-            accepted = await self._inbox.accept(verified.guid, verified.event, dict(headers), body)
+            accepted = await self._inbox.accept(verified.guid, verified.event, dict(headers), body, verified.parsed)
         except ProwError as error:
             guid = {names.EVENT_GUID: verified.guid}
             log.error("webhook not stored", why=str(error), event_type=verified.event, **guid)

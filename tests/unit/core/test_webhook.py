@@ -1,10 +1,12 @@
 """The checks a webhook goes through: upstream's order, statuses and words."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prow_async.core import webhook
+from prow_async.core import webhook, webhook_decode
 from prow_async.core.webhook import Answer, Tokens, Verified
 
 BODY = b'{"repository":{"full_name":"org/repo"},"organization":{"login":"org"}}'
@@ -77,7 +79,31 @@ def test_refusals_come_in_upstreams_order_and_words(
 def test_a_right_signature_is_accepted_in_either_case_of_hex() -> None:
     for signature in (webhook.sign(BODY, b"abc"), "sha256=" + webhook.sign(BODY, b"abc")[7:].upper()):
         found = webhook.verify("POST", headers(X_Hub_Signature_256=signature), BODY, SECRET)
-        assert found == Verified("push", "guid", "org/repo")
+        assert isinstance(found, Verified)
+        assert (found.event, found.guid, found.owner) == ("push", "guid", "org/repo")
+
+
+@pytest.mark.parametrize("form", ["single", "map"])
+def test_a_body_signed_well_with_everybodys_secret_is_read_once(form: Literal["single", "map"]) -> None:
+    tokens = Tokens({"*": (b"other", b"abc")}, form)
+    found = webhook.verify("POST", headers(), BODY, tokens)
+    assert isinstance(found, Verified)
+    assert found.parsed == webhook_decode.decode("push", BODY, "guid")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"repository":{"full_name":"org/repo"},"ref":5}', b'{"organization":{"login":"org"}}']
+)
+def test_one_that_is_not_of_its_events_shape_or_of_no_repository_is_accepted_all_the_same(body: bytes) -> None:
+    found = webhook.verify("POST", headers(X_Hub_Signature_256=webhook.sign(body, b"abc")), body, SECRET)
+    assert isinstance(found, Verified)
+    assert (found.owner, found.parsed) == ("org/repo" if b"full_name" in body else "org", None)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'{"repository":{"full_name":1}}'])
+def test_no_webhook_is_refused_however_well_it_is_signed(body: bytes) -> None:
+    found = webhook.verify("POST", headers(X_Hub_Signature_256=webhook.sign(body, b"abc")), body, SECRET)
+    assert found == Answer(403, BAD + "invalid payload")
 
 
 @pytest.mark.parametrize(
