@@ -247,7 +247,7 @@ class JobActors:
 
     async def _take(self, job: JobView, pod: PodView | None, step: plank.Step) -> float | None:
         self._env.stories.add(job.name, step.why)
-        if self._executor.dry_run and isinstance(step, plank.Start | plank.Patch):
+        if self._executor.dry_run and isinstance(step, plank.Start | plank.Patch | plank.Release):
             log.info("dry run: step not taken", step=type(step).__name__, why=step.why)
             return None
         match step:
@@ -256,12 +256,14 @@ class JobActors:
                 return self._until_deadline(job)
             case plank.Start():
                 return await self._start(job, step)
-            case plank.Patch() if step.delete_pod and not step.delete_first:
-                return await self._give_up_pod(job, pod, step)
             case plank.Patch():
-                return await self._patch(job, pod, step)
+                act = self._give_up_pod if step.delete_pod and not step.delete_first else self._patch
+                return await act(job, pod, step)
             case plank.Confirm():
                 return await self._confirm(job, step)
+            case plank.Release():
+                await self._writes.release(job, pod)
+                return GONE_CHECK_S
             case plank.Wait():
                 return None if step.until_s is None else max(0.0, step.until_s - self._env.clock.now())
             case plank.Settled():
@@ -360,7 +362,6 @@ class JobActors:
         view = podview.read(raw)
         if (cluster := self._clusters.get(job.cluster)) is not None:
             cluster.own.wrote(view.name, "", view)
-        now = instants.rfc3339(self._env.clock.now())
         build_id = view.build_id or podview.build_id_in_env(raw) or build_id
         status: dict[str, object] = {
             "state": "pending",
@@ -370,7 +371,7 @@ class JobActors:
             "url": self._url(full, build_id),
         }
         if job.pending_s is None:
-            status["pendingTime"] = now
+            status["pendingTime"] = instants.rfc3339(self._env.clock.now())
         labels = {names.ID_LABEL: job.name, names.BUILD_ID_LABEL: build_id}  # upstream's jobs carry them too
         patched = await self._writes.patch_status(job, status, f"pod {view.name} created", labels)
         if patched is None:
@@ -433,9 +434,8 @@ class JobActors:
         if verdict == "foreign":
             raise Refused(why, 409, "Foreign")
         if verdict == "wait":
-            if not found.deleting:
-                gone = plank.Patch({}, why, delete_pod=found.uid, drop_finalizer=bool(found.finalizers))
-                await self._writes.delete_pod(job, found, gone)
+            held, uid = names.GCS_K8S_FINALIZER in found.finalizers, "" if found.deleting else found.uid
+            await self._writes.delete_pod(job, found, plank.Patch({}, why, delete_pod=uid, drop_finalizer=held))
             return None
         return raw
 

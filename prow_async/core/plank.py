@@ -42,7 +42,7 @@ class Patch(msgspec.Struct, frozen=True, tag=True):
 
     The patch goes first, so that a crash between the two leaves a job that says what happened; an aborted job is
     completed only once its pod's deletion was accepted (`delete_first`).
-    `drop_finalizer`: take crier's finalizer off the pod first, or its deletion would wait for crier.
+    `drop_finalizer`: take crier's finalizer off the pod, also where its deletion has begun: it would wait for crier.
     `failure` becomes a label in the same patch. `lost`: why the pod is given up for another one, empty if it is not.
     """
 
@@ -53,6 +53,12 @@ class Patch(msgspec.Struct, frozen=True, tag=True):
     drop_finalizer: bool = False
     failure: FailureClass | None = None
     lost: str = ""
+
+
+class Release(msgspec.Struct, frozen=True, tag=True):
+    """Take crier's finalizer off a pod that is on its way out and was given up: nobody will report on it."""
+
+    why: str
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -68,7 +74,7 @@ class Settled(msgspec.Struct, frozen=True, tag=True):
     why: str
 
 
-Step = Start | Confirm | Patch | Wait | Settled
+Step = Start | Confirm | Patch | Release | Wait | Settled
 AWAY_GRACE_S = 60.0
 """No job is ended for a cluster that has been away for less, and work there is tried."""
 LOOK_AGAIN_S = 30.0
@@ -204,6 +210,8 @@ def _next_attempt(job: JobView, pod: PodView | None, settings: Settings, now_s: 
     if now_s >= (pod.deletion_s or pod.created_s) + limit_s:
         text = "The pod of the last attempt does not go away."
         return Patch(completed("error", text, now_s), text, failure="infrastructure-lost")
+    if names.GCS_K8S_FINALIZER in pod.finalizers:
+        return Release(f"attempt {job.revivals}: the pod of the last one is held, and nobody will report on it")
     return Wait(f"attempt {job.revivals}: the pod of the last one is on its way out", now_s + LOOK_AGAIN_S)
 
 

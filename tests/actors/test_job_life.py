@@ -240,6 +240,37 @@ async def test_a_finalizer_does_not_hold_a_lost_pod() -> None:
 
 
 @story
+async def test_a_finalizer_does_not_hold_a_pod_that_its_node_takes_away() -> None:
+    """1. A node is drained: its pod is deleted, held by the reporter's finalizer. 2. The next attempt starts."""
+    town = Town()
+    town.kube.put(town.prowjob("a"))
+    async with town.engine("plank"):
+        path = f"/api/v1/namespaces/{worlds.PODS}/pods/a"
+        town.kube.ask("PATCH", path, {"metadata": {"finalizers": [names.GCS_K8S_FINALIZER]}})
+        drained = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+        town.kube.set_pod("a", phase="Running", conditions=[drained])
+        town.kube.delete_pod("a")
+        await passes(3)
+        assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "1"
+        assert town.kube.job("a").status.state == "pending"
+
+
+@story
+async def test_a_finalizer_does_not_hold_a_pod_after_a_crash() -> None:
+    """1. A pod is given up; the process dies before it lets it go. 2. The next process does, and goes on."""
+    town = Town()
+    town.kube.put(town.prowjob("a"))
+    town.kube.put_pod(town.pod_of("a"))
+    town.kube.set_status("a", state="pending", pod_revival_count=1)
+    path = f"/api/v1/namespaces/{worlds.PODS}/pods/a"
+    town.kube.ask("PATCH", path, {"metadata": {"finalizers": [names.GCS_K8S_FINALIZER]}})
+    town.kube.delete_pod("a")
+    async with town.engine("plank"):
+        await passes(3)
+        assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "1"
+
+
+@story
 async def test_a_silent_cluster_stops_its_own_jobs_only() -> None:
     """1. One of two clusters never lists. 2. Its job reaches error at its deadline. 3. The other's runs at once."""
     town = Town(SHORT, aliases=("default", "dead"))
