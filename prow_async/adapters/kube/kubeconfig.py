@@ -75,7 +75,7 @@ def _read_one(file: str) -> Kubeconfig:
         raise CannotStart(f"kubeconfig {file} cannot be read: {error.strerror}") from error
     try:
         document = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no date, no number
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else file
         # Not str(error): it quotes the line, which may hold a token.

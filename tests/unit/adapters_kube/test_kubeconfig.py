@@ -63,6 +63,8 @@ def test_a_plugin_without_a_folder_is_looked_up_on_the_path(tmp_path: Path) -> N
     [
         ("a: [\ntoken: s3cret", ":2: not valid YAML"),
         ("token: s3cret\xff", "not valid YAML"),
+        ("token: s3cret\nat: 2026-99-99", "not valid YAML"),
+        ("[" * 5000, "not valid YAML"),
         ("- a", "expected a mapping at the top, found list"),
         ("contexts: 5", "contexts is not a list"),
         ("users:\n- {name: x, user: s3cret}", "entry 1 of users needs a name"),
