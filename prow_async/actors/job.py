@@ -131,8 +131,7 @@ class JobActors:
 
     def _usable(self, alias: str) -> bool:
         """True unless the cluster is away: of one that is none of ours the jobs end at once."""
-        cluster = self._clusters.get(alias)
-        return cluster is None or not cluster.away
+        return (cluster := self._clusters.get(alias)) is None or not cluster.away
 
     def _pod_there(self, job: JobView) -> slots.Pod:
         cluster = self._clusters.get(job.cluster)
@@ -157,8 +156,9 @@ class JobActors:
             if plank.concerns(change.new):
                 self.actors.post(change.name, "job")
             elif change.new.complete:
-                self._forget(change.name)
-                if self._straggler(change.new) is not None:  # its own news came sooner than its job's end
+                if (pod := self._straggler(change.new)) is None:
+                    self._forget(change.name)
+                elif adoption.is_straggler(change.new, pod):  # its own news came sooner than its job's end
                     self.actors.post(change.name, "job")
         self.gate.look(change.name)
 
@@ -327,19 +327,18 @@ class JobActors:
         return None if patched.complete else 0.0
 
     async def _delete_straggler(self, job: JobView) -> None:
-        """Delete a pod that came too late: its creation was under way when the job ended without it."""
+        """Delete a pod that came too late, its creation was under way when the job ended, or that outlives its time."""
         pod = self._straggler(job)
         if pod is not None:
-            why = f"pod {pod.name} came to be after its job had ended without it"
+            why = f"pod {pod.name} lives on, though its job has ended without it"
             log.warning("straggling pod will be deleted", prowjob=job.name, uid=pod.uid)
-            guarded = names.GCS_K8S_FINALIZER in pod.finalizers
-            step = plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded)
-            await self._writes.delete_pod(job, pod, step)
+            guarded = adoption.is_straggler(job, pod) and names.GCS_K8S_FINALIZER in pod.finalizers
+            await self._writes.delete_pod(job, pod, plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded))
 
     def _straggler(self, job: JobView) -> PodView | None:
         cluster = self._clusters.get(job.cluster)
         pod = cluster.store.get(job.name) if cluster is not None else None
-        return pod if pod is not None and adoption.is_straggler(job, pod) else None
+        return pod if pod is not None and (adoption.is_straggler(job, pod) or plank.is_overdue(job, pod)) else None
 
     async def _start(self, job: JobView, step: plank.Start) -> float | None:
         try:

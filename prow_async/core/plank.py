@@ -75,6 +75,9 @@ class Settled(msgspec.Struct, frozen=True, tag=True):
 
 
 Step = Start | Confirm | Patch | Release | Wait | Settled
+RUNS_TOO_LONG, STARTS_TOO_LATE, HAS_NO_NODE = (f"Pod {what} timeout." for what in ("running", "pending", "scheduling"))
+TIMEOUTS = frozenset({RUNS_TOO_LONG, STARTS_TOO_LATE, HAS_NO_NODE})
+"""Descriptions of jobs that end for want of time. Their pods are deleted."""
 AWAY_GRACE_S = 60.0
 """No job is ended for a cluster that has been away for less, and work there is tried."""
 LOOK_AGAIN_S = 30.0
@@ -113,6 +116,11 @@ def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float, 
             return Settled("waits for the scheduler")
         case _:
             return Settled(f"state {job.state or '(none)'} is not ours to move")
+
+
+def is_overdue(job: JobView, pod: PodView) -> bool:
+    """True when the pod of a job that ended for want of time lives on: its deletion did not get through."""
+    return job.complete and job.description in TIMEOUTS and adoption.owns(job, pod) and adoption.lives(pod)
 
 
 def without_cluster(job: JobView, step: Step | None, settings: Settings, away_s: float, now_s: float) -> Step:
@@ -281,14 +289,14 @@ def _deadline(job: JobView, pod: PodView, settings: Settings) -> tuple[float | N
         if pod.deleting:
             return None, "", ""
         timeout_s = _pick(job.pod_running_timeout_s, settings.pod_running_timeout_s)
-        return _pick(pod.start_s, pod.created_s) + timeout_s, "Pod running timeout.", "aborted"
+        return _pick(pod.start_s, pod.created_s) + timeout_s, RUNS_TOO_LONG, "aborted"
     if pod.phase not in {"Pending", ""}:
         return None, "", ""
     if pod.start_s is None:
         timeout_s = _pick(job.pod_unscheduled_timeout_s, settings.pod_unscheduled_timeout_s)
-        return pod.created_s + timeout_s, "Pod scheduling timeout.", "error"
+        return pod.created_s + timeout_s, HAS_NO_NODE, "error"
     timeout_s = _pick(job.pod_pending_timeout_s, settings.pod_pending_timeout_s)
-    return pod.start_s + timeout_s, "Pod pending timeout.", "error"
+    return pod.start_s + timeout_s, STARTS_TOO_LATE, "error"
 
 
 def _pick(own: float | None, default: float) -> float:

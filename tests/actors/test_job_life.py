@@ -10,6 +10,7 @@ from prow_async.api import names
 from prow_async.api.config import Config, Plank
 from prow_async.api.prowjob import DecorationConfig
 from prow_async.core import instants
+from prow_async.sandbox.faults import Fault
 from tests.actors import worlds
 from tests.actors.worlds import Town, passes, settle, story
 
@@ -148,6 +149,27 @@ async def test_timeouts_by_our_own_clock(bound: bool, runs: bool, wait_s: float,
         assert town.kube.job("a").status.state == "pending"
         await passes(2)
         assert ended(town) == expected
+        assert town.kube.all_pods() == []
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@story
+async def test_a_pod_whose_time_is_over_goes_in_the_end(killed: bool) -> None:
+    """1. A test hangs until its timeout. 2. Its pod cannot be deleted for a while, or by this process. 3. It goes."""
+    town = Town(SHORT)
+    town.kube.put(town.prowjob("a"))
+    async with town.engine("plank"):
+        town.kube.pod_runs("a")
+        town.kube.faults.fail("DELETE", "/pods", Fault("answer", status=503), times=-1)
+        await passes(3700)
+        assert ended(town) == ("aborted", "Pod running timeout.")
+        assert len(town.kube.all_pods()) == 1
+        if not killed:
+            town.kube.faults.heal()
+            await passes(400)
+    town.kube.faults.heal()
+    async with town.engine("plank"):
+        await passes(5)
         assert town.kube.all_pods() == []
 
 
