@@ -103,6 +103,9 @@ def test_an_empty_file_is_an_empty_configuration(tmp_path: Path) -> None:
         ({"clusters": [{"name": "x", "cluster": {"server": "localhost:8080"}}]}, "is not https:// or http://"),
         ({"clusters": [{"name": "x", "cluster": {"server": "https://["}}]}, "is not https:// or http://"),
         ({"users": []}, "names the user 'x', which is not in"),
+        ({"contexts": [{"name": "x", "context": {}}]}, "names the cluster '', which is not in"),
+        ({"contexts": [{"name": "x", "context": {"cluster": ["x"]}}]}, "one of them is no text"),
+        ({"contexts": [{"name": "x", "context": {"cluster": "x", "user": {"name": "x"}}}]}, "one of them is no text"),
     ],
 )
 def test_a_context_that_refers_to_nothing(tmp_path: Path, change: dict[str, Any], told: str) -> None:
