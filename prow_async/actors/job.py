@@ -194,9 +194,9 @@ class JobActors:
         if job is None or not plank.concerns(job):
             stored = self._store.get(name)
             if stored is None or not plank.concerns(stored):
-                self._forget(name)
                 if job is not None and job.complete:
                     await self._delete_straggler(job)
+                self._forget(name)  # not before: a deletion that fails again and again is tried less and less often
             else:  # our own word alone says so: forgotten, the job would begin anew on the watch's old one
                 self.actors.forget(name)
             return None

@@ -174,6 +174,20 @@ async def test_a_pod_whose_time_is_over_goes_in_the_end(killed: bool) -> None:
 
 
 @story
+async def test_a_pod_that_may_not_be_deleted_is_tried_at_leisure() -> None:
+    """1. A test hangs until its timeout. 2. We may not delete pods there: an hour of that is no flood of requests."""
+    town = Town(SHORT)
+    town.kube.put(town.prowjob("a"))
+    async with town.engine("plank"):
+        town.kube.pod_runs("a")
+        town.kube.faults.fail("DELETE", "/pods", Fault("answer", status=403), times=-1)
+        await passes(7200)
+        assert ended(town) == ("aborted", "Pod running timeout.")
+        tries = [line for line in town.kube.faults.asked if line.startswith("DELETE")]
+        assert 2 < len(tries) < 260
+
+
+@story
 async def test_the_jobs_own_timeouts_come_first() -> None:
     """1. A job that upstream started names a timeout in its decoration. 2. That one counts, not plank's."""
     town = Town(SHORT)
