@@ -3,7 +3,7 @@
 import anyio
 import structlog
 
-from prow_async.api.errors import Retry
+from prow_async.api.errors import Refused, Retry
 from prow_async.core import tot
 from prow_async.ports.clock import Ids
 from prow_async.ports.web import Web
@@ -37,12 +37,12 @@ class Tot:
                 wait_s *= 2
             try:
                 answer = await self._web.ask("GET", url)
-            except Retry as error:
+            except (Retry, Refused) as error:  # Refused: where it redirects to is no address
                 why = error.why
                 continue
             found = tot.build_id(answer.status, answer.body)
             if found is not None:
                 return found
-            why = f"GET {url}: {answer.status} {answer.body[:100]!r}"
+            why = f"it answers {answer.status} {answer.body[:100]!r}"  # not where: its address may hold a password
         log.warning("tot vends no build id", job=job, why=why)
         raise Retry(f"tot vends no build id for {job}: {why}")

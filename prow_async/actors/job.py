@@ -131,8 +131,7 @@ class JobActors:
 
     def _usable(self, alias: str) -> bool:
         """True unless the cluster is away: of one that is none of ours the jobs end at once."""
-        cluster = self._clusters.get(alias)
-        return cluster is None or not cluster.away
+        return (cluster := self._clusters.get(alias)) is None or not cluster.away
 
     def _pod_there(self, job: JobView) -> slots.Pod:
         cluster = self._clusters.get(job.cluster)
@@ -157,8 +156,9 @@ class JobActors:
             if plank.concerns(change.new):
                 self.actors.post(change.name, "job")
             elif change.new.complete:
-                self._forget(change.name)
-                if self._straggler(change.new) is not None:  # its own news came sooner than its job's end
+                if (pod := self._straggler(change.new)) is None:
+                    self._forget(change.name)
+                elif adoption.is_straggler(change.new, pod):  # its own news came sooner than its job's end
                     self.actors.post(change.name, "job")
         self.gate.look(change.name)
 
@@ -194,9 +194,9 @@ class JobActors:
         if job is None or not plank.concerns(job):
             stored = self._store.get(name)
             if stored is None or not plank.concerns(stored):
-                self._forget(name)
                 if job is not None and job.complete:
                     await self._delete_straggler(job)
+                self._forget(name)  # not before: a deletion that fails again and again is tried less and less often
             else:  # our own word alone says so: forgotten, the job would begin anew on the watch's old one
                 self.actors.forget(name)
             return None
@@ -247,7 +247,7 @@ class JobActors:
 
     async def _take(self, job: JobView, pod: PodView | None, step: plank.Step) -> float | None:
         self._env.stories.add(job.name, step.why)
-        if self._executor.dry_run and isinstance(step, plank.Start | plank.Patch):
+        if self._executor.dry_run and isinstance(step, plank.Start | plank.Patch | plank.Release):
             log.info("dry run: step not taken", step=type(step).__name__, why=step.why)
             return None
         match step:
@@ -256,12 +256,14 @@ class JobActors:
                 return self._until_deadline(job)
             case plank.Start():
                 return await self._start(job, step)
-            case plank.Patch() if step.delete_pod and not step.delete_first:
-                return await self._give_up_pod(job, pod, step)
             case plank.Patch():
-                return await self._patch(job, pod, step)
+                act = self._give_up_pod if step.delete_pod and not step.delete_first else self._patch
+                return await act(job, pod, step)
             case plank.Confirm():
                 return await self._confirm(job, step)
+            case plank.Release():
+                await self._writes.release(job, pod)
+                return GONE_CHECK_S
             case plank.Wait():
                 return None if step.until_s is None else max(0.0, step.until_s - self._env.clock.now())
             case plank.Settled():
@@ -325,19 +327,18 @@ class JobActors:
         return None if patched.complete else 0.0
 
     async def _delete_straggler(self, job: JobView) -> None:
-        """Delete a pod that came too late: its creation was under way when the job ended without it."""
+        """Delete a pod that came too late, its creation was under way when the job ended, or that outlives its time."""
         pod = self._straggler(job)
         if pod is not None:
-            why = f"pod {pod.name} came to be after its job had ended without it"
+            why = f"pod {pod.name} lives on, though its job has ended without it"
             log.warning("straggling pod will be deleted", prowjob=job.name, uid=pod.uid)
-            guarded = names.GCS_K8S_FINALIZER in pod.finalizers
-            step = plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded)
-            await self._writes.delete_pod(job, pod, step)
+            guarded = adoption.is_straggler(job, pod) and names.GCS_K8S_FINALIZER in pod.finalizers
+            await self._writes.delete_pod(job, pod, plank.Patch({}, why, delete_pod=pod.uid, drop_finalizer=guarded))
 
     def _straggler(self, job: JobView) -> PodView | None:
         cluster = self._clusters.get(job.cluster)
         pod = cluster.store.get(job.name) if cluster is not None else None
-        return pod if pod is not None and adoption.is_straggler(job, pod) else None
+        return pod if pod is not None and (adoption.is_straggler(job, pod) or plank.is_overdue(job, pod)) else None
 
     async def _start(self, job: JobView, step: plank.Start) -> float | None:
         try:
@@ -360,7 +361,6 @@ class JobActors:
         view = podview.read(raw)
         if (cluster := self._clusters.get(job.cluster)) is not None:
             cluster.own.wrote(view.name, "", view)
-        now = instants.rfc3339(self._env.clock.now())
         build_id = view.build_id or podview.build_id_in_env(raw) or build_id
         status: dict[str, object] = {
             "state": "pending",
@@ -370,7 +370,7 @@ class JobActors:
             "url": self._url(full, build_id),
         }
         if job.pending_s is None:
-            status["pendingTime"] = now
+            status["pendingTime"] = instants.rfc3339(self._env.clock.now())
         labels = {names.ID_LABEL: job.name, names.BUILD_ID_LABEL: build_id}  # upstream's jobs carry them too
         patched = await self._writes.patch_status(job, status, f"pod {view.name} created", labels)
         if patched is None:
@@ -433,9 +433,8 @@ class JobActors:
         if verdict == "foreign":
             raise Refused(why, 409, "Foreign")
         if verdict == "wait":
-            if not found.deleting:
-                gone = plank.Patch({}, why, delete_pod=found.uid, drop_finalizer=bool(found.finalizers))
-                await self._writes.delete_pod(job, found, gone)
+            held, uid = names.GCS_K8S_FINALIZER in found.finalizers, "" if found.deleting else found.uid
+            await self._writes.delete_pod(job, found, plank.Patch({}, why, delete_pod=uid, drop_finalizer=held))
             return None
         return raw
 

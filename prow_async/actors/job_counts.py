@@ -53,7 +53,8 @@ class JobCounts:
             self._move(was, is_new)
         if not self._counting or new is None or is_new is None:
             return
-        if old is None or (old.state, old.build_id) != (new.state, new.build_id):
+        another = bool(new.build_id) and old is not None and new.build_id != old.build_id  # none: between two attempts
+        if old is None or old.state != new.state or another:
             self._metrics.count("prowjob_state_transitions", **dict(zip(LABELS, is_new, strict=True)))
 
     def _move(self, was: _Values | None, now: _Values | None) -> None:

@@ -28,10 +28,10 @@ class JobWrites:
 
     async def delete_pod(self, job: JobView, pod: PodView | None, step: plank.Patch) -> None:
         """Delete the pod that a step gives up, if it names one; one that is gone, or replaced, is no trouble."""
+        if step.drop_finalizer:
+            await self.release(job, pod)
         if not step.delete_pod or pod is None:
             return
-        if step.drop_finalizer:
-            await self._drop_finalizer(job, pod)
         why = step.why
         delete = actions.DeletePod(
             cluster=job.cluster, namespace=pod.namespace, name=pod.name, uid=step.delete_pod, reason=why, why=why
@@ -41,7 +41,10 @@ class JobWrites:
         except Stale:  # another pod stands there by now: the one we meant is gone
             return
 
-    async def _drop_finalizer(self, job: JobView, pod: PodView) -> None:
+    async def release(self, job: JobView, pod: PodView | None) -> None:
+        """Take crier's finalizer off a pod. Raises Stale when it has changed."""
+        if pod is None:
+            return
         rest = [f for f in pod.finalizers if f != names.GCS_K8S_FINALIZER]
         patch = actions.PatchPod(
             cluster=job.cluster,

@@ -23,6 +23,8 @@ from prow_async.runtime.story import Stories
 log = structlog.get_logger()
 Wake = Literal["job", "again"]
 MAX_REMEMBERED = 10_000
+WHO = "the external scheduler"
+"""Not its address, which may hold a password: logs and job pages tell of it."""
 
 
 class Env(msgspec.Struct, frozen=True):
@@ -103,7 +105,7 @@ class Scheduler:
         fresh_s = scheduler.fresh_s(external.cache) if external is not None else 0.0
         cluster, at_s = self._remembered.get(job.job, ("", 0.0))
         if cluster and now_s - at_s < fresh_s:
-            return scheduler.Go(cluster, f"{ask.url} said so {now_s - at_s:.0f} s ago")
+            return scheduler.Go(cluster, f"{WHO} said so {now_s - at_s:.0f} s ago")
         try:
             answer = await self._env.web.ask("POST", ask.url, ask.body)
         except (Retry, Refused) as error:
@@ -112,10 +114,10 @@ class Scheduler:
             cluster = scheduler.answered(answer.status, answer.body)
             if cluster:
                 self._remember(job.job, cluster, now_s, fresh_s)
-                return scheduler.Go(cluster, f"{ask.url} says so")
+                return scheduler.Go(cluster, f"{WHO} says so")
             why = f"{answer.status} {answer.body[:100]!r}"
         log.warning("scheduling failed, the job's own cluster stands", job=job.job, cluster=job.cluster, why=why)
-        return scheduler.Go(job.cluster, f"as the job says: {ask.url} named none: {why}")
+        return scheduler.Go(job.cluster, f"as the job says: {WHO} named none: {why}")
 
     def _remember(self, job: str, cluster: str, now_s: float, fresh_s: float) -> None:
         if len(self._remembered) >= MAX_REMEMBERED:

@@ -32,8 +32,11 @@ async def watch(job_config_path: str, metrics: Metrics) -> None:
 def sizes(path: Path) -> dict[str, int]:
     """Return bytes by folder: of a ConfigMap mounted here, or of those mounted in the folders here.
 
-    Files are counted unpacked from links, as they lie in the timestamped folder. Raises OSError.
+    Files are counted unpacked from links, as they lie in the timestamped folder. Configuration in one file has none.
+    Raises OSError.
     """
+    if path.is_file():
+        return {}
     folders = [path] if (path / _DATA).exists() else [one for one in sorted(path.iterdir()) if one.is_dir()]
     return {str(folder): _size(folder) for folder in folders if (folder / _DATA).exists()}
 

@@ -42,7 +42,7 @@ class Patch(msgspec.Struct, frozen=True, tag=True):
 
     The patch goes first, so that a crash between the two leaves a job that says what happened; an aborted job is
     completed only once its pod's deletion was accepted (`delete_first`).
-    `drop_finalizer`: take crier's finalizer off the pod first, or its deletion would wait for crier.
+    `drop_finalizer`: take crier's finalizer off the pod, also where its deletion has begun: it would wait for crier.
     `failure` becomes a label in the same patch. `lost`: why the pod is given up for another one, empty if it is not.
     """
 
@@ -53,6 +53,12 @@ class Patch(msgspec.Struct, frozen=True, tag=True):
     drop_finalizer: bool = False
     failure: FailureClass | None = None
     lost: str = ""
+
+
+class Release(msgspec.Struct, frozen=True, tag=True):
+    """Take crier's finalizer off a pod that is on its way out and was given up: nobody will report on it."""
+
+    why: str
 
 
 class Wait(msgspec.Struct, frozen=True, tag=True):
@@ -68,7 +74,10 @@ class Settled(msgspec.Struct, frozen=True, tag=True):
     why: str
 
 
-Step = Start | Confirm | Patch | Wait | Settled
+Step = Start | Confirm | Patch | Release | Wait | Settled
+RUNS_TOO_LONG, STARTS_TOO_LATE, HAS_NO_NODE = (f"Pod {what} timeout." for what in ("running", "pending", "scheduling"))
+TIMEOUTS = frozenset({RUNS_TOO_LONG, STARTS_TOO_LATE, HAS_NO_NODE})
+"""Descriptions of jobs that end for want of time. Their pods are deleted."""
 AWAY_GRACE_S = 60.0
 """No job is ended for a cluster that has been away for less, and work there is tried."""
 LOOK_AGAIN_S = 30.0
@@ -107,6 +116,11 @@ def decide(job: JobView, pod: PodView | None, settings: Settings, now_s: float, 
             return Settled("waits for the scheduler")
         case _:
             return Settled(f"state {job.state or '(none)'} is not ours to move")
+
+
+def is_overdue(job: JobView, pod: PodView) -> bool:
+    """True when the pod of a job that ended for want of time lives on: its deletion did not get through."""
+    return job.complete and job.description in TIMEOUTS and adoption.owns(job, pod) and adoption.lives(pod)
 
 
 def without_cluster(job: JobView, step: Step | None, settings: Settings, away_s: float, now_s: float) -> Step:
@@ -204,6 +218,8 @@ def _next_attempt(job: JobView, pod: PodView | None, settings: Settings, now_s: 
     if now_s >= (pod.deletion_s or pod.created_s) + limit_s:
         text = "The pod of the last attempt does not go away."
         return Patch(completed("error", text, now_s), text, failure="infrastructure-lost")
+    if names.GCS_K8S_FINALIZER in pod.finalizers:
+        return Release(f"attempt {job.revivals}: the pod of the last one is held, and nobody will report on it")
     return Wait(f"attempt {job.revivals}: the pod of the last one is on its way out", now_s + LOOK_AGAIN_S)
 
 
@@ -273,14 +289,14 @@ def _deadline(job: JobView, pod: PodView, settings: Settings) -> tuple[float | N
         if pod.deleting:
             return None, "", ""
         timeout_s = _pick(job.pod_running_timeout_s, settings.pod_running_timeout_s)
-        return _pick(pod.start_s, pod.created_s) + timeout_s, "Pod running timeout.", "aborted"
+        return _pick(pod.start_s, pod.created_s) + timeout_s, RUNS_TOO_LONG, "aborted"
     if pod.phase not in {"Pending", ""}:
         return None, "", ""
     if pod.start_s is None:
         timeout_s = _pick(job.pod_unscheduled_timeout_s, settings.pod_unscheduled_timeout_s)
-        return pod.created_s + timeout_s, "Pod scheduling timeout.", "error"
+        return pod.created_s + timeout_s, HAS_NO_NODE, "error"
     timeout_s = _pick(job.pod_pending_timeout_s, settings.pod_pending_timeout_s)
-    return pod.start_s + timeout_s, "Pod pending timeout.", "error"
+    return pod.start_s + timeout_s, STARTS_TOO_LATE, "error"
 
 
 def _pick(own: float | None, default: float) -> float:

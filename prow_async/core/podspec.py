@@ -80,7 +80,7 @@ def _is_shaped(pod_spec: Json) -> bool:
         return False
     if not all(isinstance(one, dict) for found in every for one in found):
         return False
-    if not isinstance(pod_spec.get("securityContext") or {}, dict):
+    if not isinstance(pod_spec.get("securityContext") or {}, dict) or not all(map(_is_named, every[2])):
         return False
     return all(_is_shaped_container(container) for found in every[:2] for container in found)
 
@@ -93,10 +93,15 @@ def _is_shaped_container(container: Json) -> bool:
     resources = container.get("resources") or {}
     return (
         all(isinstance(one, dict) for one in [*env, *mounts])
+        and all(_is_named(one) and isinstance(one.get("mountPath", ""), str) for one in mounts)
         and all(isinstance(one, str) for one in [*command, *args])
         and isinstance(resources, dict)
         and all(isinstance(resources.get(key) or {}, dict) for key in ("limits", "requests"))
     )
+
+
+def _is_named(one: Json) -> bool:
+    return isinstance(one.get("name", ""), str)
 
 
 def _with_env(container: dict[str, Any], env: list[Json]) -> dict[str, Any]:

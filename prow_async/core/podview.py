@@ -80,6 +80,7 @@ class _Pod(msgspec.Struct, frozen=True, gc=False):
 
 _decoder = msgspec.json.Decoder(_Pod)
 _NO_LABELS, _NO_ANNOTATIONS, _NO_STATUS = _Labels(), _Annotations(), _Status()
+_MAX_DIGITS = 18
 _NO_STATE, _NO_WAITING = _State(), _Waiting()
 
 
@@ -105,7 +106,7 @@ def read(raw: bytes | msgspec.Raw) -> PodView:
         build_id=labels.build_id,
         created_by_prow=labels.by_prow == "true",
         owner_uid=annotations.owner,
-        attempt=int(annotations.attempt) if annotations.attempt.isdecimal() else None,
+        attempt=_attempt(annotations.attempt),
         digest=annotations.digest,
         finalizers=tuple(meta.finalizers or ()),
         phase=sys.intern(status.phase),
@@ -117,6 +118,11 @@ def read(raw: bytes | msgspec.Raw) -> PodView:
         containers=tuple(_container(c, init=True) for c in status.init_container_statuses or ())
         + tuple(_container(c, init=False) for c in status.container_statuses or ()),
     )
+
+
+def _attempt(text: str) -> int | None:
+    """Read our own mark. Whoever may make pods may write anything there, also more digits than Python reads."""
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 class _Variable(msgspec.Struct, frozen=True, gc=False):

@@ -103,13 +103,15 @@ def repo_segment(placement: Placement, org: str, repo: str) -> str:
 def split(place: str) -> tuple[str, str]:
     """Take one object's place apart: its bucket (of a file the folder it is in), and its path there.
 
-    Without a scheme it is Google's. Raises UserMistake where no object is named.
+    Without a scheme it is Google's; an absolute path is a file, as upstream's pkg/io/opener.go has it. Raises
+    UserMistake where no object is named.
     """
     scheme, marked, rest = place.partition("://")
-    scheme, rest = (scheme, rest) if marked else ("gs", place)
+    if not marked:
+        scheme, rest = "file" if place.startswith("/") else "gs", place
     bucket, _, path = rest.rpartition("/") if scheme == "file" else rest.partition("/")
     if not bucket or not path:
-        raise UserMistake(f"{place!r} names no object: write gs://BUCKET/PATH, s3://BUCKET/PATH or file:///FOLDER/NAME")
+        raise UserMistake(f"{place!r} names no object: write gs://BUCKET/PATH, s3://BUCKET/PATH or /FOLDER/NAME")
     return f"{scheme}://{bucket}", path
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +77,15 @@ def test_nothing_is_set_anew_while_no_state_changes(version: int) -> None:
     jobs.put(job("a", "triggered", "kubernetes", version), b"")
     counts.update()
     assert gauge.sets == 1
+
+
+def test_each_attempt_counts_once() -> None:
+    """A state counts, and so does another build id; not the moment between two attempts, which has none."""
+    jobs: Store[JobView] = Store()
+    counted = Gauge()
+    JobCounts(jobs, counted)
+    life = [("triggered", ""), ("pending", "1"), ("pending", ""), ("pending", "2"), ("success", "2")]
+    for version, (state, build_id) in enumerate(life):
+        jobs.put(msgspec.structs.replace(job("a", state, "kubernetes", version), build_id=build_id), b"")
+    states = [counted.total("prowjob_state_transitions", state=state) for state in ("triggered", "pending", "success")]
+    assert states == [1, 2, 1]

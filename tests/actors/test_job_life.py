@@ -10,6 +10,7 @@ from prow_async.api import names
 from prow_async.api.config import Config, Plank
 from prow_async.api.prowjob import DecorationConfig
 from prow_async.core import instants
+from prow_async.sandbox.faults import Fault
 from tests.actors import worlds
 from tests.actors.worlds import Town, passes, settle, story
 
@@ -151,6 +152,41 @@ async def test_timeouts_by_our_own_clock(bound: bool, runs: bool, wait_s: float,
         assert town.kube.all_pods() == []
 
 
+@pytest.mark.parametrize("killed", [False, True])
+@story
+async def test_a_pod_whose_time_is_over_goes_in_the_end(killed: bool) -> None:
+    """1. A test hangs until its timeout. 2. Its pod cannot be deleted for a while, or by this process. 3. It goes."""
+    town = Town(SHORT)
+    town.kube.put(town.prowjob("a"))
+    async with town.engine("plank"):
+        town.kube.pod_runs("a")
+        town.kube.faults.fail("DELETE", "/pods", Fault("answer", status=503), times=-1)
+        await passes(3700)
+        assert ended(town) == ("aborted", "Pod running timeout.")
+        assert len(town.kube.all_pods()) == 1
+        if not killed:
+            town.kube.faults.heal()
+            await passes(400)
+    town.kube.faults.heal()
+    async with town.engine("plank"):
+        await passes(5)
+        assert town.kube.all_pods() == []
+
+
+@story
+async def test_a_pod_that_may_not_be_deleted_is_tried_at_leisure() -> None:
+    """1. A test hangs until its timeout. 2. We may not delete pods there: an hour of that is no flood of requests."""
+    town = Town(SHORT)
+    town.kube.put(town.prowjob("a"))
+    async with town.engine("plank"):
+        town.kube.pod_runs("a")
+        town.kube.faults.fail("DELETE", "/pods", Fault("answer", status=403), times=-1)
+        await passes(7200)
+        assert ended(town) == ("aborted", "Pod running timeout.")
+        tries = [line for line in town.kube.faults.asked if line.startswith("DELETE")]
+        assert 2 < len(tries) < 260
+
+
 @story
 async def test_the_jobs_own_timeouts_come_first() -> None:
     """1. A job that upstream started names a timeout in its decoration. 2. That one counts, not plank's."""
@@ -235,6 +271,37 @@ async def test_a_finalizer_does_not_hold_a_lost_pod() -> None:
         await passes(3)
         assert town.kube.pod("a")["metadata"]["finalizers"] == ["else.example/mine"]
         town.kube.ask("PATCH", path, {"metadata": {"finalizers": None}})
+        await passes(3)
+        assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "1"
+
+
+@story
+async def test_a_finalizer_does_not_hold_a_pod_that_its_node_takes_away() -> None:
+    """1. A node is drained: its pod is deleted, held by the reporter's finalizer. 2. The next attempt starts."""
+    town = Town()
+    town.kube.put(town.prowjob("a"))
+    async with town.engine("plank"):
+        path = f"/api/v1/namespaces/{worlds.PODS}/pods/a"
+        town.kube.ask("PATCH", path, {"metadata": {"finalizers": [names.GCS_K8S_FINALIZER]}})
+        drained = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+        town.kube.set_pod("a", phase="Running", conditions=[drained])
+        town.kube.delete_pod("a")
+        await passes(3)
+        assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "1"
+        assert town.kube.job("a").status.state == "pending"
+
+
+@story
+async def test_a_finalizer_does_not_hold_a_pod_after_a_crash() -> None:
+    """1. A pod is given up; the process dies before it lets it go. 2. The next process does, and goes on."""
+    town = Town()
+    town.kube.put(town.prowjob("a"))
+    town.kube.put_pod(town.pod_of("a"))
+    town.kube.set_status("a", state="pending", pod_revival_count=1)
+    path = f"/api/v1/namespaces/{worlds.PODS}/pods/a"
+    town.kube.ask("PATCH", path, {"metadata": {"finalizers": [names.GCS_K8S_FINALIZER]}})
+    town.kube.delete_pod("a")
+    async with town.engine("plank"):
         await passes(3)
         assert town.kube.pod("a")["metadata"]["annotations"][names.ATTEMPT] == "1"
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from prow_async.api.config import Config
 from prow_async.api.config_sections import ExternalScheduling, ExternalSchedulingCache, Failover, Scheduler
@@ -86,6 +87,22 @@ async def test_where_nobody_answers_the_jobs_own_cluster_stands(answer: Answered
     async with town.engine("scheduler"):
         job = town.kube.job("a")
         assert (job.status.state, job.spec.cluster) == ("triggered", "east")
+
+
+@pytest.mark.parametrize("answer", [Answered(500, b""), Answered(200, b'{"cluster": "west"}')])
+@story
+async def test_a_password_in_the_services_address_is_not_told(answer: Answered) -> None:
+    """1. The service answers, or is of no use. 2. Log and page say so, without its address."""
+    address = "http://me:s3cret@scheduler.example"
+    town = Town(Config(scheduler=Scheduler(True, external=ExternalScheduling(address))))
+    town.internet.answers[address] = answer
+    town.kube.put(waiting(town, "a"))
+    with structlog.testing.capture_logs() as logs:
+        async with town.engine("scheduler") as engine:
+            await settle()
+            told = f"{logs} {engine.describe('a')}"
+    assert "the external scheduler" in told
+    assert "s3cret" not in told
 
 
 @story

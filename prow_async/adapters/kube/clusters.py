@@ -72,7 +72,8 @@ def look(
         last: what the last look read, for files that do not read now.
 
     Raises:
-        CannotStart: a context is in two files, a folder does not read, or there is no infrastructure cluster.
+        CannotStart: a context is in two files, a folder does not read, a suffix is given without a folder, or there
+            is no infrastructure cluster.
     """
     configs, problems = _read_groups(groups(flags, environ), last)
     found: dict[str, Source] = {}
@@ -95,7 +96,8 @@ def look(
     found[INFRA] = infra
     found.setdefault(DEFAULT, msgspec.structs.replace(infra, alias=DEFAULT))
     for alias in disabled:
-        found.pop(alias, None)
+        if alias != INFRA:  # an empty name in a list is a slip: without that cluster there is nothing to do at all
+            found.pop(alias, None)
     marks = {alias: _mark(source, configs) for alias, source in found.items()}
     return Found(found, marks, configs, tuple(problems))
 
@@ -137,6 +139,8 @@ async def connect_all(sources: Mapping[str, Source], component: str) -> AsyncIte
 
 def groups(flags: Flags, environ: Mapping[str, str]) -> list[tuple[str, ...]]:
     """Return the kubeconfig files there are; those that are to be read as one stand together. Raises CannotStart."""
+    if flags.kubeconfig_suffix and not flags.kubeconfig_dir:
+        raise CannotStart("--kubeconfig-suffix says which files of --kubeconfig-dir count: give that too")
     alone = [flags.kubeconfig] if flags.kubeconfig else []
     if flags.kubeconfig_dir:
         alone += _in_folder(flags.kubeconfig_dir, flags.kubeconfig_suffix)

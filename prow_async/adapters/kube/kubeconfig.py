@@ -75,7 +75,7 @@ def _read_one(file: str) -> Kubeconfig:
         raise CannotStart(f"kubeconfig {file} cannot be read: {error.strerror}") from error
     try:
         document = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no date, no number
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else file
         # Not str(error): it quotes the line, which may hold a token.
@@ -134,7 +134,9 @@ def context(config: Kubeconfig, name: str) -> Context:
     if name not in config.contexts:
         raise Unusable(f"there is no context {name!r} in {files}")
     refers: dict[str, Any] = config.contexts[name]
-    cluster, user = refers.get("cluster"), refers.get("user")
+    cluster, user = refers.get("cluster", ""), refers.get("user")
+    if not isinstance(cluster, str) or not isinstance(user, str | None):
+        raise Unusable(f"context {name!r} in {files} should name its cluster and its user: one of them is no text")
     if cluster not in config.clusters:
         raise Unusable(f"context {name!r} names the cluster {cluster!r}, which is not in {files}")
     if not _is_url(config.clusters[cluster].get("server")):

@@ -31,6 +31,7 @@ def test_several_configmaps(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_mount(tmp_path: Path) -> None:
-    """Configuration that is read from a checkout has no ConfigMap."""
+    """Configuration that is read from a checkout, or from one file, has no ConfigMap."""
     (tmp_path / "file").write_text("1")
     assert configmap_sizes.sizes(tmp_path) == {}
+    assert configmap_sizes.sizes(tmp_path / "file") == {}

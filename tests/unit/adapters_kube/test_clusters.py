@@ -74,9 +74,16 @@ def test_kubeconfig_variable_names_several_files(tmp_path: Path) -> None:
 
 
 def test_disabled_clusters_are_dropped(tmp_path: Path) -> None:
-    """Whatever is in disabled_clusters is gone; names of no cluster do not matter."""
+    """Whatever is in disabled_clusters is gone, but for the cluster of the ProwJobs; other names do not matter."""
     file = _write(tmp_path / "c", "a", "b", current="a")
-    assert set(clusters.find(clusters.Flags(kubeconfig=file), ["b", "z"], environ={})) == {"", "a", "default"}
+    assert set(clusters.find(clusters.Flags(kubeconfig=file), ["b", "z", ""], environ={})) == {"", "a", "default"}
+
+
+def test_a_suffix_needs_a_folder(tmp_path: Path) -> None:
+    """Alone it would be passed over, and other clusters read than were meant."""
+    flags = clusters.Flags(kubeconfig=_write(tmp_path / "c", "a", current="a"), kubeconfig_suffix=".yaml")
+    with pytest.raises(CannotStart, match="--kubeconfig-suffix says"):
+        clusters.find(flags, environ={})
 
 
 def test_no_cluster_at_all() -> None:

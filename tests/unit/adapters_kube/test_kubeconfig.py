@@ -63,6 +63,8 @@ def test_a_plugin_without_a_folder_is_looked_up_on_the_path(tmp_path: Path) -> N
     [
         ("a: [\ntoken: s3cret", ":2: not valid YAML"),
         ("token: s3cret\xff", "not valid YAML"),
+        ("token: s3cret\nat: 2026-99-99", "not valid YAML"),
+        ("[" * 5000, "not valid YAML"),
         ("- a", "expected a mapping at the top, found list"),
         ("contexts: 5", "contexts is not a list"),
         ("users:\n- {name: x, user: s3cret}", "entry 1 of users needs a name"),
@@ -101,6 +103,9 @@ def test_an_empty_file_is_an_empty_configuration(tmp_path: Path) -> None:
         ({"clusters": [{"name": "x", "cluster": {"server": "localhost:8080"}}]}, "is not https:// or http://"),
         ({"clusters": [{"name": "x", "cluster": {"server": "https://["}}]}, "is not https:// or http://"),
         ({"users": []}, "names the user 'x', which is not in"),
+        ({"contexts": [{"name": "x", "context": {}}]}, "names the cluster '', which is not in"),
+        ({"contexts": [{"name": "x", "context": {"cluster": ["x"]}}]}, "one of them is no text"),
+        ({"contexts": [{"name": "x", "context": {"cluster": "x", "user": {"name": "x"}}}]}, "one of them is no text"),
     ],
 )
 def test_a_context_that_refers_to_nothing(tmp_path: Path, change: dict[str, Any], told: str) -> None:

@@ -43,6 +43,9 @@ def made(
         ("https://host/v%20iew/?a=b#c", f"https://host/v%20iew/gs/bucket/{FOLDER}?a=b#c"),
         ("https://host/a/../view/", f"https://host/view/gs/bucket/{FOLDER}"),
         ("https://ho st/%zz", ""),
+        ("https://[", ""),
+        ("https://[::g]/view", ""),
+        ("https://[::1]:8/view", f"https://[::1]:8/view/gs/bucket/{FOLDER}"),
     ],
 )
 def test_prefix_and_place(prefix: str, expected: str) -> None:

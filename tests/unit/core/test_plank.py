@@ -280,6 +280,20 @@ def test_revival_takes_criers_finalizer_off() -> None:
     assert step.delete_pod == "p1"
 
 
+@pytest.mark.parametrize("seen", [{"reason": "NodeLost"}, {"phase": "Running", "disruption": "PreemptionByScheduler"}])
+def test_a_lost_pod_whose_deletion_has_begun_is_let_go(seen: dict[str, Any]) -> None:
+    """It cannot be deleted once more, but crier's finalizer would hold it for good: nobody reports on it."""
+    held = pod(deleting=True, deletion_s=NOW, finalizers=(names.GCS_K8S_FINALIZER,), **seen)
+    step = plank.decide(job(), held, SETTINGS, NOW)
+    assert isinstance(step, plank.Patch)
+    assert (step.drop_finalizer, step.delete_pod) == (True, "")
+    view = job(revivals=1, pod_name="")
+    assert isinstance(plank.decide(view, held, SETTINGS, NOW), plank.Release)
+    assert isinstance(plank.decide(view, held, SETTINGS, NOW + 600), plank.Patch)
+    others = msgspec.structs.replace(held, finalizers=("else.example/mine",))
+    assert isinstance(plank.decide(view, others, SETTINGS, NOW), plank.Wait)
+
+
 def test_the_pod_of_an_earlier_attempt_does_not_decide() -> None:
     """After a revival the old pod may still be seen: the next attempt starts, whatever the old one did."""
     view = job(revivals=1, pod_name="j")

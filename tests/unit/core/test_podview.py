@@ -78,7 +78,7 @@ def test_the_least_there_can_be() -> None:
     assert (view.owner_uid, view.attempt, view.created_by_prow, view.phase, view.start_s) == ("", None, False, "", None)
 
 
-@pytest.mark.parametrize("attempt", ["", "-1", "two", "1.5"])
+@pytest.mark.parametrize("attempt", ["", "-1", "two", "1.5", "9" * 5000])
 def test_an_attempt_that_is_no_number_is_none(attempt: str) -> None:
     assert podview.read(pod({"annotations": {names.ATTEMPT: attempt}})).attempt is None
 

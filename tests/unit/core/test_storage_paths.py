@@ -88,13 +88,14 @@ def test_join_is_gos(parts: tuple[str, ...], joined: str) -> None:
         ("b/ci/x.json", "gs://b", "ci/x.json"),
         ("s3://b/ci/x.json", "s3://b", "ci/x.json"),
         ("file:///var/ci/x.json", "file:///var/ci", "x.json"),
+        ("/var/ci/x.json", "file:///var/ci", "x.json"),
     ],
 )
 def test_an_objects_place_is_taken_apart(place: str, bucket: str, path: str) -> None:
     assert storage_paths.split(place) == (bucket, path)
 
 
-@pytest.mark.parametrize("place", ["", "b", "gs://b", "gs://b/", "gs:///x", "file://x", "file:///x/"])
+@pytest.mark.parametrize("place", ["", "b", "gs://b", "gs://b/", "gs:///x", "file://x", "file:///x/", "/x", "/x/"])
 def test_a_place_without_an_object(place: str) -> None:
     with pytest.raises(UserMistake, match="names no object"):
         storage_paths.split(place)
