@@ -15,8 +15,11 @@ from prow_async.core import durations
 
 Kind = Literal["bool", "int", "float", "str", "duration", "strings"]
 Value = bool | int | float | str | tuple[str, ...]
-_TRUE = {"1", "t", "T", "TRUE", "true", "True"}
-_FALSE = {"0", "f", "F", "FALSE", "false", "False"}
+BOOLS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+"""What Go's strconv.ParseBool reads."""
 
 
 class Flag(msgspec.Struct, frozen=True):
@@ -95,9 +98,9 @@ def _convert(program: str, flag: Flag, text: str) -> Value:
     try:
         match flag.kind:
             case "bool":
-                if text not in _TRUE | _FALSE:
+                if text not in BOOLS:
                     raise ValueError("want true or false")
-                return text in _TRUE
+                return BOOLS[text]
             case "int":
                 return int(text, 0)
             case "float":
