@@ -52,7 +52,7 @@ UPSTREAM = (
         "prow_plugin_handle_duration_seconds", "histogram", _PLUGIN, "How long plugins worked on events.", _PLUGIN_S
     ),
     Metric("prow_plugin_handle_errors", "counter", _PLUGIN, "Errors of plugins while they worked on events."),
-    Metric("crier_report_latency", "histogram", ("reporter",), "From a job's change to its report.", _LATENCY_S),
+    Metric("crier_report_latency", "histogram", ("reporter",), "From a job's completion to its report.", _LATENCY_S),
     Metric("crier_reporting_results", "counter", ("reporter", "result"), "Reports, by what came of them."),
     Metric("sinker_pods_existing", "gauge", (), "Pods the last sweep saw."),
     Metric("sinker_loop_duration_seconds", "gauge", (), "How long the last sweep took."),
