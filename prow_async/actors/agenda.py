@@ -2,6 +2,9 @@
 
 import heapq
 
+_SPARE = 64
+"""So many entries without effect are left in the heap, and as many again as have one."""
+
 
 class Agenda:
     """A heap of names and times. Times are seconds since the epoch; an entry goes when it is taken."""
@@ -20,6 +23,9 @@ class Agenda:
         if known is None or when_s < known:
             self._at[name] = when_s
             heapq.heappush(self._heap, (when_s, name))
+            if len(self._heap) > 2 * len(self._at) + _SPARE:  # far times that gave way to nearer ones stay for months
+                self._heap = [(at_s, one) for one, at_s in self._at.items()]
+                heapq.heapify(self._heap)
 
     def take(self, now_s: float) -> list[str]:
         """Take out all whose time has come, the earliest first."""
@@ -33,3 +39,8 @@ class Agenda:
 
     def __len__(self) -> int:
         return len(self._at)
+
+    @property
+    def size(self) -> int:
+        """How many entries are kept, those without effect included."""
+        return len(self._heap)

@@ -111,6 +111,7 @@ class Crier:
 
     def _enabled(self, job: JobView) -> bool:
         """True when any repository of a job's refs is enabled here, or it has none."""
-        repos = [job.full_name, *job.extra_repos] if job.org else list(job.extra_repos)
-        allowed = self._enablement
-        return not repos or any(allowed.enabled(*full.partition("/")[::2]) for full in repos)
+        repos = [full.rpartition("/")[::2] for full in job.extra_repos]
+        if job.org:
+            repos.append((job.org, job.repo))
+        return not repos or any(self._enablement.enabled(org, repo) for org, repo in repos)

@@ -25,7 +25,9 @@ log = structlog.get_logger()
 AT_ONCE = 16
 """So many are started side by side."""
 REFUSED_AGAIN_S = 600.0
-"""What was refused is tried again after so long at the latest."""
+"""What was refused is tried again after so long at the latest: somebody may have mended it."""
+SHORTEST_TICK_S = 0.1
+"""No interval is taken for shorter."""
 SHOWN = 5000
 """At most so many periodics have their next start on the metrics page: those that come first."""
 
@@ -82,7 +84,7 @@ class Horologium:
         self._snapshot = None
         while True:
             await self.tick()
-            await anyio.sleep(self._env.config.current().config.horologium.tick_interval_s)
+            await anyio.sleep(max(SHORTEST_TICK_S, self._env.config.current().config.horologium.tick_interval_s))
 
     async def tick(self) -> None:
         """Look at every periodic that needs it."""
@@ -148,11 +150,9 @@ class Horologium:
         async with room:
             if await self._start(periodic, verdict, now_s):
                 self._looked[periodic.name] = now_s
-            else:
-                self._agenda.now(periodic.name)
 
     async def _start(self, periodic: Periodic, verdict: horologium.Verdict, now_s: float) -> bool:
-        """Start the periodic. False: it is due but could not be started, look again at the next tick."""
+        """Start the periodic. False: it stays due, and is in the agenda."""
         name = identity.name_for(
             self._env.installation, "horologium", "", "periodic", periodic.name, verdict.key, retry=verdict.retry
         )
@@ -163,10 +163,11 @@ class Horologium:
             await self._executor.perform(create, periodic.name)
         except Refused as error:
             log.warning("periodic not started", job=periodic.name, why=error.why)
-            self._agenda.at(periodic.name, min(verdict.look_s or now_s + REFUSED_AGAIN_S, now_s + REFUSED_AGAIN_S))
-            return True
+            self._agenda.at(periodic.name, now_s + REFUSED_AGAIN_S)
+            return False
         except ProwError as error:
             log.warning("periodic will be started on a later tick", job=periodic.name, why=str(error))
+            self._agenda.now(periodic.name)
             return False
         if self._executor.dry_run:
             self._pretended[periodic.name] = name

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 import prow_async
-from prow_async.api.errors import Retry
+from prow_async.api.errors import Refused, Retry
 
 CONNECT_S = 10.0
 TOTAL_S = 30.0
@@ -34,13 +34,19 @@ class Sender:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str] = {}, data: Mapping[str, str] | bytes | None = None
     ) -> Answer:
-        """Send a form (a mapping) or bytes. Raises Retry when there is no whole answer; statuses are not judged."""
-        host = urlsplit(url).hostname or ""
-        options: dict[str, Any] = {"proxy": _proxy(url, host), "allow_redirects": False}
+        """Send a form (a mapping) or bytes. Statuses are not judged.
+
+        Raises Retry when there is no whole answer, Refused when the URL is no address.
+        """
+        host = ""
         try:
+            host = urlsplit(url).hostname or ""
+            options: dict[str, Any] = {"proxy": _proxy(url, host), "allow_redirects": False}
             async with self._session.request(method, url, headers=headers, data=data, **options) as response:
-                body = await response.content.read(MOST_BYTES)
+                body = await read_at_most(response.content, MOST_BYTES)
                 return Answer(response.status, _seconds(response.headers.get("Retry-After", "")), body)
+        except (aiohttp.InvalidURL, ValueError) as error:
+            raise Refused(f"{method} {host}: this is no address") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Retry(f"{method} {host}: {str(error) or 'no answer in time'}") from error
 
@@ -51,6 +57,16 @@ async def opened(component: str) -> AsyncIterator[Sender]:
     agent = {"User-Agent": f"prow-async/{component}/{prow_async.__version__}"}
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=agent) as session:
         yield Sender(session)
+
+
+async def read_at_most(stream: aiohttp.StreamReader, most_bytes: int) -> bytes:
+    """Read a body to its end, or that much of it. (One `read` of a stream ends with whatever has come so far.)"""
+    pieces: list[bytes] = []
+    left = most_bytes
+    while left > 0 and (piece := await stream.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def _proxy(url: str, host: str) -> str | None:

@@ -7,6 +7,7 @@ import aiohttp
 import yarl
 
 import prow_async
+from prow_async.adapters import outgoing
 from prow_async.api.errors import Refused, Retry
 from prow_async.ports.web import Answered
 
@@ -26,9 +27,7 @@ class WebClient:
         where = _name(url)
         try:
             async with self._session.request(method, url, data=json or None, headers=headers) as response:
-                body = await response.content.read(MAX_BODY_BYTES + 1)
-                while len(body) <= MAX_BODY_BYTES and (more := await response.content.read(MAX_BODY_BYTES)):
-                    body += more
+                body = await outgoing.read_at_most(response.content, MAX_BODY_BYTES + 1)
         except TimeoutError as error:
             raise Retry(f"{method} {where}: no answer within {TIMEOUT_S:.0f} s") from error
         except (aiohttp.InvalidURL, ValueError) as error:

@@ -35,12 +35,13 @@ class JobView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Our annotation `prow-async.dev/cause`: who made it and why."""
     event_guid: str = ""
     optional: bool | None = None
-    """Label is-optional; None when it is not there."""
+    """Label is-optional; None when it is not there, or says neither yes nor no."""
     rerun: int = 0
     """Label re-run: how many retries of a periodic came before this one."""
     retest: bool = False
     """Label retest: asked for by /retest or /retest-required."""
     gerrit: bool = False
+    """Label gerrit-report-label is there, and not empty."""
     failure_class: str = ""
     """Label failure-class of ours: a FailureClass, or empty."""
     digest: str = ""

@@ -8,6 +8,13 @@ import msgspec
 from prow_async.apps.flags import Flag
 from prow_async.core import lease
 
+_PROW_SUFFIX = Flag(
+    "supplemental-prow-configs-filename-suffix",
+    "str",
+    "_prowconfig.yaml",
+    "their file name suffix",
+    older="supplemental-prow-configs-filename",
+)
 _CONFIG_OURS = (
     Flag("quarantine-bad-config", "bool", False, "leave out the jobs of bad job files instead of refusing all (ours)"),
     Flag("config-cache-file", "str", "", "file that keeps parsed job files between starts (ours; default: none)"),
@@ -16,7 +23,7 @@ CONFIG = (
     Flag("config-path", "str", "", "path of the main Prow configuration"),
     Flag("job-config-path", "str", "", "path of the job configuration: a file, or a tree of files"),
     Flag("supplemental-prow-config-dir", "strings", (), "directory of further Prow configuration"),
-    Flag("supplemental-prow-configs-filename-suffix", "str", "_prowconfig.yaml", "their file name suffix"),
+    _PROW_SUFFIX,
     Flag("in-repo-config-cache-size", "int", 200, "so many states of in-repo configuration are remembered"),
     Flag("cache-dir-base", "str", "", "where mirrors of repositories are kept (default: /var/lib/prow-async)"),
     Flag("moonraker-address", "str", "", "a server of in-repo config", "a server of in-repo configuration"),
@@ -237,7 +244,7 @@ UP = (
     Flag("config-path", "str", "", "main configuration (default: a sample)"),
     Flag("job-config-path", "str", "", "job configuration: a file, or a tree of files"),
     Flag("supplemental-prow-config-dir", "strings", (), "directory of further Prow configuration"),
-    Flag("supplemental-prow-configs-filename-suffix", "str", "_prowconfig.yaml", "their file name suffix"),
+    _PROW_SUFFIX,
     Flag("plugin-config", "str", "", "plugins.yaml (default: trigger everywhere)"),
     Flag("supplemental-plugin-config-dir", "strings", (), "directory of further plugin configuration"),
     Flag("supplemental-plugin-configs-filename-suffix", "str", "_pluginconfig.yaml", "their file name suffix"),

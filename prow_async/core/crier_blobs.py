@@ -22,7 +22,10 @@ from prow_async.core import content_types, instants, podenv, started, storage_pa
 
 UPLOADER = "crier"
 _OURS = {"uploader": UPLOADER}
-_MOST_RECORDS_BYTES = 4 << 20
+MOST_BYTES = 4 << 20
+"""Of what is read from storage: a repository's own jobs may name a bucket of anybody's. What is cut does not read."""
+_MOST_DIGITS = 63
+"""Of a build id, which has to fit into a label."""
 DefaultDecoration = Callable[[str, str], DecorationConfig | None]
 """Default decoration of a job of (`org/repo`, cluster alias), None when there is none."""
 
@@ -162,11 +165,11 @@ def _begun(facts: Facts) -> Started:
 
 def _clones(content: bytes | None) -> Sequence[clonerecords.Record]:
     """Read clone records; those that do not read are as if they were not there."""
-    if content is None or len(content) > _MOST_RECORDS_BYTES:
+    if content is None:
         return ()
     try:
         return clonerecords.decode(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
 
 
@@ -195,7 +198,7 @@ def _pointer(place: Place, path: str, content: str, metadata: dict[str, str]) ->
 def _is_newer(build_id: str, there: bytes | None) -> bool:
     """True unless a build id stands there that is as great: ids grow with time, whoever gives them."""
     text = (there or b"").strip()
-    if not (text.isdigit() and build_id.isascii() and build_id.isdigit()):
+    if not (text.isdigit() and len(text) <= _MOST_DIGITS and build_id.isascii() and build_id.isdigit()):
         return True
     return int(build_id) > int(text)
 
@@ -206,7 +209,7 @@ def _started(content: bytes | None) -> Started | None:
         return None
     try:
         return msgspec.json.decode(content, type=Started)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 

@@ -66,6 +66,7 @@ def decide(job: ProwJob, settings: Settings) -> Decision:
 
 
 def _scope(job: JobView, configs: Mapping[str, SlackReporter]) -> SlackReporter:
-    full = job.full_name if job.org else next(iter(job.extra_repos), "")
-    keys = (full, full.partition("/")[0], "*") if full else ("*",)
+    # An org of Gerrit is an address: what stands before the first slash is not all of it.
+    org, repo = (job.org, job.repo) if job.org else next(iter(job.extra_repos), "").rpartition("/")[::2]
+    keys = (f"{org}/{repo}", org, "*") if org else ("*",)
     return next((configs[key] for key in keys if key in configs), _NOTHING)

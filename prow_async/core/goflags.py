@@ -15,14 +15,18 @@ from prow_async.core import durations
 
 Kind = Literal["bool", "int", "float", "str", "duration", "strings"]
 Value = bool | int | float | str | tuple[str, ...]
-_TRUE = {"1", "t", "T", "TRUE", "true", "True"}
-_FALSE = {"0", "f", "F", "FALSE", "false", "False"}
+BOOLS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+"""What Go's strconv.ParseBool reads."""
 
 
 class Flag(msgspec.Struct, frozen=True):
     """One flag. Durations are Go durations on the command line and seconds as values.
 
     `lacking`: names the feature that this flag belongs to and that does not exist here; using it warns once.
+    `older`: another name of the same flag, which manifests may still use; whichever comes last counts.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Flag(msgspec.Struct, frozen=True):
     default: Value
     help: str
     lacking: str = ""
+    older: str = ""
 
 
 class Help(Exception):
@@ -54,7 +59,7 @@ class Flags(msgspec.Struct, frozen=True):
 
 def parse(program: str, flags: Sequence[Flag], argv: Sequence[str]) -> Flags:
     """Parse a command line. Raises CannotStart with one line for a person, Help when asked."""
-    known = {flag.name: flag for flag in flags}
+    known = {name: flag for flag in flags for name in (flag.name, flag.older) if name}
     values: dict[str, Value] = {flag.name: flag.default for flag in flags}
     given: list[str] = []
     rest = list(argv)
@@ -75,13 +80,13 @@ def parse(program: str, flags: Sequence[Flag], argv: Sequence[str]) -> Flags:
                 raise CannotStart(f"{program}: flag {word} needs a value")
             value = rest.pop(0)
         one = _convert(program, flag, value)
-        if flag.kind == "strings" and name in given:
-            before = values[name]
+        if flag.kind == "strings" and flag.name in given:
+            before = values[flag.name]
             assert isinstance(before, tuple)
             assert isinstance(one, tuple)
             one = before + one
-        values[name] = one
-        given.append(name)
+        values[flag.name] = one
+        given.append(flag.name)
     lacking = [known[name] for name in dict.fromkeys(given) if known[name].lacking]
     warnings = tuple(
         f"--{flag.name} is accepted but has no effect: {flag.lacking} is not there yet" for flag in lacking
@@ -93,9 +98,9 @@ def _convert(program: str, flag: Flag, text: str) -> Value:
     try:
         match flag.kind:
             case "bool":
-                if text not in _TRUE | _FALSE:
+                if text not in BOOLS:
                     raise ValueError("want true or false")
-                return text in _TRUE
+                return BOOLS[text]
             case "int":
                 return int(text, 0)
             case "float":

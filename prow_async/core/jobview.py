@@ -10,7 +10,7 @@ import msgspec
 from prow_async.api import names
 from prow_async.api.prowjob import JobType, ProwJob, Pull, SlackReporterConfig, State
 from prow_async.api.views import JobView, PullView
-from prow_async.core import durations, objects
+from prow_async.core import durations, goflags, objects
 
 
 class _Labels(msgspec.Struct, frozen=True, gc=False):
@@ -18,7 +18,7 @@ class _Labels(msgspec.Struct, frozen=True, gc=False):
     retest: str = msgspec.field(default="", name=names.RETEST_LABEL)
     rerun: str = msgspec.field(default="", name=names.RERUN_LABEL)
     guid: str = msgspec.field(default="", name=names.EVENT_GUID)
-    gerrit: str | None = msgspec.field(default=None, name=names.GERRIT_REPORT_LABEL)
+    gerrit: str = msgspec.field(default="", name=names.GERRIT_REPORT_LABEL)
     project: str = msgspec.field(default="", name=names.PUBSUB_PROJECT)
     topic: str = msgspec.field(default="", name=names.PUBSUB_TOPIC)
     failure: str = msgspec.field(default="", name=names.FAILURE_CLASS)
@@ -164,10 +164,10 @@ def _view(job: _Job) -> JobView:
         deleting=meta.deletion_timestamp is not None,
         cause=annotations.cause,
         event_guid=intern(labels.guid),
-        optional=labels.optional == "true" if labels.optional else None,
+        optional=goflags.BOOLS.get(labels.optional),
         rerun=int(labels.rerun) if labels.rerun.isdecimal() else 0,
         retest=labels.retest == "true",
-        gerrit=labels.gerrit is not None,
+        gerrit=bool(labels.gerrit),
         failure_class=intern(labels.failure),
         digest=annotations.digest,
         slot=annotations.slot,

@@ -44,17 +44,18 @@ def status_sha(job: JobView) -> str:
 
 
 def description(text: str, base_sha: str) -> str:
-    """Render a status description of at most 140 bytes, with the base SHA at a steady place near its end.
+    """Render a status description of at most 140 bytes, with the base SHA pushed towards its end.
 
-    Text too long is cut in the middle, between characters.
+    Padding takes the room that the text leaves, and a few bytes more where hardly any is left. Text too long is cut in
+    the middle, between characters (upstream: between bytes).
     """
     suffix = f"{BASE_SHA}{base_sha}" if base_sha else ""
-    length, pads = len(suffix.encode()), 0
-    while suffix and pads < DESCRIPTION_LIMIT_BYTES - length:
-        length += len(_PAD.encode())
+    used, pads = len(text.encode()) + len(suffix.encode()), 0
+    while suffix and pads < DESCRIPTION_LIMIT_BYTES - used:
+        used += len(_PAD.encode())
         pads += 1
     suffix = _PAD * pads + suffix
-    return _shortened(text, DESCRIPTION_LIMIT_BYTES - length) + suffix
+    return _shortened(text, DESCRIPTION_LIMIT_BYTES - len(suffix.encode())) + suffix
 
 
 def base_sha_of(text: str) -> str:

@@ -20,6 +20,10 @@ _COLUMN = " | "
 _RULE = "--- | --- | --- | --- | ---"
 _HEADER = "Test name | Commit | Details | Required | Rerun command"
 
+LONGEST = 65_536
+"""Characters that GitHub takes in a comment."""
+_TOO_LONG = "(what the report template makes of this is too long for a comment)"
+
 CommentAction = DeleteComment | CreateComment | EditComment
 
 
@@ -90,7 +94,12 @@ def _job_of(row: str) -> str:
 
 
 def render_body(rows: Sequence[str], author: str, extra: str = "") -> str:
-    """Render the comment. `extra`: what the report template made of the first job."""
+    """Render the comment. `extra`: what the report template made of the first job, left out where it is too long."""
+    body = _rendered(rows, author, extra)
+    return body if len(body) <= LONGEST or not extra else _rendered(rows, author, _TOO_LONG)
+
+
+def _rendered(rows: Sequence[str], author: str, extra: str) -> str:
     if rows:
         tests = "test" if len(rows) == 1 else "tests"
         lines = [

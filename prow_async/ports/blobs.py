@@ -90,7 +90,8 @@ class Storage(Protocol):
     A bucket that does not answer holds up nobody who asks another one.
     """
 
-    async def get(self, bucket: str, path: str) -> bytes: ...
+    async def get(self, bucket: str, path: str, most_bytes: int) -> bytes:
+        """Read an object; of a longer one its first `most_bytes`. Whoever owns the bucket chose what stands there."""
 
     async def put(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> None: ...
 

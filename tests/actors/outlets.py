@@ -63,9 +63,9 @@ class FolderStorage:
     def bucket(self, name: str) -> FolderBlobs:
         return FolderBlobs(str(self._folder / name.replace("://", "/")))
 
-    async def get(self, bucket: str, path: str) -> bytes:
+    async def get(self, bucket: str, path: str, most_bytes: int) -> bytes:
         async with _Door(self._script, "GET", f"{bucket}/{path}"):
-            return self.bucket(bucket).get(path)
+            return self.bucket(bucket).get(path, 0, most_bytes)
 
     async def put(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> None:
         async with _Door(self._script, "PUT", f"{bucket}/{path}"):

@@ -31,3 +31,16 @@ def test_each_name_is_in_once_for_its_earliest_time(steps: list[tuple[str, str, 
             agenda.at(name, when)
             known[name] = min(known.get(name, when), when)
         assert len(agenda) == len(known)
+
+
+def test_it_does_not_grow_with_what_gave_way() -> None:
+    """A yearly periodic is looked at with every new configuration, and each time put in for the same far day."""
+    agenda = Agenda()
+    for minute in range(10_000):
+        agenda.at("yearly", 1e9)
+        agenda.now("yearly")
+        assert agenda.take(minute) == ["yearly"]
+    agenda.at("yearly", 1e9)
+    assert agenda.size < 200
+    assert agenda.take(1e9) == ["yearly"]
+    assert agenda.take(1e9) == []

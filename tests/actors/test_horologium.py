@@ -9,6 +9,7 @@ from prow_async.api import names
 from prow_async.api.config import Config, Horologium
 from prow_async.api.jobconfig import Periodic, Retry
 from prow_async.core import instants
+from prow_async.sandbox.faults import Fault
 from tests.actors.script import DROP
 from tests.actors.worlds import JOBS, POD_SPEC, Town, passes, settle, story
 
@@ -120,6 +121,27 @@ async def test_a_failure_keeps_the_slot_due() -> None:
         await passes(70)
         (job,) = town.kube.all_jobs()
         assert "03:10:00Z" in job.metadata.annotations[names.CAUSE]
+
+
+@story
+async def test_a_refusal_keeps_the_slot_due() -> None:
+    """1. At the slot the API server lets nobody create. 2. Somebody mends that. 3. The slot's run starts, late."""
+    town = town_of(periodic(cron="10 * * * *"))
+    async with town.engine("horologium"):
+        await passes(590)
+        town.kube.faults.fail("POST", "/prowjobs", Fault("answer", status=403), times=-1)
+        await passes(180)
+        town.kube.faults.heal()
+        await passes(600)
+        (job,) = town.kube.all_jobs()
+        assert "03:10:00Z" in job.metadata.annotations[names.CAUSE]
+
+
+@story
+async def test_an_interval_of_nothing_does_not_make_it_spin() -> None:
+    town = Town(Config(horologium=Horologium(tick_interval_s=0.0)))
+    async with town.engine("horologium"):
+        await passes(5)
 
 
 @story

@@ -592,12 +592,12 @@ async def test_a_controller_and_its_crier_do_not_get_in_each_others_way(tmp_path
         holding = True
 
         def slow(line: bytes) -> list[bytes]:
-            if b'"ProwJob"' not in line:
+            if b'"ProwJob"' not in line:  # a line of the pods' watch: what is held is not for it
                 return [line]
             held.append(line)
             if holding:
                 return []
-            told = [*held]
+            told = list(held)
             held.clear()
             return told
 

@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -29,6 +30,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.seen: list[Seen] = []
         self.answers: list[tuple[int, bytes, Mapping[str, str]]] = [(200, b"{}", {})]
         self.cut = False
+        self.pieces = False
+        """Bodies come in two pieces, the second a moment after the first."""
 
     @property
     def host(self) -> str:
@@ -55,6 +58,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve()
 
+    def do_PUT(self) -> None:
+        self._serve()
+
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
@@ -71,6 +77,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(content)), **more}.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.server.pieces:
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            time.sleep(0.1)
+            content = content[len(content) // 2 :]
         self.wfile.write(content)
 
 

@@ -32,13 +32,16 @@ class Counts:
 
     def __init__(self) -> None:
         self.found: Counter[str] = Counter()
+        self.gauges: dict[str, tuple[float, dict[str, str]]] = {}
+        """The last value of each, with its labels."""
 
     def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
         rule = labels.pop("rule", "")
         assert labels == {"org": "o", "repo": "r"}
         self.found[" ".join((name.removeprefix("inRepoConfigCache_"), rule)).strip()] += int(by)
 
-    def gauge(self, name: str, value: float, /, **labels: str) -> None: ...
+    def gauge(self, name: str, value: float, /, **labels: str) -> None:
+        self.gauges[name] = value, labels
 
     def replace(self, name: str, rows: Iterable[tuple[Mapping[str, str], float]]) -> None: ...
 
@@ -125,6 +128,7 @@ async def test_an_unrelated_push_reads_no_file(place: Place) -> None:
     changed = place.origin.commit({".prow/a.yaml": job("b")}, pushed)
     assert await place.names(changed) == ["b"]
     assert place.counts.found == Counter(lookups=4, misses=2, hits=2)
+    assert place.counts.gauges["inRepoConfigCache_cache_usage_size"] == (2, {"org": "o", "repo": "r"})
 
 
 async def test_a_new_configuration_completes_anew_without_git(place: Place) -> None:

@@ -84,6 +84,20 @@ async def test_a_rate_limit_is_waited_for(server: Server) -> None:
     assert caught.value.after_s == 30
 
 
+async def test_an_answer_in_pieces(server: Server) -> None:
+    """It is read to its end: half of it would be trouble, and the message sent again."""
+    server.pieces = True
+    await post(server)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("endpoint", ["http://[", "nonsense"])
+async def test_no_address(endpoint: str) -> None:
+    async with outgoing.opened("crier") as sender:
+        with pytest.raises(Refused, match="this is no address"):
+            await SlackClient(sender, TOKENS, endpoint).post("*", "c", "t")
+
+
 async def test_nobody_there(server: Server) -> None:
     """Neither a cut connection nor a closed port is more than trouble for now."""
     server.cut = True

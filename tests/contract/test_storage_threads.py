@@ -38,13 +38,16 @@ async def test_objects(server: Server, tmp_path: Path, kind: str) -> None:
     bucket = f"file://{tmp_path}/b" if kind == "file" else f"s3://{server.fresh()}"
     blobs = opener(server)
     with pytest.raises(Missing):
-        await blobs.get(bucket, "a/x")
+        await blobs.get(bucket, "a/x", 9)
     attributes = Attributes("application/json", metadata={"link": "y"})
     assert await blobs.put_new(bucket, "a/x", b"1", attributes)
     assert not await blobs.put_new(bucket, "a/x", b"2", attributes)
-    assert await blobs.get(bucket, "a/x") == b"1"
+    assert await blobs.get(bucket, "a/x", 9) == b"1"
     await blobs.put(bucket, "a/x", b"3", attributes)
-    assert await blobs.get(bucket, "a/x") == b"3"
+    assert await blobs.get(bucket, "a/x", 9) == b"3"
+    await blobs.put(bucket, "a/empty", b"")
+    await blobs.put(bucket, "a/long", b"0123456789")
+    assert (await blobs.get(bucket, "a/empty", 9), await blobs.get(bucket, "a/long", 9)) == (b"", b"012345678")
     if kind == "s3":
         assert server.open(bucket.removeprefix("s3://")).head("a/x").attributes == attributes
 
@@ -82,7 +85,7 @@ async def test_a_call_that_takes_too_long(server: Server, tmp_path: Path, monkey
     monkeypatch.setattr(threads, "LONGEST_S", 0.05)
     blobs = ThreadedStorage(lambda _: Slow())  # type: ignore[arg-type,return-value]  # no more than is asked for
     with pytest.raises(Retry, match="no answer"):
-        await blobs.get("slow", "x")
+        await blobs.get("slow", "x", 9)
     released.set()
 
 

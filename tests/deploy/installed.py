@@ -91,13 +91,13 @@ class Installed:
         found: list[Any] = self._server.request("GET", JOBS_PATH)["items"]
         return [job for job in found if all(job["spec"].get(key) == value for key, value in labels.items())]
 
-    def create_job(self, name: str, command: Sequence[str], cluster: str = "default") -> Any:
-        """Create a ProwJob as the administrator: a periodic that nobody reports."""
+    def create_job(self, name: str, command: Sequence[str], cluster: str = "default", **more: Any) -> Any:
+        """Create a ProwJob as the administrator: a periodic that nobody reports, but for `more` of its spec."""
         pod = {"containers": [{"name": "test", "image": "x", "command": list(command)}]}
         spec = {"type": "periodic", "agent": "kubernetes", "cluster": cluster, "job": name, "pod_spec": pod}
         status = {"state": "triggered", "startTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         body = {"apiVersion": "prow.k8s.io/v1", "kind": "ProwJob", "metadata": {"name": name}}
-        return self._server.request("POST", JOBS_PATH, {**body, "spec": spec, "status": status})
+        return self._server.request("POST", JOBS_PATH, {**body, "spec": {**spec, **more}, "status": status})
 
     def job(self, name: str) -> Any:
         return self._server.request("GET", f"{JOBS_PATH}/{name}")

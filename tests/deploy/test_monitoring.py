@@ -132,6 +132,16 @@ def test_alerts_speak_of_metrics_that_exist(alert: str) -> None:
     check(ALERTS[alert])
 
 
+def test_log_lines_that_alerts_name_are_written_somewhere() -> None:
+    sources = "".join(path.read_text() for path in (manifests.ROOT / "prow_async").rglob("*.py"))
+    said = [rule["annotations"]["description"] for group in RULE["spec"]["groups"] for rule in group["rules"]]
+    named = [
+        line for text in said for part in re.findall(r"log lines? ([^.;]*)", text) for line in part.split("`")[1::2]
+    ]
+    assert len(named) > 5
+    assert [line for line in named if f'"{line}' not in sources] == []
+
+
 def panels() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((PLACE / "prow-async.json").read_text())["panels"]
     return [panel for panel in found if panel["type"] != "row"]

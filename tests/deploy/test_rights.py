@@ -157,6 +157,7 @@ def test_every_component_with_its_own_rights_and_no_others(cluster: audit.Audite
         prow.start("horologium", replica=2)
         _a_pod_is_lost(story)
         _others_meddle(story)
+        _a_report_is_refused(story)
         _a_newer_commit_comes(story)
         _all_is_swept(story)
         _nobody_was_refused(story, *(f"prow/prow-async-{name}" for name in manifests.COMPONENTS))
@@ -303,6 +304,19 @@ def _until_one_is_read_afresh(story: Story) -> None:
     finally:
         ended.set()
         meddler.join()
+
+
+def _a_report_is_refused(story: Story) -> None:
+    """GitHub knows no such commit: an Event beside the job says that nobody heard of it."""
+    refs = {"org": "octo-org", "repo": "hello", "base_ref": "main", "base_sha": "f" * 40}
+    name = "of-a-lost-commit"
+    story.prow.create_job(name, ["true"], type="postsubmit", report=True, context="lost", refs=refs)
+
+    def told() -> bool:
+        events = story.server.request("GET", "/api/v1/namespaces/prow/events")["items"]
+        return ("ReportRefused", name) in {(one["reason"], one["involvedObject"]["name"]) for one in events}
+
+    program.until(told, "an Event tells of the report")
 
 
 def _a_newer_commit_comes(story: Story) -> None:

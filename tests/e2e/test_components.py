@@ -20,6 +20,7 @@ from prow_async.sandbox.github import http as github_http
 from prow_async.sandbox.github.world import World
 from prow_async.sandbox.kubelet.kubelet import Kubelet
 from tests import realkube
+from tests.contract.outlet_servers import Server, serving
 from tests.e2e import program
 from tests.ports import free_port
 
@@ -107,6 +108,11 @@ class Installation:
         self._github = [f"--github-endpoint={github}", f"--github-token-path={folder}/token"]
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
+    def configure(self, more: str) -> None:
+        """Add sections to the configuration, before anything starts."""
+        with (self._folder / "config.yaml").open("a") as config:
+            config.write(more)
+
     def start(self, name: str, flags: Sequence[str] = (), seat: str = "") -> None:
         """Start a component; of several replicas each has a seat, which its name here ends in."""
         folder = self._folder
@@ -142,6 +148,12 @@ class Installation:
 
 
 @pytest.fixture
+def gateway() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
 def split(tmp_path: Path, real_kube: realkube.Server) -> Iterator[tuple[Installation, Outside]]:
     namespace = real_kube.namespace("split")
     with Outside(tmp_path, real_kube, namespace) as outside:
@@ -154,9 +166,13 @@ def split(tmp_path: Path, real_kube: realkube.Server) -> Iterator[tuple[Installa
                 process.wait()
 
 
-def test_five_processes_make_one_prow(split: tuple[Installation, Outside]) -> None:
-    """1. Each component starts alone. 2. A pull request runs through all of them. 3. SIGTERM ends each with 0."""
+def test_five_processes_make_one_prow(split: tuple[Installation, Outside], gateway: Server) -> None:
+    """1. Each component starts alone. 2. A pull request runs through all of them. 3. SIGTERM ends each with 0.
+
+    Each pushes its metrics, under upstream's name for it.
+    """
     prow, outside = split
+    prow.configure(f"push_gateway: {{endpoint: '{gateway.host}', interval: 1s}}\n")
     port = free_port()
     prow.start("hook", [f"--port={port}"])
     for name in ("controller-manager", "crier", "horologium", "sinker"):
@@ -174,8 +190,14 @@ def test_five_processes_make_one_prow(split: tuple[Installation, Outside]) -> No
     assert (state()[0][1] or "").startswith("http://deck.example/")
     program.until(lambda: all(j["status"].get("completionTime") for j in prow.jobs()), "all complete")
     assert len(prow.jobs()) == 2
-    moved = [line for line in prow.lines("controller-manager") if line["msg"] == "job moved" and "event-GUID" in line]
-    assert moved
+    pushed = {seen.path.split("/")[3] for seen in gateway.seen if seen.method == "PUT"}
+    assert pushed == {"hook", "plank", "crier", "horologium", "sinker"}
+
+    def told() -> list[dict[str, object]]:
+        lines = prow.lines("controller-manager")
+        return [line for line in lines if line["msg"] == "job moved" and "event-GUID" in line]
+
+    moved = program.until(told, "the log tells of it")
     assert all(line["prowjob"] and line["component"] == "controller-manager" for line in moved)
     for name, process in prow.running.items():
         process.terminate()

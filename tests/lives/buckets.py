@@ -25,13 +25,13 @@ class Door:
         self._trouble = trouble
         self._ice = ice
 
-    async def get(self, bucket: str, path: str) -> bytes:
+    async def get(self, bucket: str, path: str, most_bytes: int) -> bytes:
         await self._before("GET", path)
         states = self._buckets.contents.get((bucket, path))
         await self._after("GET", path)
         if not states:
             raise Missing(f"there is no {path} in {bucket}")
-        return states[-1]
+        return states[-1][:most_bytes]
 
     async def put(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> None:
         await self._before("PUT", path)

@@ -32,8 +32,8 @@ class Places:
         return self._defaults.decoration(repo, cluster)
 
     async def read(self, bucket: str, path: str) -> bytes | None:
-        """Read an object; None when it is not there."""
+        """Read an object, cut at crier_blobs.MOST_BYTES; None when it is not there."""
         try:
-            return await self._storage.get(bucket, path)
+            return await self._storage.get(bucket, path, crier_blobs.MOST_BYTES)
         except Missing:
             return None

@@ -196,7 +196,8 @@ class InRepoConfig:
         for name, _ in gone:
             org, _, repo = name.partition("/")
             self._metrics.count(_EVICTIONS, org=org, repo=repo)
-        self._metrics.gauge(_USAGE, len(self._files))
+            self._metrics.gauge(_USAGE, self._files.count(name), org=org, repo=repo)
+        self._metrics.gauge(_USAGE, self._files.count(wanted.full_name), **labels)
         self._metrics.observe(_OTHER_S, time.monotonic() - merged_s, **labels)
         return parsed, place.key
 

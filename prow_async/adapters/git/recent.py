@@ -42,6 +42,11 @@ class Recent(Generic[V]):
                 gone.append(oldest)
             return gone
 
+    def count(self, name: str) -> int:
+        """Return how many keys begin with a name."""
+        with self._lock:
+            return sum(key[0] == name for key in self._kept)
+
     def clear(self) -> None:
         with self._lock:
             self._kept.clear()

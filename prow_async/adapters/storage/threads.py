@@ -33,8 +33,8 @@ class ThreadedStorage:
         self._may_open = may_open
         self._buckets: OrderedDict[str, tuple[Blobs, anyio.CapacityLimiter]] = OrderedDict()
 
-    async def get(self, bucket: str, path: str) -> bytes:
-        return await self._call(bucket, path, lambda blobs: blobs.get(path))
+    async def get(self, bucket: str, path: str, most_bytes: int) -> bytes:
+        return await self._call(bucket, path, lambda blobs: blobs.get(path, 0, most_bytes))
 
     async def put(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> None:
         await self._call(bucket, path, lambda blobs: blobs.put(path, content, attributes))

@@ -80,3 +80,62 @@ def test_rows_replace_all_rows_before_them() -> None:
     assert len(lines(metrics, "sinker_pods_removed")) == 2
     with pytest.raises(Bug):
         metrics.replace("prow_async_loop_lag_seconds", [])
+
+
+REPO = ("org", "repo")
+JOB = ("job_namespace", "job_name", "type", "state", "org", "repo", "base_ref", "cluster", "retest")
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("prowjobs", JOB),
+        ("prowjob_state_transitions", JOB),
+        ("kubernetes_failed_client_creations", ("cluster",)),
+        ("crier_report_latency", ("reporter",)),
+        ("crier_reporting_results", ("reporter", "result")),
+        ("sinker_pods_removed", ("reason",)),
+        ("sinker_pod_removal_errors", ("reason",)),
+        ("sinker_prow_jobs_cleaned", ("reason",)),
+        ("sinker_prow_jobs_cleaning_errors", ("reason",)),
+        ("job_configmap_size", ("name",)),
+        ("github_token_reset", ("token_hash", "api_version", "ratelimit_resource")),
+        ("github_token_usage", ("token_hash", "api_version", "ratelimit_resource")),
+        ("github_request_duration", ("token_hash", "path", "status", "user_agent")),
+        ("github_request_wait_duration_seconds", ("token_hash", "request_type", "api")),
+        ("github_request_timeouts", ("token_hash", "path", "user_agent")),
+        ("github_user_info", ("token_hash", "login", "email")),
+        ("ghcache_responses", ("mode", "path", "user_agent", "token_hash")),
+        ("ghcache_cache_entry_age_seconds", ("token_hash", "path", "user_agent")),
+        ("inRepoConfigCache_lookups", REPO),
+        ("inRepoConfigCache_cache_usage_size", REPO),
+        ("inRepoConfigCache_GetProwYAML_duration", REPO),
+        ("inrepoconfig_git_client_acquisition_duration", REPO),
+        ("inrepoconfig_git_other_duration", REPO),
+    ],
+)
+def test_labels_are_upstreams(name: str, labels: tuple[str, ...]) -> None:
+    """Queries group by them."""
+    assert metrics_table.TABLE[name].labels == labels
+
+
+@pytest.mark.parametrize(
+    ("name", "buckets"),
+    [
+        ("crier_report_latency", (1, 10, 20, 30, 60, 120, 180, 300, 600, 1200, 1800, 2700, 3600, 5400, 7200)),
+        ("github_request_duration", (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)),
+        ("github_request_timeouts", (45, 60, 90, 120, 300)),
+        ("ghcache_cache_entry_age_seconds", (5, 900, 1800, 3600, 7200, 14400)),
+        ("inRepoConfigCache_GetProwYAML_duration", (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600)),
+        (
+            "inrepoconfig_git_client_acquisition_duration",
+            (0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200),
+        ),
+        ("inrepoconfig_git_other_duration", (0.1, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)),
+    ],
+)
+def test_buckets_hold_upstreams(name: str, buckets: tuple[float, ...]) -> None:
+    """Queries name one by its bound; there may be more of them."""
+    ours = metrics_table.TABLE[name].buckets
+    assert set(buckets) <= set(ours)
+    assert list(ours) == sorted(ours)

@@ -345,6 +345,8 @@ def test_what_one_may_see_is_not_shown_to_another() -> None:
     assert virtual.run(body) == [b"1", b"2", b"1"]
     assert offered == [None, None, '"1"']
     assert [labels["mode"] for _, labels in seen.of("ghcache_responses")] == ["MISS", "MISS", "REVALIDATED"]
+    [(_, labels)] = seen.of("ghcache_cache_entry_age_seconds")
+    assert labels == {"token_hash": "prow - a", "path": "/repositories/:repoId", "user_agent": "test"}
     assert [labels["token_hash"] for _, labels in seen.of("ghcache_cache_partitions")] == ["prow - a", "prow - b"]
 
 

@@ -18,6 +18,7 @@ TABLE = (
     Flag("grace-period", "duration", 180.0, "drain"),
     Flag("org", "strings", ("default",), "orgs"),
     Flag("tot-url", "str", "", "address", "tot"),
+    Flag("suffix", "str", ".yaml", "ending", older="filename"),
 )
 
 
@@ -43,6 +44,8 @@ def parse(*argv: str) -> flags.Flags:
         (("--config-path=a=b",), "config-path", "a=b"),
         (("--config-path=",), "config-path", ""),
         (("--grace-period", "1m30s"), "grace-period", 90.0),
+        (("--filename=a", "--suffix=b"), "suffix", "b"),
+        (("--suffix=b", "-filename", "a"), "suffix", "a"),
         ((), "org", ("default",)),
         (("--org=a",), "org", ("a",)),
         (("--org=a", "--org", "b,c"), "org", ("a", "b,c")),
@@ -135,6 +138,13 @@ def test_each_components_table(name: str) -> None:
         assert isinstance(flag.default, kinds[flag.kind]), flag.name
         assert flag.help
     assert flags.parse(name, table, []).warnings == ()
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_deprecated_name_of_the_suffix(name: str) -> None:
+    """Upstream still takes both names wherever configuration is read."""
+    found = flags.parse(name, GROUPS[name], ["--supplemental-prow-configs-filename=_mine.yaml"])
+    assert found["supplemental-prow-configs-filename-suffix"] == "_mine.yaml"
 
 
 @pytest.mark.parametrize("name", GROUPS)

@@ -134,6 +134,7 @@ def test_a_run_that_is_over() -> None:
         (None, {}, True),
         (b"", {}, True),
         (b"{", {}, True),
+        (b'{"metadata":{"a":' + b"[" * 100_000, {}, True),
         (THEIRS, {}, False),
         (b'{"metadata":{"uploader":"x"}}', {}, False),
         (b'{"metadata":null,"timestamp":1}', {}, True),
@@ -158,7 +159,7 @@ def test_clone_records_tell_the_commit() -> None:
     """What was cloned is better than what was asked for; records that do not read are passed over."""
     refs = msgspec.to_builtins(samples.REFS)
     records = msgspec.json.encode([{"refs": refs, "commands": [], "final_sha": "f" * 40}])
-    for content, commit in ((records, "f" * 40), (b"[{", "5" * 40), (b"x" * (5 << 20), "5" * 40)):
+    for content, commit in ((records, "f" * 40), (b"[{", "5" * 40), (b'[{"x":' + b"[" * 100_000, "5" * 40)):
         begun = msgspec.json.decode(written(facts(job(), records=content))["started.json"].body)
         assert begun["repo-commit"] == begun["repo-version"] == commit
 
@@ -188,7 +189,16 @@ def test_pointers(there: bytes | None, status: dict[str, Any], spec: dict[str, A
 
 @pytest.mark.parametrize(
     ("there", "wins"),
-    [(None, True), (b"", True), (b"76\n", True), (b"77", False), (b"78", False), (b"100", False), (b"latest", True)],
+    [
+        (None, True),
+        (b"", True),
+        (b"76\n", True),
+        (b"77", False),
+        (b"78", False),
+        (b"100", False),
+        (b"latest", True),
+        (b"9" * 5000, True),
+    ],
 )
 def test_the_latest_build_never_goes_back(there: bytes | None, wins: bool) -> None:
     """Compared as numbers, whoever comes late."""

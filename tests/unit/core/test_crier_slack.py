@@ -37,6 +37,9 @@ OWN = SlackReporterConfig(channel="own", job_states_to_report=("failure",))
         ({"org": "", "repo": "", "pulls": (), "extra_repos": ("p/lib",)}, {"p": FAILURES}, True),
         ({"org": "", "repo": "", "pulls": (), "extra_repos": ()}, {"o": FAILURES}, False),
         ({"org": "", "repo": "", "pulls": (), "extra_repos": ()}, {"*": FAILURES}, True),
+        ({"org": "https://review.example", "repo": "a/b"}, {"https://review.example": FAILURES}, True),
+        ({"org": "https://review.example", "repo": "a/b"}, {"https://review.example/a/b": FAILURES}, True),
+        ({"org": "", "repo": "", "extra_repos": ("https://g.example/a",)}, {"https://g.example": FAILURES}, True),
         ({"report": False}, {"*": FAILURES}, True),
     ],
 )

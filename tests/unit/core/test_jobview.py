@@ -144,6 +144,23 @@ def test_the_least_there_can_be() -> None:
     assert view.refs_identity == ""
 
 
+@pytest.mark.parametrize(
+    ("label", "optional"),
+    [("true", True), ("T", True), ("1", True), ("false", False), ("0", False), ("", None), ("maybe", None)],
+)
+def test_optional(label: str, optional: bool | None) -> None:
+    """The label reads as Go's ParseBool reads it; what it does not read says nothing."""
+    meta = {**FULL["metadata"], "labels": {names.IS_OPTIONAL_LABEL: label}}
+    assert jobview.read(raw(metadata=meta)).optional is optional
+
+
+@pytest.mark.parametrize(("label", "gerrit"), [("Code-Review", True), ("", False)])
+def test_gerrit(label: str, gerrit: bool) -> None:
+    """An empty label names nothing that Gerrit is to hear."""
+    meta = {**FULL["metadata"], "labels": {names.GERRIT_REPORT_LABEL: label}}
+    assert jobview.read(raw(metadata=meta)).gerrit is gerrit
+
+
 def test_nulls_stand_for_nothing() -> None:
     """Go writes null for empty slices and maps of pointers."""
     spec = {"refs": None, "extra_refs": None, "decoration_config": None}

@@ -52,15 +52,20 @@ def test_sha() -> None:
     [
         ("", "", ""),
         ("Job succeeded.", "", "Job succeeded."),
-        ("Job succeeded.", SHA, f"Job succeeded.{PAD * 23} BaseSHA:{SHA}"),
+        ("", SHA, f"{PAD * 23} BaseSHA:{SHA}"),
+        ("Job succeeded.", SHA, f"Job succeeded.{PAD * 20} BaseSHA:{SHA}"),
         ("x" * 140, "", "x" * 140),
         ("a" * 100 + "b" * 100, "", "a" * 67 + " ... " + "b" * 67),
-        ("a" * 30 + "b" * 30, SHA, f"{'a' * 8} ... {'b' * 8}{PAD * 23} BaseSHA:{SHA}"),
+        ("x" * 60, SHA, f"{'x' * 60}{PAD * 8} BaseSHA:{SHA}"),
+        ("x" * 89, SHA, f"{'x' * 41} ... {'x' * 41}{PAD} BaseSHA:{SHA}"),
+        ("x" * 91, SHA, f"{'x' * 91} BaseSHA:{SHA}"),
+        ("a" * 100 + "b" * 100, SHA, f"{'a' * 43} ... {'b' * 43} BaseSHA:{SHA}"),
+        ("\u00e9" * 80, SHA, f"{chr(0xE9) * 21} ... {chr(0xE9) * 21} BaseSHA:{SHA}"),
         ("short", "s" * 200, f" BaseSHA:{'s' * 200}"),
     ],
 )
 def test_description(text: str, base_sha: str, expected: str) -> None:
-    """Text too long is cut in the middle; the base SHA stands at a steady place."""
+    """Text that fits beside the base SHA stands whole; what is longer is cut in the middle."""
     assert report.description(text, base_sha) == expected
 
 

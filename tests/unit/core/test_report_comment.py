@@ -169,3 +169,12 @@ def test_table_shows_what_failed_last(history: list[tuple[str, str]]) -> None:
     failed = {name for name, state in dict(history).items() if state == "failure"}
     assert len(comments) == bool(failed)
     assert {r.split(" | ")[0] for c in comments for r in report_comment.parse_rows(c.body or "")} == failed
+
+
+def test_a_template_that_makes_too_much() -> None:
+    """GitHub would refuse the whole comment, and the table with it."""
+    most = report_comment.LONGEST - len(report_comment.render_body([row("a")], "ann", "x")) + 1
+    whole, cut = (report_comment.render_body([row("a")], "ann", "x" * size) for size in (most, most + 1))
+    assert len(whole) == report_comment.LONGEST
+    assert "too long for a comment" in cut
+    assert report_comment.parse_rows(cut) == [row("a")]
