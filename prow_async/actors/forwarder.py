@@ -7,7 +7,7 @@ from prow_async.actors.share import Outcome
 from prow_async.api import names
 from prow_async.api.errors import ProwError, Retry
 from prow_async.api.plugin_config import ExternalPlugin
-from prow_async.core import forwarding
+from prow_async.core import forwarding, urls
 from prow_async.core.forwarding import Breaker
 from prow_async.ports.forward import Forward
 from prow_async.ports.inbox import Delivery
@@ -29,10 +29,11 @@ class Forwarder:
 
     async def handle(self, delivery: Delivery, plugin: ExternalPlugin) -> Outcome:
         """Raises Retry while the endpoint does not answer, or says that it cannot now."""
+        where = urls.shown(plugin.endpoint)
         breaker = self._breakers.get(plugin.endpoint, Breaker())
         wait_s = breaker.wait_s(anyio.current_time())
         if wait_s:
-            raise Retry(f"external plugin {plugin.name} at {plugin.endpoint} is left alone for now", wait_s)
+            raise Retry(f"external plugin {plugin.name} at {where} is left alone for now", wait_s)
         lane = self._lanes.setdefault(plugin.endpoint, anyio.CapacityLimiter(AT_ONCE))
         try:
             async with lane:
@@ -40,7 +41,7 @@ class Forwarder:
         except Retry as error:
             self._breakers[plugin.endpoint] = breaker.failed(anyio.current_time())
             self._count(plugin, "no answer" if error.status is None else str(error.status))
-            raise Retry(f"external plugin {plugin.name} at {plugin.endpoint}: {error.why}", error.after_s) from error
+            raise Retry(f"external plugin {plugin.name} at {where}: {error.why}", error.after_s) from error
         except ProwError as error:
             self._count(plugin, "refused")
             log.error("external plugin cannot be reached", plugin=plugin.name, why=str(error), **_guid(delivery))

@@ -36,7 +36,7 @@ class Sender:
     ) -> Answer:
         """Send a form (a mapping) or bytes. Raises Retry when there is no whole answer; statuses are not judged."""
         host = urlsplit(url).hostname or ""
-        options: dict[str, Any] = {"proxy": _proxy(url, host), "allow_redirects": False}
+        options: dict[str, Any] = {"proxy": proxy_of(url), "allow_redirects": False}
         try:
             async with self._session.request(method, url, headers=headers, data=data, **options) as response:
                 body = await response.content.read(MOST_BYTES)
@@ -53,8 +53,11 @@ async def opened(component: str) -> AsyncIterator[Sender]:
         yield Sender(session)
 
 
-def _proxy(url: str, host: str) -> str | None:
-    return None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(urlsplit(url).scheme)
+def proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment's variables name for an address. Raises ValueError when it is none."""
+    parts = urlsplit(url)
+    bypass = urllib.request.proxy_bypass(parts.hostname or "")
+    return None if bypass else urllib.request.getproxies().get(parts.scheme)
 
 
 def _seconds(text: str) -> float | None:

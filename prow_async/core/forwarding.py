@@ -35,9 +35,9 @@ LONGEST_PAUSE_S = 120.0
 
 
 def targets(config: PluginConfig, org: str, repo: str, event: str) -> tuple[ExternalPlugin, ...]:
-    """Return who gets an event of a repo: an empty list of events means all of them. Each name and address once."""
+    """Return who gets an event of a repo: an empty list of events means all of them. Each address once."""
     fitting = [one for one in config.external_for(org, repo) if not one.events or event in one.events]
-    return tuple({(one.name, one.endpoint): one for one in fitting}.values())
+    return tuple({one.endpoint: one for one in reversed(fitting)}.values())[::-1]
 
 
 def headers(received: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""URLs as Go's net/url reads them."""
+"""URLs as Go's net/url reads them, and as people may see them."""
 
 import re
 
@@ -21,3 +21,10 @@ def problem(url: str) -> str | None:
     if " " in host or (port and not port.isdigit()):
         return f'"{url}" is no URL: invalid host "{host}"'
     return None
+
+
+def shown(url: str) -> str:
+    """Return an address for logs and people: without user, password and query, which may be secret."""
+    scheme, colon, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{colon}{host.rpartition('@')[2]}{slash}{path}"
