@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from prow_async.adapters import clock as clocks
-from prow_async.adapters import config_files, logs
+from prow_async.adapters import config_files, logs, outgoing, push_gateway
 from prow_async.adapters import metrics as metrics_adapter
 from prow_async.adapters.git.code import MirroredCode
 from prow_async.adapters.git.command import Remote
@@ -35,6 +35,8 @@ STATE_DIR = "/var/lib/prow-async"
 YOUNG = 5_000
 """So many more objects made than gone, and the collector looks at them: a busy moment has more than its usual 700."""
 CREATED_BY_PROW = "created-by-prow=true"
+_PUSHED_AS = {"controller-manager": "plank"}
+"""Names of components in the `job` label of pushed metrics, where upstream has another one."""
 Service = Callable[[], Coroutine[Any, Any, None]]
 Fronts = Callable[[AsyncExitStack], Awaitable[None]]
 
@@ -229,6 +231,8 @@ async def serve(
         async with anyio.create_task_group() as group, AsyncExitStack() as inner:
             group.start_soon(engine.run)
             group.start_soon(config.watch)
+            if config.current().config.push_gateway.endpoint:
+                group.start_soon(_push_metrics, shell, config)
             for service in services:
                 group.start_soon(service)
             if fronts is not None:
@@ -247,6 +251,13 @@ async def serve(
             await drain(engine, values["grace-period"])
             group.cancel_scope.cancel()
     log.info("stopped")
+
+
+async def _push_metrics(shell: Shell, config: config_files.ConfigFiles) -> None:
+    """Push to the gateway that the configuration names."""
+    async with outgoing.opened(shell.name) as sender:
+        pusher = push_gateway.Pusher(shell.metrics, sender, _PUSHED_AS.get(shell.name, shell.name))
+        await push_gateway.keep_pushing(pusher, lambda: config.current().config.push_gateway)
 
 
 def _rest_loaded() -> None:

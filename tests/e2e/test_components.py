@@ -20,6 +20,7 @@ from prow_async.sandbox.github import http as github_http
 from prow_async.sandbox.github.world import World
 from prow_async.sandbox.kubelet.kubelet import Kubelet
 from tests import realkube
+from tests.contract.outlet_servers import serving
 from tests.e2e import program
 from tests.ports import free_port
 
@@ -107,6 +108,11 @@ class Installation:
         self._github = [f"--github-endpoint={github}", f"--github-token-path={folder}/token"]
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
+    def configure(self, more: str) -> None:
+        """Add to the configuration, before anything is started."""
+        with (self._folder / "config.yaml").open("a") as file:
+            file.write(f"{more}\n")
+
     def start(self, name: str, flags: Sequence[str] = (), seat: str = "") -> None:
         """Start a component; of several replicas each has a seat, which its name here ends in."""
         folder = self._folder
@@ -155,12 +161,22 @@ def split(tmp_path: Path, real_kube: realkube.Server) -> Iterator[tuple[Installa
 
 
 def test_five_processes_make_one_prow(split: tuple[Installation, Outside]) -> None:
-    """1. Each component starts alone. 2. A pull request runs through all of them. 3. SIGTERM ends each with 0."""
+    """1. Each component starts alone. 2. A pull request runs through all of them. 3. SIGTERM ends each with 0.
+
+    All push their metrics to the gateway that the configuration names.
+    """
     prow, outside = split
     port = free_port()
-    prow.start("hook", [f"--port={port}"])
-    for name in ("controller-manager", "crier", "horologium", "sinker"):
-        prow.start(name)
+    with serving() as gateway:
+        prow.configure(f"push_gateway: {{endpoint: '{gateway.host}'}}")
+        prow.start("hook", [f"--port={port}"])
+        for name in ("controller-manager", "crier", "horologium", "sinker"):
+            prow.start(name)
+
+        def pushed() -> set[str]:
+            return {seen.path.split("/")[3] for seen in gateway.seen}
+
+        program.until(lambda: pushed() == {"hook", "plank", "crier", "horologium", "sinker"}, "all push")
     outside.world.add_hook("octo-org", "", f"http://127.0.0.1:{port}/hook", SECRET)
     pull = outside.world.open_pull(
         "octo-org", "hello", "octocat", "A change", "topic", ["a.py"], now_s=outside.clock.now()
