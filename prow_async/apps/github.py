@@ -43,7 +43,7 @@ async def connect(shell: "Shell") -> AsyncIterator[GitHub]:
     values = shell.flags.values
     check(values)
     settings = options(shell)
-    endpoints = values["github-endpoint"]
+    endpoints = [address or API[0] for address in values["github-endpoint"]]
     graphql = values.get("github-graphql-endpoint", "")
     if "github-graphql-endpoint" not in shell.flags.given and tuple(endpoints) != API:
         graphql = ""
@@ -69,7 +69,7 @@ def check(values: Mapping[str, Any]) -> None:
     if app and token:
         raise CannotStart("--github-token-path and --github-app-id exclude each other")
     hourly, burst = values.get("github-hourly-tokens", 0), values.get("github-allowed-burst", 0)
-    if bool(hourly) != bool(burst):
+    if hourly and (hourly > 0) != (burst > 0):  # 0 an hour means no limit, whatever the burst
         raise CannotStart("--github-hourly-tokens and --github-allowed-burst are given together or not at all")
     if values.get("github-throttle-org") and not app:
         raise CannotStart("--github-throttle-org needs a GitHub App: one token has one budget for all organizations")
@@ -89,7 +89,7 @@ def options(shell: "Shell") -> Options:
         longest_wait_s=values.get("github-client.backoff-timeout", 120.0),
         timeout_s=values.get("github-client.request-timeout", 120.0),
         dry_run=bool(values.get("dry-run", False)),
-        rate=throttle.Rate(hourly, values["github-allowed-burst"]) if hourly else None,
+        rate=throttle.Rate(hourly, values["github-allowed-burst"]) if hourly > 0 else None,
         org_rates=throttle.parse_orgs(values.get("github-throttle-org", ())),
     )
 

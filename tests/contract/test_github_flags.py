@@ -124,7 +124,7 @@ async def test_the_throttle_and_the_dry_run(town: Town) -> None:
         (["--github-app-private-key-path=x"], "together"),
         (["--github-app-id=1", "--github-app-private-key-path=x", "--github-token-path=y"], "exclude"),
         (["--github-hourly-tokens=10"], "together"),
-        (["--github-allowed-burst=10"], "together"),
+        (["--github-hourly-tokens=-1", "--github-allowed-burst=10"], "together"),
         (["--github-hourly-tokens=5", "--github-allowed-burst=10"], "no more than the hour's"),
         (["--github-throttle-org=a:1:1"], "needs a GitHub App"),
         (["--github-app-id=1", "--github-app-private-key-path=x", "--github-throttle-org=a:1"], "ORG:"),
@@ -138,6 +138,15 @@ async def test_flags_that_make_no_sense(options: Sequence[str], words: str) -> N
     with pytest.raises(CannotStart, match=words):
         async with github.connect(shell_of(*options)):
             pass
+
+
+@pytest.mark.parametrize("options", [["--github-allowed-burst=10"], ["--github-hourly-tokens=-1"]])
+async def test_no_requests_an_hour_mean_no_limit(options: Sequence[str]) -> None:
+    """So that a default rate can be turned off by one flag; an empty address means GitHub's own."""
+    shell = shell_of(*options, "--github-endpoint=")
+    assert github.options(shell).rate is None
+    async with github.connect(shell):
+        pass
 
 
 def test_no_github_flag_is_without_effect() -> None:
