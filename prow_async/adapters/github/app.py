@@ -140,7 +140,7 @@ class AppCredentials:
             expires_s = datetime.fromisoformat(made.expires_at).timestamp()
         except ValueError as error:
             raise Retry(f"GitHub's token for {org} ends at {made.expires_at!r}, which is no time") from error
-        who = f"{self._slug or self._app_id} - {org.lower()}"
+        who = f"{self._slug or self._app_id} - {found.account.login if found.account else org}"
         headers = {IDENTITY: who, EXPIRES: made.expires_at}
         return _Held(Pass(made.token, who, self._view(found.id), headers), expires_s)
 

@@ -17,7 +17,7 @@ OURS = (
     Comment(id=2, body=f"old {plugin.FIRST_MARKER}", user=User(login=ROBOT)),
     Comment(id=3, body=f"copied {plugin.HELP_MARKER}", user=User(login="ann")),
     Comment(id=4, body=None, user=User(login=ROBOT)),
-    Comment(id=5, body=f"@ann: \n\t{plugin.FIRST_MARKS[1]}\n", user=User(login=f"{ROBOT}[bot]")),
+    Comment(id=5, body=f"@ann: \n\t{plugin.FIRST_MARKS[1]}\n", user=User(login=ROBOT)),
 )
 
 
