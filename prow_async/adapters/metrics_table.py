@@ -93,7 +93,7 @@ UPSTREAM = (
     Metric(
         "ghcache_cache_entry_age_seconds",
         "histogram",
-        (),
+        ("token_hash", "path", "user_agent"),
         "Age of kept answers that GitHub said still hold.",
         (5, 900, 1800, 3600, 7200, 14400),
     ),

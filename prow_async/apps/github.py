@@ -58,7 +58,7 @@ async def connect(shell: "Shell") -> AsyncIterator[GitHub]:
                 etag_disk.opened(Path(folder), limit_bytes, shell.clock, endpoints[-1])
             )
         who = _credentials(shell, wire)
-        yield GitHub(Requests(wire, who, shell.metrics, shelf), who, shell)
+        yield GitHub(Requests(wire, who, shell.metrics, shelf, shell.censor), who, shell)
 
 
 def check(values: Mapping[str, Any]) -> None:

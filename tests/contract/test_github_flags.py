@@ -83,6 +83,14 @@ async def test_clones_and_requests_with_one_identity(town: Town, app: bool) -> N
             assert shell.censor(b"with bot-token in it") == b"with CENSORED in it"
 
 
+async def test_our_token_stands_in_no_comment(town: Town) -> None:
+    issue = town.world.open_issue("acme", "app", "prow-bot", "Broken", now_s=time.time())
+    async with town.opened(*town.as_bot()) as (forge, _):
+        await forge.create_comment("acme", "app", issue.number, "git said: https://bot-token@github.com")
+    (comment,) = town.world.comments("acme", "app", issue.number)
+    assert comment.body == "git said: https://CENSORED@github.com"
+
+
 async def test_what_is_kept_on_disk_spares_the_next_process(town: Town) -> None:
     """Two processes one after the other: the second is answered 304."""
     folder = f"--github-cache-dir={town.folder / 'cache'}"

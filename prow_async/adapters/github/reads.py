@@ -88,7 +88,7 @@ class Memory:
         if status == 304 and kept is not None:
             self.count("REVALIDATED", ask, travel)
             age_s = max(0.0, self._cache.now() - kept.stored_s)
-            self._metrics.observe("ghcache_cache_entry_age_seconds", age_s)
+            self._metrics.observe("ghcache_cache_entry_age_seconds", age_s, **self._labels(ask, travel))
             return 200, {**headers, **kept.headers}, kept.body
         mode = "ERROR" if status >= 400 else "NO-STORE"
         if status == 200 and await self._cache.put(key, headers, body):
@@ -102,9 +102,11 @@ class Memory:
         await self._cache.forget(self.key(ask, await self._credentials.travel(ask)))
 
     def count(self, mode: str, ask: Ask, travel: Pass) -> None:
+        self._metrics.count("ghcache_responses", mode=mode, **self._labels(ask, travel))
+
+    def _labels(self, ask: Ask, travel: Pass) -> dict[str, str]:
         path = paths.simplify(ask.path.partition("?")[0])
-        labels = {"mode": mode, "path": path, "user_agent": self._component, "token_hash": travel.who}
-        self._metrics.count("ghcache_responses", **labels)
+        return {"path": path, "user_agent": self._component, "token_hash": travel.who}
 
     def _seen(self, travel: Pass) -> None:
         if travel.view not in self._views:
