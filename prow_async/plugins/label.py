@@ -19,6 +19,8 @@ TRIAGE_ACCEPTED = "triage/accepted"
 _NEEDED = ("kind", "priority", "sig", "triage")
 """Categories an item shall have a label of: when the last one goes, `needs-...` comes."""
 _SHOWN = 20
+_LONGEST = 60
+"""So much of a name is shown; GitHub takes labels of up to 50 characters."""
 
 
 class CommentFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,8 +172,8 @@ class _Answering:
         rule = self._restricted.get(label)
         if rule is None or label in self._facts.may_set:
             return True
-        who = [*(f"@{user}" for user in rule.allowed_users), *(f"team {slug}" for slug in rule.allowed_teams)]
-        text = f"You may not change the label `{label}`. Those who may: {', '.join(who) or 'nobody'}."
+        who = [*(f"team {slug}" for slug in rule.allowed_teams), *rule.allowed_users]  # named, not called
+        text = f"You may not change the label `{label}`. Those who may: {_some(who) or 'nobody'}."
         self._actions.append(place.answer(self._facts.comment, text, f"{label} is restricted"))
         return False
 
@@ -199,8 +201,12 @@ class _Answering:
 
 
 def _quoted(labels: list[str]) -> str:
-    shown = ", ".join(f"`{label.replace('`', '')}`" for label in labels[:_SHOWN])
-    return shown if len(labels) <= _SHOWN else f"{shown} and {len(labels) - _SHOWN} more"
+    return _some([f"`{label[:_LONGEST].replace('`', '')}`" for label in labels])
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
 def configured(config: PluginConfig, repos: Sequence[str]) -> dict[str, str]:

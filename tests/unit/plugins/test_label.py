@@ -102,15 +102,27 @@ async def test_named_labels() -> None:
     ],
 )
 async def test_restricted_labels(who: str, body: str, labels: tuple[str, ...], done: list[str] | None) -> None:
-    """Allowed users in any case and members of allowed teams may; others are told who."""
+    """Allowed users in any case and members of allowed teams may; others are told who, and nobody is called."""
     rule = RestrictedLabel(label="Secret", allowed_teams=("leads",), allowed_users=("boss",))
     world = World(labels_=labels, repo_labels_=REPO, teams_={"leads": frozenset({"lead"})})
     found = await run(label.PLUGIN, said(body, user=User(login=who)), world, settings(rule))
     if done is None:
-        said_ = "says @ann: You may not change the label `secret`. Those who may: @boss, team leads."
+        said_ = "says @ann: You may not change the label `secret`. Those who may: team leads, boss."
         assert found == [said_]
     else:
         assert found == done
+
+
+async def test_a_refusal_names_some_of_many() -> None:
+    rule = RestrictedLabel(label="secret", allowed_users=tuple(f"user{number}" for number in range(500)))
+    found = await run(label.PLUGIN, said("/label secret"), World(repo_labels_=REPO), settings(rule))
+    assert found is not None
+    assert found[0].endswith("user18, user19 and 480 more.")
+
+
+async def test_a_long_name_is_cut() -> None:
+    found = await run(label.PLUGIN, said(f"/kind {'x' * 60_000}"), World(repo_labels_=REPO))
+    assert found == [f"says @ann: This repository has no such labels: `kind/{'x' * 55}`."]
 
 
 async def test_a_refused_removal_asks_for_no_other_label() -> None:
