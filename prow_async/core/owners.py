@@ -195,6 +195,14 @@ def _load(data: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def counts(path: str, data: bytes) -> bytes:
+    """Return what is to be kept of a file: all of it, or of Markdown the header."""
+    if not path.endswith(".md"):
+        return data
+    header = _header(data)
+    return b"" if header is None else _HEADER.encode() + header + b"\n---\n"
+
+
 def _header(data: bytes) -> bytes | None:
     text = data.decode(errors="replace").replace("\r\n", "\n")
     if not text.startswith(_HEADER):

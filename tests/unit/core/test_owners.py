@@ -75,6 +75,22 @@ def test_markdown_has_the_simple_form_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("OWNERS", b"approvers: [a]\n"),
+        ("a.md", b"---\r\napprovers: [a]\r\n---\r\n# Title\r\n"),
+        ("a.md", b"---\napprovers: [a]\n---\n"),
+        ("a.md", b"---\napprovers: [a]\n"),
+        ("a.md", b"# Title\n---\nx\n---\n"),
+    ],
+)
+def test_what_counts_of_a_file_says_the_same(path: str, data: bytes) -> None:
+    kept = owners.counts(path, data)
+    assert owners.parse(kept, {}, path) == owners.parse(data, {}, path)
+    assert b"Title" not in kept
+
+
+@pytest.mark.parametrize(
     "text",
     [b"\xff\xfe", b"[]", b"approvers: text", b"approvers: {1: x}", b"filters: {'(': {approvers: [a]}}", b"a: &a [*a]"],
 )
