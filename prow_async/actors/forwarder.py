@@ -7,7 +7,7 @@ from prow_async.actors.share import Outcome
 from prow_async.api import names
 from prow_async.api.errors import ProwError, Retry
 from prow_async.api.plugin_config import ExternalPlugin
-from prow_async.core import forwarding
+from prow_async.core import forwarding, urls
 from prow_async.core.forwarding import Breaker
 from prow_async.ports.forward import Forward
 from prow_async.ports.inbox import Delivery
@@ -16,6 +16,9 @@ from prow_async.ports.metrics import Metrics
 log = structlog.get_logger()
 AT_ONCE = 16
 """So many deliveries are under way to one endpoint."""
+IN_LINE = 32
+"""So many more wait for that. The others come again later: they would keep the deliveries of others waiting."""
+BUSY_S = 15.0
 
 
 class Forwarder:
@@ -29,18 +32,28 @@ class Forwarder:
 
     async def handle(self, delivery: Delivery, plugin: ExternalPlugin) -> Outcome:
         """Raises Retry while the endpoint does not answer, or says that it cannot now."""
-        breaker = self._breakers.get(plugin.endpoint, Breaker())
-        wait_s = breaker.wait_s(anyio.current_time())
-        if wait_s:
-            raise Retry(f"external plugin {plugin.name} at {plugin.endpoint} is left alone for now", wait_s)
+        self._admit(plugin)
         lane = self._lanes.setdefault(plugin.endpoint, anyio.CapacityLimiter(AT_ONCE))
+        if lane.statistics().tasks_waiting >= IN_LINE:
+            raise Retry(f"{_name(plugin)} has much to do", BUSY_S)
+        async with lane:
+            self._admit(plugin)  # much may have happened meanwhile
+            return await self._hand_over(delivery, plugin)
+
+    def _admit(self, plugin: ExternalPlugin) -> None:
+        wait_s = self._breakers.get(plugin.endpoint, Breaker()).wait_s(anyio.current_time())
+        if wait_s:
+            raise Retry(f"{_name(plugin)} is left alone for now", wait_s)
+
+    async def _hand_over(self, delivery: Delivery, plugin: ExternalPlugin) -> Outcome:
+        breaker, began_s = self._breakers.get(plugin.endpoint, Breaker()), anyio.current_time()
         try:
-            async with lane:
-                status = await self._send(delivery, plugin)
+            status = await self._send(delivery, plugin)
         except Retry as error:
-            self._breakers[plugin.endpoint] = breaker.failed(anyio.current_time())
+            now_s = anyio.current_time()
+            self._breakers[plugin.endpoint] = breaker.failed(now_s, hung=now_s - began_s > forwarding.SLOW_S)
             self._count(plugin, "no answer" if error.status is None else str(error.status))
-            raise Retry(f"external plugin {plugin.name} at {plugin.endpoint}: {error.why}", error.after_s) from error
+            raise Retry(f"{_name(plugin)}: {error.why}", error.after_s) from error
         except ProwError as error:
             self._count(plugin, "refused")
             log.error("external plugin cannot be reached", plugin=plugin.name, why=str(error), **_guid(delivery))
@@ -55,13 +68,14 @@ class Forwarder:
         headers = forwarding.headers(delivery.headers)
         wait_s = forwarding.FIRST_WAIT_S
         for attempt in range(1, forwarding.TRIES + 1):
+            began_s = anyio.current_time()
             try:
                 status, _ = await self._forward.post(plugin.endpoint, headers, delivery.body)
                 if not forwarding.come_again(status):
                     return status
                 raise Retry(f"it answered {status}", status=status)
             except Retry:
-                if attempt == forwarding.TRIES:
+                if attempt == forwarding.TRIES or anyio.current_time() - began_s > forwarding.SLOW_S:
                     raise
             await anyio.sleep(wait_s)
             wait_s *= 2
@@ -69,6 +83,10 @@ class Forwarder:
 
     def _count(self, plugin: ExternalPlugin, result: str) -> None:
         self._metrics.count("prow_async_external_deliveries_total", plugin=plugin.name, result=result)
+
+
+def _name(plugin: ExternalPlugin) -> str:
+    return f"external plugin {plugin.name} at {urls.shown(plugin.endpoint)}"
 
 
 def _guid(delivery: Delivery) -> dict[str, str]:

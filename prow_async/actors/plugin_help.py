@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from prow_async.api.errors import ProwError
-from prow_async.api.plugin_config import PluginConfig
+from prow_async.api.plugin_config import ExternalPlugin, PluginConfig
 from prow_async.core import plugin_help
 from prow_async.core.plugin_help import CommandHelp, Document, PluginHelp
 from prow_async.ports.config import Snapshot
@@ -73,24 +73,28 @@ class HelpDesk:
                 self._by_org, self._read_s, self._asked = found, now_s, frozenset(orgs)
             return self._by_org
 
-    async def _external(self, endpoints: dict[str, tuple[str, tuple[plugin_help.Asked, ...]]]) -> dict[str, PluginHelp]:
+    async def _external(
+        self, about: Sequence[tuple[ExternalPlugin, tuple[plugin_help.Asked, ...]]]
+    ) -> dict[str, PluginHelp]:
+        """Ask all at once. Which events they get is for the configuration to say, not for them."""
         found: dict[str, PluginHelp] = {}
 
-        async def ask(name: str, endpoint: str, about: tuple[plugin_help.Asked, ...]) -> None:
+        async def ask(plugin: ExternalPlugin, repos: tuple[plugin_help.Asked, ...]) -> None:
             try:
-                url = f"{endpoint.rstrip('/')}/help"
-                status, answer = await self._forward.post(url, _HEADERS, msgspec.json.encode(about))
-                if status == 200:
-                    found[name] = msgspec.json.decode(answer, type=PluginHelp)
+                url = f"{plugin.endpoint.rstrip('/')}/help"
+                status, answer = await self._forward.post(url, _HEADERS, msgspec.json.encode(repos))
+                if 200 <= status < 300:
+                    told = msgspec.json.decode(answer, type=PluginHelp)
+                    found[plugin.name] = msgspec.structs.replace(told, events=plugin.events or None)
                 else:
-                    log.warning("external plugin gives no help", plugin=name, status=status)
+                    log.warning("external plugin gives no help", plugin=plugin.name, status=status)
             except (ProwError, msgspec.DecodeError) as error:
-                log.warning("external plugin gives no help", plugin=name, why=str(error))
+                log.warning("external plugin gives no help", plugin=plugin.name, why=str(error))
 
         with anyio.move_on_after(EXTERNAL_S):
             async with anyio.create_task_group() as group:
-                for name, (endpoint, about) in endpoints.items():
-                    group.start_soon(ask, name, endpoint, about)
+                for plugin, repos in about:
+                    group.start_soon(ask, plugin, repos)
         return dict(sorted(found.items()))
 
 

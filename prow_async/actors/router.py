@@ -17,7 +17,7 @@ from prow_async.actors.forwarder import Forwarder
 from prow_async.actors.share import Env, Outcome, Share, Sharers
 from prow_async.api import names
 from prow_async.api.errors import Retry, UserMistake
-from prow_async.core import payload, routing, webhook_decode
+from prow_async.core import payload, routing, urls, webhook_decode
 from prow_async.core.payload import Known
 from prow_async.core.routing import Plan
 from prow_async.core.webhook_decode import Parsed
@@ -183,7 +183,7 @@ class Router:
         handling = self._lanes[lane][0] if self._lanes.get(lane) else None
         guid = {names.EVENT_GUID: handling.guid} if handling is not None else {}
         if isinstance(error, Retry):
-            log.warning("delivery will be tried again", lane=lane[0], plugin=lane[1], why=error.why, **guid)
+            log.warning("delivery will be tried again", lane=lane[0], plugin=urls.shown(lane[1]), why=error.why, **guid)
             return
         self._env.metrics.count("prow_async_actor_restarts_total", actor="router")
         log.error("delivery handling failed", lane=lane[0], failures=failures, exc_info=error, **guid)
@@ -203,7 +203,9 @@ class Router:
                             raise
                         self._failed(lane, error, 1)
                         return max(error.after_s, SHORTEST_WAIT_S)
-                    outcome = Outcome(f"{name}: given up after {GIVE_UP_S / 3600:.0f} h: {error.why}", failed=True)
+                    outcome = Outcome(
+                        f"{urls.shown(name)}: given up after {GIVE_UP_S / 3600:.0f} h: {error.why}", failed=True
+                    )
                 handling.outcomes.append(outcome)
                 handling.open.discard(name)
                 handling.waits_since.pop(name, None)
@@ -215,10 +217,10 @@ class Router:
 
     async def _one(self, handling: _Handling, name: str) -> Outcome:
         if not self._inbox.waits(handling.seq):
-            return Outcome(f"{name}: dropped by hand")
+            return Outcome(f"{urls.shown(name)}: dropped by hand")
         whole = await self._whole(handling)
         if whole is None:
-            return Outcome(f"{name}: its record cannot be read any more", failed=True)
+            return Outcome(f"{urls.shown(name)}: its record cannot be read any more", failed=True)
         delivery, _, plan = whole
         events = plan.plugins.get(name)
         if events is not None:
@@ -226,7 +228,7 @@ class Router:
             return await self._sharers.handle(Share(delivery, self._plugins[name], events, reads))
         external = next((one for one in plan.external if one.endpoint == name), None)
         if external is None or self._forwarder is None:
-            return Outcome(f"{name}: not on for this repository any more")
+            return Outcome(f"{urls.shown(name)}: not on for this repository any more")
         return await self._forwarder.handle(delivery, external)
 
     async def _whole(self, handling: _Handling) -> tuple[Delivery, Parsed, Plan] | None:

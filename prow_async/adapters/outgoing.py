@@ -41,7 +41,7 @@ class Sender:
         host = ""
         try:
             host = urlsplit(url).hostname or ""
-            options: dict[str, Any] = {"proxy": _proxy(url, host), "allow_redirects": False}
+            options: dict[str, Any] = {"proxy": proxy_of(url), "allow_redirects": False}
             async with self._session.request(method, url, headers=headers, data=data, **options) as response:
                 body = await read_at_most(response.content, MOST_BYTES)
                 return Answer(response.status, _seconds(response.headers.get("Retry-After", "")), body)
@@ -69,8 +69,11 @@ async def read_at_most(stream: aiohttp.StreamReader, most_bytes: int) -> bytes:
     return b"".join(pieces)
 
 
-def _proxy(url: str, host: str) -> str | None:
-    return None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(urlsplit(url).scheme)
+def proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment's variables name for an address. Raises ValueError when it is none."""
+    parts = urlsplit(url)
+    bypass = urllib.request.proxy_bypass(parts.hostname or "")
+    return None if bypass else urllib.request.getproxies().get(parts.scheme)
 
 
 def _seconds(text: str) -> float | None:

@@ -43,7 +43,7 @@ async def connect(shell: "Shell") -> AsyncIterator[GitHub]:
     values = shell.flags.values
     check(values)
     settings = options(shell)
-    endpoints = values["github-endpoint"]
+    endpoints = [address or API[0] for address in values["github-endpoint"]]
     graphql = values.get("github-graphql-endpoint", "")
     if "github-graphql-endpoint" not in shell.flags.given and tuple(endpoints) != API:
         graphql = ""
@@ -58,7 +58,7 @@ async def connect(shell: "Shell") -> AsyncIterator[GitHub]:
                 etag_disk.opened(Path(folder), limit_bytes, shell.clock, endpoints[-1])
             )
         who = _credentials(shell, wire)
-        yield GitHub(Requests(wire, who, shell.metrics, shelf), who, shell)
+        yield GitHub(Requests(wire, who, shell.metrics, shelf, shell.censor), who, shell)
 
 
 def check(values: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ def options(shell: "Shell") -> Options:
         longest_wait_s=values.get("github-client.backoff-timeout", 120.0),
         timeout_s=values.get("github-client.request-timeout", 120.0),
         dry_run=bool(values.get("dry-run", False)),
-        rate=throttle.Rate(hourly, values["github-allowed-burst"]) if hourly else None,
+        rate=throttle.Rate(hourly, values["github-allowed-burst"]) if hourly > 0 else None,
         org_rates=throttle.parse_orgs(values.get("github-throttle-org", ())),
     )
 

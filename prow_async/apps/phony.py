@@ -12,6 +12,8 @@ from prow_async.apps.flags import Flag
 from prow_async.core import webhook
 
 PROGRAM = "prow-async phony"
+PATIENCE_S = 30.0
+"""Somebody waits for it."""
 FLAGS = (
     Flag("address", "str", "http://localhost:8888/hook", "where to send it"),
     Flag("hmac", "str", "abcde12345", "secret to sign with"),
@@ -42,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def _send(address: str, headers: dict[str, str], body: bytes) -> int:
-    async with posting.opened() as post:
+    async with posting.opened(PATIENCE_S) as post:
         try:
             status, answer = await post.post(address, headers, body)
         except (Retry, Refused) as error:

@@ -28,6 +28,8 @@ _OF_THE_CONNECTION = frozenset(
         "user-agent",
     }
 )
+SLOW_S = 5.0
+"""A try that fails after so long is not repeated at once."""
 TRIP_AT = 3
 """After so many deliveries in a row that could not be sent an endpoint is left alone."""
 FIRST_PAUSE_S = 5.0
@@ -35,11 +37,11 @@ LONGEST_PAUSE_S = 120.0
 
 
 def targets(config: PluginConfig, org: str, repo: str, event: str) -> tuple[ExternalPlugin, ...]:
-    """Return who gets an event of a repo: an empty list of events means all of them. Each name and address once."""
+    """Return who gets an event of a repo: an empty list of events means all of them. Each address once."""
     if not config.external_plugins:
         return ()
     fitting = [one for one in config.external_for(org, repo) if not one.events or event in one.events]
-    return tuple({(one.name, one.endpoint): one for one in fitting}.values())
+    return tuple({one.endpoint: one for one in reversed(fitting)}.values())[::-1]
 
 
 def headers(received: Mapping[str, str]) -> dict[str, str]:
@@ -59,8 +61,9 @@ class Breaker(msgspec.Struct, frozen=True):
     failures: int = 0
     open_until_s: float = 0.0
 
-    def failed(self, now_s: float) -> "Breaker":
-        failures = self.failures + 1
+    def failed(self, now_s: float, hung: bool = False) -> "Breaker":
+        """Count a delivery that could not be sent. One that hung is enough: the next would hang as long."""
+        failures = max(self.failures + 1, TRIP_AT if hung else 0)
         if failures < TRIP_AT:
             return Breaker(failures)
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures - TRIP_AT, 16))

@@ -18,21 +18,23 @@ class Generated(msgspec.Struct, frozen=True):
     file_names: frozenset[str] = frozenset()
     file_prefixes: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
-    """Files of the repository that list further paths, one a line."""
+    """Files of the repository that list further paths, one a line; `#` begins a comment line."""
     unknown: tuple[str, ...] = ()
     """Lines that are none of the format's; they are passed over."""
+    paths: frozenset[str] = frozenset()
 
     def matches(self, path: str) -> bool:
         name = path.rpartition("/")[2]
         return (
-            name in self.file_names
+            path in self.paths
+            or name in self.file_names
             or path.startswith(self.path_prefixes)
             or (bool(self.file_prefixes) and name.startswith(self.file_prefixes))
         )
 
 
 class AttributeMistake(ValueError):
-    """A `.gitattributes` that git itself would not take; the message names the line."""
+    """A line of `.gitattributes` that git itself would not take; the message names it."""
 
 
 def parse(text: str) -> Generated:
@@ -60,16 +62,16 @@ def parse(text: str) -> Generated:
 
 
 def with_listed(rules: Generated, lists: Iterable[str]) -> Generated:
-    """Add what `paths-from-repo` files list: paths, compared as `path` entries are."""
-    names = {line.strip() for text in lists for line in text.splitlines() if line.strip()}
-    return msgspec.structs.replace(rules, file_names=rules.file_names | names)
+    """Add what `paths-from-repo` files list: whole paths, unlike `path` entries."""
+    lines = (line.strip() for text in lists for line in text.splitlines())
+    return msgspec.structs.replace(rules, paths=frozenset(line for line in lines if line and line[0] != "#"))
 
 
 def linguist_generated(text: str) -> tuple[patterns.Pattern, ...]:
-    """Return the patterns of a `.gitattributes` that say `linguist-generated=true`.
+    """Return the patterns of a `.gitattributes` that say `linguist-generated=true`. Other lines do not matter.
 
     Raises:
-        AttributeMistake: a pattern that begins with `!`, or ends in `/`: git forbids the one, and the other never fits.
+        AttributeMistake: such a pattern begins with `!`, or ends in `/`: git forbids the one, and the other never fits.
     """
     found = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -77,12 +79,13 @@ def linguist_generated(text: str) -> tuple[patterns.Pattern, ...]:
         if not words or words[0].startswith("#"):
             continue
         pattern, attributes = words[0], words[1:]
+        if "linguist-generated=true" not in attributes:
+            continue
         if pattern.startswith("!"):
             raise AttributeMistake(f".gitattributes line {number}: negative patterns are forbidden")
         if pattern.endswith("/"):
             raise AttributeMistake(f".gitattributes line {number}: a pattern that ends in / fits nothing")
-        if "linguist-generated=true" in attributes:
-            found.append(_glob(pattern))
+        found.append(_glob(pattern))
     return tuple(found)
 
 

@@ -18,7 +18,7 @@ ASKED_MAX = 200
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Labels in the order of the comment, each once; those of categories in lower case."""
+    """Labels in the order of the comment, each once, in lower case: to GitHub they are the same in any."""
 
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
@@ -67,5 +67,5 @@ def _named(command: str, word: str, text: str) -> tuple[str, ...]:
     for line, _ in patterns.compile(command).find_all(text):
         parts = line.strip().split(" ")
         if len(parts) == 2 and parts[0] == word:
-            found[parts[1]] = None
+            found[parts[1].lower()] = None
     return tuple(found)[:ASKED_MAX]

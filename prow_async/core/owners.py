@@ -5,17 +5,47 @@ Source: upstream pkg/repoowners. A file that does not read does not count; whoev
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from prow_async.api.config_sections import OwnersDirDenylist
 from prow_async.api.errors import ConfigErrors
-from prow_async.core import goyaml, patterns
+from prow_async.core import goconvert, goyaml, patterns
 
 DENIED = (r"\.git$", "_output$", "vendor/.*/.*")
 """Folders whose OWNERS never count, unless the configuration says so."""
 _HEADER = "---\n"
+
+
+class _People(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file says of a folder, or of a pattern in it."""
+
+    approvers: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    required_reviewers: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @property
+    def says_nothing(self) -> bool:
+        return not (self.approvers or self.reviewers or self.required_reviewers or self.labels)
+
+
+class _Options(msgspec.Struct, frozen=True):
+    no_parent_owners: bool = False
+
+
+class _Simple(_People, frozen=True, kw_only=True):
+    options: _Options = _Options()
+
+
+class _Full(msgspec.Struct, frozen=True, kw_only=True):
+    options: _Options = _Options()
+    filters: dict[str, _People] = {}
+
+
+F = TypeVar("F", _Simple, _Full)
+_CONVERTER = goconvert.Converter()
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -119,27 +149,41 @@ def parse_aliases(data: bytes) -> dict[str, frozenset[str]]:
 def parse(data: bytes, aliases: Mapping[str, frozenset[str]], path: str = "OWNERS") -> File | None:
     """Read one file of either form; None where it says nothing that counts.
 
+    The simple form hides filters as soon as it says anything. One value of the wrong kind spoils a form whole.
+
     Args:
-        path: a Markdown file's header is read, of any other file all of it.
+        path: a Markdown file's header is read, in the simple form; of any other file all of it.
     """
-    if path.endswith(".md"):
+    is_markdown = path.endswith(".md")
+    if is_markdown:
         header = _header(data)
         if header is None:
             return None
         data = header
     value = _load(data)
-    options = value.get("options")
-    alone = isinstance(options, dict) and options.get("no_parent_owners") is True
+    simple = _fitted(value, _Simple)
+    if simple is not None and (is_markdown or not simple.says_nothing):
+        return _file({"": simple}, simple.options, aliases)
+    full = None if is_markdown else _fitted(value, _Full)
+    if full is None:
+        return None
+    usable = {pattern: people for pattern, people in full.filters.items() if patterns.problem(pattern) is None}
+    return _file(usable, full.options, aliases)
+
+
+def _fitted(value: dict[str, Any], form: type[F]) -> F | None:
+    report = goconvert.Report()
+    fitted = _CONVERTER.convert(value, form, report)
+    return None if report.errors else fitted
+
+
+def _file(by_pattern: Mapping[str, _People], options: _Options, aliases: Mapping[str, frozenset[str]]) -> File | None:
     filters: list[tuple[str, Group]] = []
-    simple = _group(value, aliases)
-    if simple != Group():
-        filters.append(("", simple))
-    listed = value.get("filters")
-    if not filters and isinstance(listed, dict):
-        for pattern, one in listed.items():
-            group = _group(one, aliases) if isinstance(one, dict) else Group()
-            if group != Group() and patterns.problem(str(pattern)) is None:
-                filters.append(("" if pattern == ".*" else str(pattern), group))
+    for pattern, people in by_pattern.items():
+        group = Group(_expanded(people.approvers, aliases), _expanded(people.reviewers, aliases))
+        if group != Group():
+            filters.append(("" if pattern == ".*" else pattern, group))
+    alone = options.no_parent_owners
     return File(tuple(filters), alone) if filters or alone else None
 
 
@@ -151,6 +195,14 @@ def _load(data: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def counts(path: str, data: bytes) -> bytes:
+    """Return what is to be kept of a file: all of it, or of Markdown the header."""
+    if not path.endswith(".md"):
+        return data
+    header = _header(data)
+    return b"" if header is None else _HEADER.encode() + header + b"\n---\n"
+
+
 def _header(data: bytes) -> bytes | None:
     text = data.decode(errors="replace").replace("\r\n", "\n")
     if not text.startswith(_HEADER):
@@ -159,18 +211,12 @@ def _header(data: bytes) -> bytes | None:
     return header.encode() if ended else None
 
 
-def _group(value: dict[str, Any], aliases: Mapping[str, frozenset[str]]) -> Group:
-    return Group(
-        _expanded(_logins(value.get("approvers")), aliases), _expanded(_logins(value.get("reviewers")), aliases)
-    )
-
-
 def _logins(value: Any) -> frozenset[str]:
     if not isinstance(value, list):
         return frozenset()
     return frozenset(normal(login) for login in value if isinstance(login, str) and login)
 
 
-def _expanded(logins: frozenset[str], aliases: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    found = (aliases.get(login, frozenset({login})) for login in logins)
+def _expanded(logins: Iterable[str], aliases: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    found = (aliases.get(login, frozenset({login})) for login in map(normal, logins) if login)
     return frozenset().union(*found)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from prow_async.api.plugin_config import PluginConfig
+from prow_async.api.plugin_config import ExternalPlugin, PluginConfig
 
 
 class CommandHelp(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -77,15 +77,15 @@ def enabled(
     return own, external
 
 
-def endpoints(config: PluginConfig, every: Iterable[str]) -> dict[str, tuple[str, tuple[Asked, ...]]]:
-    """Return address and repos of each external plugin, by its name."""
-    address: dict[str, str] = {}
+def endpoints(config: PluginConfig, every: Iterable[str]) -> list[tuple[ExternalPlugin, tuple[Asked, ...]]]:
+    """Return each external plugin, and the repos it is on for; in the order of their names."""
+    known: dict[str, ExternalPlugin] = {}
     for scope in sorted(config.external_plugins):
         for one in config.external_plugins[scope]:
-            address.setdefault(one.name, one.endpoint)
-    about: dict[str, list[Asked]] = {name: [] for name in address}
+            known.setdefault(one.name, one)
+    about: dict[str, list[Asked]] = {name: [] for name in known}
     for full_name in every:
         org, _, repo = full_name.partition("/")
         for name in {one.name for one in config.external_for(org, repo)}:
             about[name].append(Asked(org, repo))
-    return {name: (address[name], tuple(about[name])) for name in sorted(address)}
+    return [(known[name], tuple(about[name])) for name in sorted(known)]

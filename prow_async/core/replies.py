@@ -34,5 +34,8 @@ def folded(text: str) -> str:
 
 
 def wrote(login: str, bot_login: str) -> bool:
-    """True when the login is the bot's: an app writes under its name with `[bot]` behind it."""
-    return bool(bot_login) and login in {bot_login, f"{bot_login}[bot]"}
+    """True when the login is the bot's own, as GitHub writes it: an app's ends in `[bot]`, an account's never does.
+
+    So neither a person who is called as the app is counts as it, nor an app that is called as our account is.
+    """
+    return bool(bot_login) and login == bot_login

@@ -1,4 +1,4 @@
-"""URLs as Go's net/url reads them."""
+"""URLs as Go's net/url reads them, and as people may see them."""
 
 import re
 from urllib.parse import urlsplit
@@ -31,3 +31,10 @@ def _splits(url: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def shown(url: str) -> str:
+    """Return an address for logs and people: without user, password and query, which may be secret."""
+    scheme, colon, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{colon}{host.rpartition('@')[2]}{slash}{path}"

@@ -19,6 +19,9 @@ GOOD_FIRST_ISSUE = "good first issue"
 HELP_MARKER = "<!-- prow help wanted -->"
 FIRST_MARKER = "<!-- prow good first issue -->"
 """Hidden marks by which our own comments are found again, to be taken away with the label."""
+HELP_MARKS = (HELP_MARKER, "This request has been marked as needing help from a contributor.")
+FIRST_MARKS = (FIRST_MARKER, "This request has been marked as suitable for new contributors.")
+"""With the sentences by which upstream finds its own: one that it wrote under our name goes too."""
 _REMOVE_HELP = r"(?mi)^/remove-help\s*$"
 _FIRST = r"(?mi)^/good-first-issue\s*$"
 _HELP = r"(?mi)^/help\s*$"
@@ -61,9 +64,9 @@ def decide(facts: Facts) -> Decision:
     first = trust.has_label(facts.labels, GOOD_FIRST_ISSUE)
     if helped and _says(_REMOVE_HELP, comment):
         why = f"{who} wants no more help"
-        gone = [where.remove_label(HELP_WANTED, why), *_pruned(facts, HELP_MARKER)]
+        gone = [where.remove_label(HELP_WANTED, why), *_pruned(facts, HELP_MARKS)]
         if first:
-            gone += [where.remove_label(GOOD_FIRST_ISSUE, why), *_pruned(facts, FIRST_MARKER)]
+            gone += [where.remove_label(GOOD_FIRST_ISSUE, why), *_pruned(facts, FIRST_MARKS)]
         return Decision(tuple(gone), why)
     if not first and _says(_FIRST, comment):
         why = f"{who} holds it to be a good first issue"
@@ -76,7 +79,7 @@ def decide(facts: Facts) -> Decision:
         return Decision((place.answer(comment, _help_text(facts), why), where.add_label(HELP_WANTED, why)), why)
     if first and _says(_REMOVE_FIRST, comment):
         why = f"{who} holds it to be no good first issue"
-        return Decision((where.remove_label(GOOD_FIRST_ISSUE, why), *_pruned(facts, FIRST_MARKER)), why)
+        return Decision((where.remove_label(GOOD_FIRST_ISSUE, why), *_pruned(facts, FIRST_MARKS)), why)
     return Decision((), "the labels are as the command asks for")
 
 
@@ -91,15 +94,16 @@ def _removes(facts: Facts) -> bool:
     return helped or first
 
 
-def _pruned(facts: Facts, marker: str) -> list[Action]:
+def _pruned(facts: Facts, marks: tuple[str, ...]) -> list[Action]:
     where = place.of(facts.comment.repo, facts.comment.number)
     ours = (old for old in facts.comments if replies.wrote(old.user.login, facts.bot_login))
-    return [where.delete_comment(old.id, "its label is gone") for old in ours if marker in (old.body or "")]
+    fitting = (old for old in ours if any(mark in (old.body or "") for mark in marks))
+    return [where.delete_comment(old.id, "its label is gone") for old in fitting]
 
 
-def _guidelines(facts: Facts) -> str:
+def _guidelines(facts: Facts, part: str = "") -> str:
     url, summary = facts.settings.help_guidelines_url, facts.settings.help_guidelines_summary
-    told = f"Please make sure that it meets the [guidelines]({url})"
+    told = f"Please make sure that it meets the [guidelines]({url}{part})"
     return f"{told}:\n{summary}" if summary else f"{told}."
 
 
@@ -114,7 +118,7 @@ def _help_text(facts: Facts) -> str:
 def _first_text(facts: Facts) -> str:
     return (
         "This issue is marked as one that new contributors can take up.\n\n"
-        f"{_guidelines(facts)}\n\n"
+        f"{_guidelines(facts, '#good-first-issue')}\n\n"
         f"If it turns out to be none, `/remove-good-first-issue` takes the label away.\n{FIRST_MARKER}"
     )
 

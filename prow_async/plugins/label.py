@@ -19,6 +19,8 @@ TRIAGE_ACCEPTED = "triage/accepted"
 _NEEDED = ("kind", "priority", "sig", "triage")
 """Categories an item shall have a label of: when the last one goes, `needs-...` comes."""
 _SHOWN = 20
+_LONGEST = 60
+"""So much of a name is shown; GitHub takes labels of up to 50 characters."""
 
 
 class CommentFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +59,7 @@ async def gather(reads: Reads, event: Event, guid: str) -> Facts | None:
         labels=await reads.github.labels(where.org, where.repo, where.number),
         repo_labels=await reads.github.repo_labels(where.org, where.repo),
     )
-    if TRIAGE_ACCEPTED in asked.add and not trust.has_label(facts.labels, TRIAGE_ACCEPTED):
+    if TRIAGE_ACCEPTED in (*asked.add, *asked.add_named) and not trust.has_label(facts.labels, TRIAGE_ACCEPTED):
         member = await reads.github.is_member(where.org, event.user.login)
         facts = msgspec.structs.replace(facts, member=member)
     return msgspec.structs.replace(facts, may_set=await _may_set(reads, facts, asked))
@@ -68,15 +70,15 @@ async def _may_set(reads: Reads, facts: CommentFacts, asked: Asked) -> frozenset
     restricted = facts.settings.restricted_for(where.org, where.repo)
     found = set()
     for label in _every(asked):
-        rule = restricted.get(label.lower())
+        rule = restricted.get(label)
         if rule is None:
             continue
         if login.lower() in {user.lower() for user in rule.allowed_users}:
-            found.add(label.lower())
+            found.add(label)
             continue
         for slug in rule.allowed_teams:
             if await reads.github.is_team_member(where.org, slug, login):
-                found.add(label.lower())
+                found.add(label)
                 break
     return frozenset(found)
 
@@ -130,7 +132,7 @@ class _Answering:
             self._add(label)
         for label in removing:
             self._remove(label)
-        self._need(adding)
+        self._need(adding, removing)
         text = self._summary()
         if text:
             self._actions.append(place.answer(self._facts.comment, text, "not all labels could be set"))
@@ -141,7 +143,7 @@ class _Answering:
         known = {label.lower() for label in self._facts.settings.additional_labels} | set(self._restricted)
         found = []
         for label in labels:
-            if label.lower() in known:
+            if label in known:
                 found.append(label)
             else:
                 self._unknown.append(label)
@@ -150,7 +152,7 @@ class _Answering:
     def _add(self, label: str) -> None:
         if trust.has_label(self._facts.labels, label):
             return
-        if label.lower() not in self._in_repo:
+        if label not in self._in_repo:
             self._not_in_repo.append(label)
         elif label == TRIAGE_ACCEPTED and not self._facts.member:
             self._outsider = True
@@ -160,30 +162,30 @@ class _Answering:
     def _remove(self, label: str) -> None:
         if not trust.has_label(self._facts.labels, label):
             self._not_on_item.append(label)
-        elif label.lower() not in self._in_repo:
+        elif label not in self._in_repo:
             self._not_in_repo.append(label)
         elif self._allowed(label):
             self._actions.append(self._where.remove_label(label, self._why))
-            self._gone.add(label.lower())
+            self._gone.add(label)
 
     def _allowed(self, label: str) -> bool:
-        rule = self._restricted.get(label.lower())
-        if rule is None or label.lower() in self._facts.may_set:
+        rule = self._restricted.get(label)
+        if rule is None or label in self._facts.may_set:
             return True
-        who = [*(f"@{user}" for user in rule.allowed_users), *(f"team {slug}" for slug in rule.allowed_teams)]
-        text = f"You may not change the label `{label}`. Those who may: {', '.join(who) or 'nobody'}."
+        who = [*(f"team {slug}" for slug in rule.allowed_teams), *rule.allowed_users]  # named, not called
+        text = f"You may not change the label `{label}`. Those who may: {_some(who) or 'nobody'}."
         self._actions.append(place.answer(self._facts.comment, text, f"{label} is restricted"))
         return False
 
-    def _need(self, adding: list[str]) -> None:
-        """Ask for a label of a category again, when the last one of it goes."""
+    def _need(self, adding: list[str], removing: list[str]) -> None:
+        """Ask for a label of a category, when one of it was to go and none stays: the last one, or there was none."""
         present = {label.lower() for label in self._facts.labels}
         for category in _NEEDED:
             prefix, needs = f"{category}/", f"needs-{category}"
             had = {label for label in present if label.startswith(prefix)}
-            coming = any(label.lower().startswith(prefix) for label in adding)
-            if had and had <= self._gone and not coming and needs in self._in_repo - present:
-                self._actions.append(self._where.add_label(needs, f"its last {prefix} label goes"))
+            coming, going = (any(label.startswith(prefix) for label in asked) for asked in (adding, removing))
+            if going and had <= self._gone and not coming and needs in self._in_repo - present:
+                self._actions.append(self._where.add_label(needs, f"no {prefix} label is left"))
 
     def _summary(self) -> str:
         """Say at most one thing: the first that applies."""
@@ -199,8 +201,12 @@ class _Answering:
 
 
 def _quoted(labels: list[str]) -> str:
-    shown = ", ".join(f"`{label.replace('`', '')}`" for label in labels[:_SHOWN])
-    return shown if len(labels) <= _SHOWN else f"{shown} and {len(labels) - _SHOWN} more"
+    return _some([f"`{label[:_LONGEST].replace('`', '')}`" for label in labels])
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
 def configured(config: PluginConfig, repos: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
+import structlog
 
 from prow_async.api import plugin_review
 from prow_async.api.actions import Action, Decision
@@ -18,6 +19,7 @@ from prow_async.core import owners, patterns, place, replies, trust
 from prow_async.core.place import Place
 from prow_async.ports.plugin import Command, Event, Help, Plugin, Reads
 
+log = structlog.get_logger()
 LABEL = "lgtm"
 ADD = r"(?mi)^/lgtm(?: no-issue)?\s*$"
 CANCEL = r"(?mi)^/(remove-lgtm|lgtm cancel)\s*$"
@@ -122,7 +124,8 @@ def _logins(users: tuple[User, ...]) -> tuple[str, ...]:
 async def gather(reads: Reads, event: Event, guid: str) -> Facts | None:
     """Read what the word's or the push's decision needs. A word that is refused costs two reads."""
     if isinstance(event, PullRequestEvent):
-        return await _gather_push(reads, event) if event.action == "synchronize" else None
+        alive = event.action == "synchronize" and not event.pull_request.merged
+        return await _gather_push(reads, event) if alive else None
     if not isinstance(event, GenericComment | ReviewEvent):
         return None
     repo = event.repo if isinstance(event, GenericComment) else event.repository
@@ -169,7 +172,7 @@ async def _gather_change(reads: Reads, facts: WordFacts) -> WordFacts:
     tree = ""
     if word.wants and settings.store_tree_hash:
         head = (await reads.github.pull(where.org, where.repo, where.number)).head.sha
-        tree = await reads.github.tree_sha(where.org, where.repo, head)
+        tree = await _tree(reads, where, head)
     return msgspec.structs.replace(facts, comments=comments, tree=tree)
 
 
@@ -188,17 +191,35 @@ async def _gather_push(reads: Reads, event: PullRequestEvent) -> PushFacts:
         facts,
         bot_login=(await reads.github.bot_user()).login,
         comments=await reads.github.comments(where.org, where.repo, where.number),
-        tree=await reads.github.tree_sha(where.org, where.repo, pull.head.sha),
+        tree=await _tree(reads, where, pull.head.sha),
     )
 
 
+async def _tree(reads: Reads, where: Place, sha: str) -> str:
+    """Return a commit's tree; "" where GitHub does not tell: no label stays for the want of it."""
+    try:
+        return await reads.github.tree_sha(where.org, where.repo, sha)
+    except Refused as error:
+        log.warning("a commit's tree cannot be read", where=where.full_repo, sha=sha, why=error.why)
+        return ""
+
+
 async def _is_sticky(reads: Reads, settings: plugin_review.Lgtm, org: str, author: str) -> bool:
-    """True when the author is of the team whose pull requests keep the label. The team is found by its name."""
+    """True when the author is of the team whose pull requests keep the label. The team is found by its name.
+
+    Where GitHub does not tell, nobody is: new commits take the label off all the same.
+    """
     name = settings.trusted_team_for_sticky_lgtm
     if not name:
         return False
-    slugs = [team.slug for team in await reads.github.teams(org) if team.name == name]
-    return bool(slugs) and await reads.github.is_team_member(org, slugs[0], author)
+    try:
+        slugs = [team.slug for team in await reads.github.teams(org) if team.name == name]
+        if not slugs:
+            log.warning("no team has the name of trusted_team_for_sticky_lgtm", team=name, org=org)
+        return bool(slugs) and await reads.github.is_team_member(org, slugs[0], author)
+    except Refused as error:
+        log.warning("the team of trusted_team_for_sticky_lgtm cannot be read", team=name, org=org, why=error.why)
+        return False
 
 
 def refusal(facts: WordFacts) -> Refusal | None:
@@ -240,6 +261,8 @@ def _decide_word(facts: WordFacts) -> Decision:
     if has and not word.wants:
         done.append(where.remove_label(LABEL, why))
         if facts.settings.store_tree_hash:
+            if word.assignees:
+                done.append(where.request_reviews(word.assignees, "they are to look again"))
             done += _pruned(facts, lambda body: _ADDED.search(body) is not None)
     elif word.wants and not has:
         done.append(where.add_label(LABEL, why))

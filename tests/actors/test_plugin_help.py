@@ -15,7 +15,7 @@ from tests.actors.worlds import Configured, passes, story
 
 
 class Others:
-    """Other people's programs: one answers, one is slow, one is away, one talks nonsense."""
+    """Other people's programs: two answer, one is slow, one is away, one refuses, one talks nonsense."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Asked, ...]] = []
@@ -26,15 +26,19 @@ class Others:
             await anyio.sleep(30)
         if url == "http://away/help":
             raise Retry("connection refused")
-        return 200, b"<html>" if url == "http://odd/help" else msgspec.json.encode(PluginHelp(description=url))
+        if url == "http://no/help":
+            return 404, b""
+        told = PluginHelp(description=url, events=("whatever it says",))
+        return 201, b"<html>" if url == "http://odd/help" else msgspec.json.encode(told)
 
 
 @story
 async def test_the_document() -> None:
     """1. Slow, absent and odd ones are named, but without help. 2. Repositories of orgs are read once an hour."""
     town = town_with(UNIT)
-    names = ("good", "slow", "away", "odd")
-    external = tuple(ExternalPlugin(name, f"http://{name}") for name in names)
+    names = ("good", "all", "slow", "away", "odd", "no")
+    events: dict[str, tuple[str, ...]] = {"good": ("push",)}
+    external = tuple(ExternalPlugin(name, f"http://{name}", events.get(name, ())) for name in names)
     config = PluginConfig(
         plugins={ORG: OrgPlugins(("trigger", "unknown"))}, external_plugins={f"{ORG}/{REPO}": external}
     )
@@ -46,9 +50,10 @@ async def test_the_document() -> None:
     assert anyio.current_time() - began_s <= 1.0
     assert document.all_repos == (f"{ORG}/{REPO}",)
     assert document.repo_plugins == {"": ("trigger", "unknown"), f"{ORG}/{REPO}": ("trigger", "unknown")}
-    assert document.repo_external_plugins[f"{ORG}/{REPO}"] == ("away", "good", "odd", "slow")
-    assert list(document.external_plugin_help) == ["good"]
-    assert others.asked == [(Asked(ORG, REPO),)] * 4
+    assert document.repo_external_plugins[f"{ORG}/{REPO}"] == ("all", "away", "good", "no", "odd", "slow")
+    told = document.external_plugin_help
+    assert {name: help_.events for name, help_ in told.items()} == {"all": None, "good": ("push",)}
+    assert others.asked == [(Asked(ORG, REPO),)] * 6
     commands = document.plugin_help["trigger"].commands or ()
     assert any(command.usage.startswith("/test ") for command in commands)
     assert document.plugin_help["trigger"].config == {

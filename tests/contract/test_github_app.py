@@ -15,6 +15,7 @@ from prow_async.adapters.github.requests import Requests
 from prow_async.adapters.github.wire import Options, Wire
 from prow_async.api.errors import CannotStart, Missing, Refused
 from prow_async.api.github import HookOf, Status
+from prow_async.core import instants
 from prow_async.sandbox.github import apps, witness
 from prow_async.sandbox.github.call import Request
 from prow_async.sandbox.github.records import App
@@ -87,6 +88,8 @@ async def test_each_organization_has_a_token_of_its_own(town: Town, door: Door) 
     assert names == {str(town.app.id), "prow", "prow - acme", "prow - other"}
     to_proxies = [r.headers["x-prow-ghcache-token-budget-identifier"] for r in town.asked if "/pulls/" in r.path]
     assert set(to_proxies) == {"prow - acme"}
+    ends = {request.headers["x-prow-token-expires-at"] for request in town.asked if request.path.startswith("/app/")}
+    assert {instants.seconds(end) for end in ends} == {NOW_S + 540}, "a proxy forgets what it kept for a proof, too"
 
 
 @both_doors

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from prow_async.adapters.github import session
+from prow_async.adapters.web import server as server_module
 from prow_async.api.errors import CannotStart, Retry
 from prow_async.api.github import PullRequestEvent
 from prow_async.sandbox.faults import Fault
@@ -140,7 +141,7 @@ async def test_deliveries_over_http() -> None:
 @pytest.mark.odd_github_requests
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_the_next_endpoint_takes_over(method: str) -> None:
-    """An address nobody listens on is passed over, for writes too, and not asked again."""
+    """An address nobody listens on is passed over, for writes too, and left alone for a while."""
     world = sample.make()
     async with http.serve(world, CLOCK) as address:
         dead = f"http://127.0.0.1:{free_port()}"
@@ -150,6 +151,33 @@ async def test_the_next_endpoint_takes_over(method: str) -> None:
                 async with transport.send(method, "/repos/acme/app/issues", token, b'{"title": "T"}') as reply:
                     assert reply.status == {"GET": 200, "POST": 201}[method]
                     assert reply.headers["x-ratelimit-resource"] == "core"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("left_alone_s", "asked"), [(0.0, ["second", "first"]), (3600.0, ["second", "second"])])
+async def test_the_first_endpoint_is_gone_back_to(
+    left_alone_s: float, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that restarts is used again, though what stands in for it never fails."""
+    monkeypatch.setattr(session, "RETURN_S", left_alone_s)
+    port, heard = free_port(), list[str]()
+
+    def taking(name: str) -> server_module.Site:
+        async def take(request: web.BaseRequest) -> web.StreamResponse:
+            heard.append(name)
+            return web.Response()
+
+        return server_module.Site(take)
+
+    async with (
+        server_module.serving(taking("second"), "127.0.0.1", 0) as second,
+        session.connect([f"http://127.0.0.1:{port}", second]) as transport,
+    ):
+        async with transport.send("GET", "/user"):
+            pass
+        async with server_module.serving(taking("first"), "127.0.0.1", port), transport.send("GET", "/user"):
+            pass
+    assert heard == asked
 
 
 @pytest.mark.anyio

@@ -83,6 +83,14 @@ async def test_clones_and_requests_with_one_identity(town: Town, app: bool) -> N
             assert shell.censor(b"with bot-token in it") == b"with CENSORED in it"
 
 
+async def test_our_token_stands_in_no_comment(town: Town) -> None:
+    issue = town.world.open_issue("acme", "app", "prow-bot", "Broken", now_s=time.time())
+    async with town.opened(*town.as_bot()) as (forge, _):
+        await forge.create_comment("acme", "app", issue.number, "git said: https://bot-token@github.com")
+    (comment,) = town.world.comments("acme", "app", issue.number)
+    assert comment.body == "git said: https://CENSORED@github.com"
+
+
 async def test_what_is_kept_on_disk_spares_the_next_process(town: Town) -> None:
     """Two processes one after the other: the second is answered 304."""
     folder = f"--github-cache-dir={town.folder / 'cache'}"
@@ -145,6 +153,15 @@ async def test_flags_that_make_no_sense(options: Sequence[str], words: str) -> N
     with pytest.raises(CannotStart, match=words):
         async with github.connect(shell_of(*options)):
             pass
+
+
+@pytest.mark.parametrize("options", [["--github-allowed-burst=10"], ["--github-hourly-tokens=-1"]])
+async def test_no_requests_an_hour_mean_no_limit(options: Sequence[str]) -> None:
+    """So that a default rate can be turned off by one flag; an empty address means GitHub's own."""
+    shell = shell_of(*options, "--github-endpoint=")
+    assert github.options(shell).rate is None
+    async with github.connect(shell):
+        pass
 
 
 def test_no_github_flag_is_without_effect() -> None:

@@ -11,6 +11,7 @@ from prow_async.adapters.git.command import Remote
 from prow_async.api.config import Config
 from prow_async.api.errors import Refused
 from prow_async.api.plugin_config import PluginConfig
+from prow_async.api.plugin_review import Owners as OwnersSettings
 from prow_async.ports.code import FileAt
 from prow_async.ports.config import Snapshot
 from tests.gitrepo import Origin
@@ -23,9 +24,11 @@ class Counted(MirroredCode):
     """Counts what is read, beside what is listed."""
 
     reads = 0
+    files = 0
 
     async def read(self, org: str, repo: str, sha: str, files: Sequence[FileAt], limit_bytes: int) -> list[bytes]:
         self.reads += 1
+        self.files += len(files)
         return await super().read(org, repo, sha, files, limit_bytes)
 
 
@@ -45,6 +48,26 @@ async def test_owners_follow_the_commit(tmp_path: Path) -> None:
     assert code.reads == 1, "a commit that leaves OWNERS alone costs no reading"
     found = await owners.at(SNAPSHOT, "o", "r", third)
     assert (found.approvers("a/x"), found.reviewers("a/x")) == ({"ann"}, {"ben"})
+
+
+async def test_markdown_is_read_once_for_its_headers(tmp_path: Path) -> None:
+    """Of many pages, more than are read at once, a commit costs those that it changes; one text may stand twice."""
+    origin, code = served(tmp_path)
+    page = "---\napprovers: [ann]\n---\n" + "words " * 1000
+    many = {f"docs/{number}.md": f"# Page {number}\n" for number in range(300)}
+    same = {"c/OWNERS": "approvers: [cy]\n", "c/a.md": "approvers: [cy]\n"}
+    first = origin.commit({**many, **same, "a.md": page, "b/a.md": page})
+    second = origin.commit({"a.md": page.replace("ann", "ben"), "docs/1.md": "# Other\n"}, first)
+    snapshot = Snapshot(Config(), PluginConfig(owners=OwnersSettings(md_yaml_repos=("o",))), 0.0, "d")
+    owners = RepoOwners(code)
+    found = await owners.at(snapshot, "o", "r", first)
+    assert (found.approvers("a.md"), found.approvers("b/a.md")) == ({"ann"}, {"ann"})
+    assert (found.approvers("docs/1.md"), code.reads) == (frozenset(), 2)
+    assert found.approvers("c/x") == {"cy"}, "the same text is no header there"
+    read = code.files
+    found = await owners.at(snapshot, "o", "r", second)
+    assert (found.approvers("a.md"), found.approvers("b/a.md")) == ({"ben"}, {"ann"})
+    assert code.files - read == 2
 
 
 async def test_no_owners_and_no_commit(tmp_path: Path) -> None:

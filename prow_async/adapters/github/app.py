@@ -16,6 +16,7 @@ from prow_async.adapters.github import answers
 from prow_async.adapters.github.credentials import SecretFile
 from prow_async.adapters.github.wire import Ask, Pass, Wire
 from prow_async.api.errors import CannotStart, Missing, ProwError, Refused, Retry
+from prow_async.core import instants
 
 T = TypeVar("T")
 PROOF_LIFE_S = 540.0
@@ -140,7 +141,7 @@ class AppCredentials:
             expires_s = datetime.fromisoformat(made.expires_at).timestamp()
         except ValueError as error:
             raise Retry(f"GitHub's token for {org} ends at {made.expires_at!r}, which is no time") from error
-        who = f"{self._slug or self._app_id} - {org.lower()}"
+        who = f"{self._slug or self._app_id} - {found.account.login if found.account else org}"
         headers = {IDENTITY: who, EXPIRES: made.expires_at}
         return _Held(Pass(made.token, who, self._view(found.id), headers), expires_s)
 
@@ -176,7 +177,8 @@ class AppCredentials:
             except CannotStart as error:
                 self._file.refused(str(error))
         who = self._slug or self._app_id
-        return Pass(self._signed(self._key), who, self._view(0), {IDENTITY: who})
+        headers = {IDENTITY: who, EXPIRES: instants.rfc3339(self._wire.now() + PROOF_LIFE_S)}
+        return Pass(self._signed(self._key), who, self._view(0), headers)
 
     def _view(self, installation: int) -> str:
         return f"app {self._app_id} installation {installation}"

@@ -40,7 +40,9 @@ class FixedToken:
         if not _fits_header(token):
             raise CannotStart("the GitHub token holds spaces or characters outside ASCII; check what was pasted")
         self._token = token
-        self._hash = hashlib.sha256(token.encode()).hexdigest() if token else "anonymous"
+        self._view = _digest(token) if token else "anonymous"
+        self._who = _digest(f"Bearer {token}") if token else "anonymous"
+        """What a ghproxy and upstream's components call the same token in metrics: its whole header's digest."""
 
     def token(self) -> str:
         return self._token
@@ -49,7 +51,7 @@ class FixedToken:
         return self.on()
 
     def on(self) -> Pass:
-        return Pass(self._token, self._hash, self._hash)
+        return Pass(self._token, self._who, self._view)
 
     async def renewed(self, used: Pass) -> bool:
         return False
@@ -149,6 +151,10 @@ class SecretFile:
 
     def _unreadable(self, error: OSError) -> CannotStart:
         return CannotStart(f"the {self._what} {self.path} cannot be read: {error.strerror or error}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _fits_header(token: str) -> bool:

@@ -36,11 +36,11 @@ class Hooks:
 
     async def create_hook(self, org: str, repo: str, wanted: HookWanted) -> None:
         content = {"name": "web", **_content(wanted)}
-        await self._requests.write("POST", paths.make(*paths.owner(org, repo), "hooks"), content)
+        await self._requests.write("POST", paths.make(*paths.owner(org, repo), "hooks"), content, tells_secret=True)
 
     async def edit_hook(self, hook: HookOf, wanted: HookWanted) -> None:
         path = paths.make(*paths.owner(hook.org, hook.repo), "hooks", hook.id)
-        await self._requests.write("PATCH", path, _content(wanted))
+        await self._requests.write("PATCH", path, _content(wanted), tells_secret=True)
 
     async def delete_hook(self, hook: HookOf) -> None:
         try:

@@ -1,6 +1,6 @@
 """GitHub requests on a wire: what is asked is sent, followed, judged and read as typed values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -39,10 +39,21 @@ class Requests:
     """Requests to one GitHub. Errors as in ports/github.
 
     Reads repeat themselves (`Options`), carry the ETag of their last answer and share answers; writes are sent once.
+
+    Args:
+        censor: stars out this process's secrets, should they stand in what is written for all to read.
     """
 
-    def __init__(self, wire: Wire, credentials: Credentials, metrics: Metrics, shelf: Shelf | None = None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        credentials: Credentials,
+        metrics: Metrics,
+        shelf: Shelf | None = None,
+        censor: Callable[[bytes], bytes] = lambda body: body,
+    ) -> None:
         self._wire = wire
+        self._hide = censor
         self._credentials = credentials
         cache = EtagCache(wire.options.cache_bytes, wire, shelf)
         self._memory = Memory(cache, credentials, metrics, wire.options.component)
@@ -104,9 +115,14 @@ class Requests:
             raise
         return True
 
-    async def write(self, method: str, path: str, content: Any = None) -> Any:
-        """Send a write, once; return the decoded answer (None for none). In a dry run nothing is sent."""
+    async def write(self, method: str, path: str, content: Any = None, tells_secret: bool = False) -> Any:
+        """Send a write, once; return the decoded answer (None for none). In a dry run nothing is sent.
+
+        Args:
+            tells_secret: a secret in it is meant for GitHub.
+        """
         body = b"" if content is None else msgspec.json.encode(content)
+        body = body if tells_secret else self._hide(body)
         ask = Ask(method, path, paths.org_of(path), body=body, reads=False)
         if self._wire.options.dry_run:
             log.info("dry run: not sent", request=ask.shown)

@@ -1,5 +1,6 @@
 """The real Transport: an aiohttp session to one GitHub, under one or several addresses. Tokens come in as headers."""
 
+import asyncio
 import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ import yarl
 from prow_async.api.errors import CannotStart, Retry
 
 CONNECT_TIMEOUT_S = 10.0
+RETURN_S = 30.0
+"""So long the address of first choice is left alone when it cannot be reached: a proxy that restarts is back soon."""
 GRAPHQL = "/graphql"
 
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -73,6 +76,8 @@ class Session:
         self._endpoints = endpoints
         self._graphql = graphql
         self._current = 0
+        self._left_s = 0.0
+        """When the one of first choice could not be reached last."""
 
     @asynccontextmanager
     async def send(
@@ -81,7 +86,8 @@ class Session:
         """Send one request; see ports/transport. `/graphql` goes to the GraphQL address.
 
         Where several addresses are given, one that cannot be reached is passed over, and the next one that answers is
-        stayed with. A write moves on only when it surely has not arrived.
+        stayed with for half a minute, then the first is tried again. A write moves on only when it surely has not
+        arrived.
         """
         async with await self._reach(method, path, headers, body) as response:
             yield SessionReply(response)
@@ -93,15 +99,20 @@ class Session:
             except (aiohttp.ClientError, OSError) as error:
                 raise Retry(f"GitHub cannot be reached: {self._graphql.address}: {error}") from error
         troubles: list[str] = []
-        for _ in self._endpoints:
-            endpoint = self._endpoints[self._current]
+        now_s = asyncio.get_running_loop().time()
+        if self._current and now_s - self._left_s >= RETURN_S:
+            self._current = 0
+        numbers = range(len(self._endpoints))
+        for number in (*numbers[self._current :], *numbers[: self._current]):
+            endpoint = self._endpoints[number]
             try:
                 return await self._send_to(endpoint, method, path, headers, body)
             except (aiohttp.ClientError, OSError) as error:
                 troubles.append(f"{endpoint.address}: {str(error) or type(error).__name__}")
                 if method != "GET" and not isinstance(error, _NEVER_SENT):
                     break
-                self._current = (self._current + 1) % len(self._endpoints)
+                self._left_s = self._left_s if number else now_s
+                self._current = (number + 1) % len(self._endpoints)
         raise Retry(f"GitHub cannot be reached: {'; '.join(troubles)}")
 
     async def _send_to(

@@ -7,26 +7,37 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from prow_async.adapters import outgoing
 from prow_async.api.errors import Refused, Retry
+from prow_async.core import urls
 
-TIMEOUT_S = 30.0
+CONNECT_S = 10.0
+TIMEOUT_S = 300.0
+"""Who answers only when it has done its work gets the delivery again when this is over: it shall not be short."""
 ANSWER_BYTES = 1 << 20
 
 
 class Posting:
-    """Implements ports/forward on an aiohttp session. Redirects are not followed: a body must not go astray."""
+    """Implements ports/forward on an aiohttp session; the proxy variables of the environment count.
+
+    Redirects are not followed: a body must not go astray.
+    """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        where = urls.shown(url)
         try:
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+            proxy = outgoing.proxy_of(url)
+            async with self._session.post(
+                url, data=body, headers=headers, allow_redirects=False, proxy=proxy
+            ) as answer:
                 return answer.status, await _begin(answer.content)
         except (aiohttp.InvalidURL, ValueError, HttpProcessingError) as error:
-            raise Refused(f"{url} cannot be asked: {error}") from error
+            raise Refused(f"{where} cannot be asked: {str(error).replace(url, where)}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Retry(f"no answer from {url}: {type(error).__name__} {error}".strip()) from error
+            raise Retry(f"no answer from {where}: {type(error).__name__} {error}".strip()) from error
 
 
 async def _begin(content: aiohttp.StreamReader) -> bytes:
@@ -43,7 +54,7 @@ async def _begin(content: aiohttp.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def opened(timeout_s: float = TIMEOUT_S) -> AsyncIterator[Posting]:
-    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S)
     connector = aiohttp.TCPConnector(limit=128, limit_per_host=32)
     async with aiohttp.ClientSession(
         timeout=timeout, connector=connector, skip_auto_headers=("User-Agent",)

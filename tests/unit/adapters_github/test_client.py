@@ -1,5 +1,6 @@
 """The client on a scripted transport and virtual time: retries, limits, sharing, ETags, and what it tells."""
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,13 +10,15 @@ import anyio
 import msgspec
 import pytest
 
+from prow_async.adapters import logs
 from prow_async.adapters.github.client import Client, on
 from prow_async.adapters.github.credentials import FixedToken, TokenFile
 from prow_async.adapters.github.etags import EtagCache
 from prow_async.adapters.github.reads import Flights, Memory
-from prow_async.adapters.github.wire import Ask, Options, Pass, Raw
+from prow_async.adapters.github.requests import Requests
+from prow_async.adapters.github.wire import Ask, Options, Pass, Raw, Wire
 from prow_async.api.errors import Missing, ProwError, Refused, Retry
-from prow_async.api.github import Status
+from prow_async.api.github import HookWanted, Status
 from tests import virtual
 from tests.unit.adapters_github.script import TOKEN, LoopClock, Play, Script, ScriptedReply, Seen, client
 from tests.unit.sandbox_github.sample import NOW_S, FixedClock
@@ -317,7 +320,7 @@ def test_metrics() -> None:
     [(took, labels)] = seen.of("github_request_duration")
     assert took == pytest.approx(0.5)
     token_hash = labels.pop("token_hash")
-    assert TOKEN not in token_hash
+    assert token_hash == hashlib.sha256(f"Bearer {TOKEN}".encode()).hexdigest(), "as a ghproxy names it"
     assert labels == {"path": "/repos/:owner/:repo/pulls/:pullId", "status": "200", "user_agent": "crier"}
     budget = {"token_hash": token_hash, "api_version": "v3", "ratelimit_resource": "core"}
     assert seen.of("github_token_usage") == [(4999.0, budget)]
@@ -348,6 +351,22 @@ def test_what_one_may_see_is_not_shown_to_another() -> None:
     [(_, labels)] = seen.of("ghcache_cache_entry_age_seconds")
     assert labels == {"token_hash": "prow - a", "path": "/repositories/:repoId", "user_agent": "test"}
     assert [labels["token_hash"] for _, labels in seen.of("ghcache_cache_partitions")] == ["prow - a", "prow - b"]
+    (_, labels) = seen.of("ghcache_cache_entry_age_seconds")[0]
+    assert labels == {"path": "/repositories/:repoId", "user_agent": "test", "token_hash": "prow - a"}
+
+
+def test_no_secret_is_written_for_all_to_read() -> None:
+    """Our secrets do not stand in a comment, whoever wrote them there; that of a webhook reaches GitHub."""
+    censor = logs.Censor()
+    censor.add([b"hunter2hunter2"])
+    script = Script(Play(content={}))
+    wire = Wire(script, Seen(), LoopClock(), Options())
+    github = Client(Requests(wire, FixedToken(TOKEN), Seen(), censor=censor), Seen())
+    outcome_of(lambda: github.create_comment("o", "r", 7, "it is hunter2hunter2!"))
+    outcome_of(lambda: github.create_hook("o", "r", HookWanted("https://hook", "hunter2hunter2")))
+    comment, hook = (msgspec.json.decode(sent.body) for sent in script.sent)
+    assert comment == {"body": "it is CENSORED!"}
+    assert hook["config"]["secret"] == "hunter2hunter2"
 
 
 def test_reads_in_flight_are_shared_within_one_view_alone() -> None:

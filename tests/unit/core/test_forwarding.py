@@ -29,6 +29,12 @@ def test_who_gets_an_event(org: str, repo: str, event: str, names: list[str]) ->
     assert [one.name for one in forwarding.targets(CONFIG, org, repo, event)] == names
 
 
+def test_two_names_for_one_address() -> None:
+    """It hears of a delivery once, under the name that comes first."""
+    config = PluginConfig(external_plugins={"org": (ALL, ExternalPlugin("twin", ALL.endpoint))})
+    assert forwarding.targets(config, "org", "repo", "push") == (ALL,)
+
+
 def test_headers_sent_along() -> None:
     """All that came, but for what belongs to the connection; the sender is named as upstream names it."""
     received = {

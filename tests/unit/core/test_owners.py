@@ -49,6 +49,47 @@ def test_the_simple_form_hides_filters() -> None:
     assert file.filters == (("", Group(frozenset({"a"}))),)
 
 
+@pytest.mark.parametrize("simple", ["labels: [area/x]", "required_reviewers: [a]"])
+def test_it_hides_them_whatever_it_says(simple: str) -> None:
+    assert owners.parse(f"{simple}\nfilters: {{'.*': {{approvers: [b]}}}}\n".encode(), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "filters"),
+    [
+        ("approvers: text\nreviewers: [a]\n", ()),
+        ("approvers: text\nfilters: {x: {approvers: [b]}}\n", (("x", Group(frozenset({"b"}))),)),
+        ("options: {no_parent_owners: maybe}\napprovers: [a]\n", ()),
+        ("filters: {x: {approvers: [b]}, y: {reviewers: text}}\n", ()),
+        ("approvers: [1234, '@Ann', null]\n", (("", Group(frozenset({"1234", "ann"}))),)),
+    ],
+)
+def test_values_of_the_wrong_kind(text: str, filters: tuple[tuple[str, Group], ...]) -> None:
+    """One spoils its form whole, as in Go; numbers are names."""
+    file = owners.parse(text.encode(), {})
+    assert (file.filters if file is not None else ()) == filters
+
+
+def test_markdown_has_the_simple_form_alone() -> None:
+    assert owners.parse(b"---\nfilters: {'.*': {approvers: [a]}}\n---\n", {}, "a.md") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("OWNERS", b"approvers: [a]\n"),
+        ("a.md", b"---\r\napprovers: [a]\r\n---\r\n# Title\r\n"),
+        ("a.md", b"---\napprovers: [a]\n---\n"),
+        ("a.md", b"---\napprovers: [a]\n"),
+        ("a.md", b"# Title\n---\nx\n---\n"),
+    ],
+)
+def test_what_counts_of_a_file_says_the_same(path: str, data: bytes) -> None:
+    kept = owners.counts(path, data)
+    assert owners.parse(kept, {}, path) == owners.parse(data, {}, path)
+    assert b"Title" not in kept
+
+
 @pytest.mark.parametrize(
     "text",
     [b"\xff\xfe", b"[]", b"approvers: text", b"approvers: {1: x}", b"filters: {'(': {approvers: [a]}}", b"a: &a [*a]"],

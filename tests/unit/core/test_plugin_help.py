@@ -33,10 +33,10 @@ def test_repos_and_what_is_on_for_each() -> None:
 
 
 def test_external_plugins_are_asked_about_their_repos() -> None:
-    found = plugin_help.endpoints(CONFIG, plugin_help.repos(CONFIG, REPOS))
-    assert found["far"] == ("http://far", (Asked("org", "repo"),))
-    assert [asked.repo for asked in found["near"][1]] == ["left-out", "repo", "third"]
-    assert msgspec.json.encode(found["far"][1]) == b'[{"Org":"org","Repo":"repo"}]'
+    far, near = plugin_help.endpoints(CONFIG, plugin_help.repos(CONFIG, REPOS))
+    assert far == (ExternalPlugin("far", "http://far"), (Asked("org", "repo"),))
+    assert [asked.repo for asked in near[1]] == ["left-out", "repo", "third"]
+    assert msgspec.json.encode(far[1]) == b'[{"Org":"org","Repo":"repo"}]'
 
 
 def test_the_document_has_upstreams_names() -> None:

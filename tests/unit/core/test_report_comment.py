@@ -68,7 +68,7 @@ def contexts(body: str) -> str:
         ([job("a")], [Comment(id=1, body="hello", user=User(login=BOT))], ["create a"]),
         ([job("a")], [Comment(id=1, body=None, user=User(login=BOT))], ["create a"]),
         ([job("a"), job("b", "success"), job("c")], [table(1, "b", "d")], ["create d,a,c", "delete 1"]),
-        ([job("b", "success")], [table(1, "a", "b", by="robot[bot]")], ["edit 1 a"]),
+        ([job("b", "success")], [table(1, "a", "b", by="robot[bot]")], []),
     ],
 )
 def test_plan(jobs: list[JobView], comments: list[Comment], done: list[str]) -> None:

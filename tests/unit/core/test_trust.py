@@ -19,7 +19,8 @@ def facts(**changes: Any) -> trust.Facts:
     ("who", "rules", "trusted", "why"),
     [
         (facts(login="robot"), Trigger(), True, "robot is this bot itself"),
-        (facts(login="robot[bot]"), Trigger(), True, "robot[bot] is this bot itself"),
+        (facts(login="robot[bot]"), Trigger(), False, None),
+        (facts(login="robot[bot]", bot_login="robot[bot]"), Trigger(), True, "robot[bot] is this bot itself"),
         (facts(member=True), Trigger(), True, "ann is a member of o"),
         (facts(member=True), Trigger(only_org_members=True), True, "ann is a member of o"),
         (facts(member=False, collaborator=True), Trigger(), True, "ann is a collaborator of o/r"),
@@ -61,7 +62,7 @@ def test_judge_pull(author: bool, labels: tuple[str, ...], trusted: bool) -> Non
     ("login", "bot", "own"),
     [
         ("robot", "robot", True),
-        ("robot[bot]", "robot", True),
+        ("robot[bot]", "robot", False),
         ("robot[bot]", "robot[bot]", True),
         ("robot", "robot[bot]", False),
         ("robots", "robot", False),
@@ -69,7 +70,7 @@ def test_judge_pull(author: bool, labels: tuple[str, ...], trusted: bool) -> Non
     ],
 )
 def test_bot(login: str, bot: str, own: bool) -> None:
-    """The bot is known by its login; a person who has an app's bare name is not the app."""
+    """The bot is known by its login; a person who has an app's bare name is not the app, nor the other way round."""
     assert replies.wrote(login, bot) is own
 
 

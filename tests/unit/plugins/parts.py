@@ -41,6 +41,8 @@ class World(msgspec.Struct, kw_only=True):
     collaborators: frozenset[str] = frozenset()
     teams_: dict[str, frozenset[str]] = {}
     """Members by slug; a team's name is its slug with a capital."""
+    teams_trouble: ProwError | None = None
+    """Raised where the teams are asked for."""
     comments_: tuple[Comment, ...] = ()
     files: tuple[ChangedFile, ...] = ()
     contents: dict[str, str] = {}
@@ -88,6 +90,8 @@ class World(msgspec.Struct, kw_only=True):
 
     async def teams(self, org: str) -> tuple[Team, ...]:
         self.asked.append("teams")
+        if self.teams_trouble is not None:
+            raise self.teams_trouble
         return tuple(Team(slug.capitalize(), slug) for slug in self.teams_)
 
     async def is_team_member(self, org: str, slug: str, login: str) -> bool:
@@ -110,6 +114,8 @@ class World(msgspec.Struct, kw_only=True):
 
     async def tree_sha(self, org: str, repo: str, commit: str) -> str:
         self.asked.append(f"tree {commit[:1]}")
+        if commit not in self.trees:
+            raise Missing(f"no commit {commit}")
         return self.trees[commit]
 
     async def find(self, org: str, repo: str, sha: str, names: Collection[str], ends: str = "") -> tuple[FileAt, ...]:

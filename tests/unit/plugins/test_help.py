@@ -17,6 +17,7 @@ OURS = (
     Comment(id=2, body=f"old {plugin.FIRST_MARKER}", user=User(login=ROBOT)),
     Comment(id=3, body=f"copied {plugin.HELP_MARKER}", user=User(login="ann")),
     Comment(id=4, body=None, user=User(login=ROBOT)),
+    Comment(id=5, body=f"@ann: \n\t{plugin.FIRST_MARKS[1]}\n", user=User(login=ROBOT)),
 )
 
 
@@ -39,10 +40,10 @@ def in_short(done: list[str] | None) -> list[str] | None:
         ("/good-first-issue", (WANTED, FIRST), []),
         ("/help\n/good-first-issue", (), ["says", f"+{FIRST}", f"+{WANTED}"]),
         ("/remove-help", (WANTED,), [f"-{WANTED}", "unsays 1"]),
-        ("/remove-help", (WANTED, FIRST), [f"-{WANTED}", "unsays 1", f"-{FIRST}", "unsays 2"]),
+        ("/remove-help", (WANTED, FIRST), [f"-{WANTED}", "unsays 1", f"-{FIRST}", "unsays 2", "unsays 5"]),
         ("/remove-help\n/help", (WANTED,), [f"-{WANTED}", "unsays 1"]),
         ("/remove-help\n/help", (), ["says", f"+{WANTED}"]),
-        ("/remove-good-first-issue", (WANTED, FIRST), [f"-{FIRST}", "unsays 2"]),
+        ("/remove-good-first-issue", (WANTED, FIRST), [f"-{FIRST}", "unsays 2", "unsays 5"]),
         ("/remove-good-first-issue", (WANTED,), []),
         ("/help me", (), None),
     ],
@@ -64,3 +65,6 @@ async def test_guidelines_are_linked() -> None:
     assert "(https://example.com/guide)" in done[0]
     assert "- be clear" in done[0]
     assert plugin.HELP_MARKER in done[0]
+    done = await run(plugin.PLUGIN, on_issue("/good-first-issue"), World(), PluginConfig(help=settings))
+    assert done is not None
+    assert "(https://example.com/guide#good-first-issue)" in done[0]

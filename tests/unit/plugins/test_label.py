@@ -33,6 +33,7 @@ def settings(*restricted: RestrictedLabel, named: tuple[str, ...] = ()) -> Plugi
         ("/remove-kind bug", ("kind/bug",), ["-kind/bug", "+needs-kind"]),
         ("/remove-kind bug", ("kind/bug", "needs-kind"), ["-kind/bug"]),
         ("/remove-kind bug\n/kind feature", ("kind/bug",), ["+kind/feature", "-kind/bug"]),
+        ("/remove-kind bug", ("Kind/Bug",), ["-kind/bug", "+needs-kind"]),
         ("/kindbug", (), []),
         ("/Kind bug", (), None),
         ("<!-- /kind bug -->", (), None),
@@ -64,15 +65,29 @@ async def test_what_cannot_be_done_is_said_once(body: str, labels: tuple[str, ..
 
 
 async def test_members_accept_triage() -> None:
-    world = World(repo_labels_=REPO, members=frozenset({"ann"}))
-    assert await run(label.PLUGIN, said("/triage accepted"), world) == ["+triage/accepted"]
+    """And nobody else, however the label is spelled."""
+    named = settings(named=("triage/accepted",))
+    for body in ("/triage accepted", "/triage Accepted", "/label triage/accepted", "/label Triage/Accepted"):
+        member = World(repo_labels_=REPO, members=frozenset({"ann"}))
+        assert await run(label.PLUGIN, said(body), member, named) == ["+triage/accepted"]
+        found = await run(label.PLUGIN, said(body), World(repo_labels_=REPO), named)
+        assert found == ["says @ann: Only members of o may set `triage/accepted`."]
+
+
+async def test_removing_what_is_not_there_shows_what_is_lacking() -> None:
+    found = await run(label.PLUGIN, said("/remove-kind bug"), World(repo_labels_=REPO))
+    assert found is not None
+    assert found[0] == "+needs-kind"
+    found = await run(label.PLUGIN, said("/remove-kind bug"), World(labels_=("kind/feature",), repo_labels_=REPO))
+    assert found is not None
+    assert not any(line.startswith("+") for line in found)
 
 
 async def test_named_labels() -> None:
-    """Named as the configuration has them, in whatever case; several words are no label."""
+    """Named in whatever case, sent in lower case; several words are no label."""
     config = settings(named=("Tide/merge-method-squash",))
     world = World(repo_labels_=REPO)
-    body = "/label tide/merge-method-squash\n/label two words"
+    body = "/label Tide/Merge-method-squash\n/label two words\n/label tide/merge-method-squash"
     assert await run(label.PLUGIN, said(body), world, config) == ["+tide/merge-method-squash"]
 
 
@@ -87,15 +102,27 @@ async def test_named_labels() -> None:
     ],
 )
 async def test_restricted_labels(who: str, body: str, labels: tuple[str, ...], done: list[str] | None) -> None:
-    """Allowed users in any case and members of allowed teams may; others are told who."""
+    """Allowed users in any case and members of allowed teams may; others are told who, and nobody is called."""
     rule = RestrictedLabel(label="Secret", allowed_teams=("leads",), allowed_users=("boss",))
     world = World(labels_=labels, repo_labels_=REPO, teams_={"leads": frozenset({"lead"})})
     found = await run(label.PLUGIN, said(body, user=User(login=who)), world, settings(rule))
     if done is None:
-        said_ = "says @ann: You may not change the label `secret`. Those who may: @boss, team leads."
+        said_ = "says @ann: You may not change the label `secret`. Those who may: team leads, boss."
         assert found == [said_]
     else:
         assert found == done
+
+
+async def test_a_refusal_names_some_of_many() -> None:
+    rule = RestrictedLabel(label="secret", allowed_users=tuple(f"user{number}" for number in range(500)))
+    found = await run(label.PLUGIN, said("/label secret"), World(repo_labels_=REPO), settings(rule))
+    assert found is not None
+    assert found[0].endswith("user18, user19 and 480 more.")
+
+
+async def test_a_long_name_is_cut() -> None:
+    found = await run(label.PLUGIN, said(f"/kind {'x' * 60_000}"), World(repo_labels_=REPO))
+    assert found == [f"says @ann: This repository has no such labels: `kind/{'x' * 55}`."]
 
 
 async def test_a_refused_removal_asks_for_no_other_label() -> None:

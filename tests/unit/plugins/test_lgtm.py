@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from prow_async.api.errors import Missing, Refused
 from prow_async.api.github import ChangedFile, Comment, GenericComment, Review, ReviewEvent, User
 from prow_async.api.plugin_config import PluginConfig
 from prow_async.api.plugin_review import Lgtm
@@ -74,6 +75,15 @@ async def test_taking_it_back_forgets_the_tree() -> None:
     assert done == ["assigns ann", "-lgtm", "unsays 1"]
 
 
+async def test_taking_it_back_asks_the_assignees_again() -> None:
+    """As new commits do: only where the tree is noted, and not whoever is assigned by this very word."""
+    assigned = said("/lgtm cancel", assignees=(User(login="cara"), User(login="dan")))
+    found = world(labels_=("lgtm",))
+    done = await run(lgtm.PLUGIN, assigned, found, config(store_tree_hash=True))
+    assert done == ["assigns ann", "-lgtm", "asks cara,dan"]
+    assert await run(lgtm.PLUGIN, assigned, found, config()) == ["assigns ann", "-lgtm"]
+
+
 def review(state: str, body: str = "", who: User | None = None) -> ReviewEvent:
     written = Review(id=1, body=body, state=state, user=who or User(login="cara"))
     return ReviewEvent(
@@ -136,6 +146,30 @@ async def test_new_commits(
     """LGTM goes, unless our last note of it, as we wrote it, names the very files that are there now."""
     event = happened("synchronize", pull_request=samples.pull_request(assignees=(User(login="cara"),)))
     assert await run(lgtm.PLUGIN, event, world(labels_=labels, comments_=comments), config(**settings)) == done
+
+
+async def test_merged_pull_requests_keep_it() -> None:
+    event = happened("synchronize", pull_request=samples.pull_request(merged=True))
+    assert await run(lgtm.PLUGIN, event, world(labels_=("lgtm",))) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "untold"),
+    [
+        ({"store_tree_hash": True}, {"trees": {}}),
+        ({"trusted_team_for_sticky_lgtm": "Core"}, {"teams_trouble": Refused("no rights", 403)}),
+        ({"trusted_team_for_sticky_lgtm": "Core"}, {"teams_trouble": Missing("a person has no teams")}),
+    ],
+)
+async def test_it_goes_where_github_does_not_tell(settings: dict[str, Any], untold: dict[str, Any]) -> None:
+    """Nothing lets an old LGTM stay on new commits; and a word counts all the same."""
+    noted = (ours(1, lgtm.ADDED.format(TREE)),)
+    found = world(labels_=("lgtm",), comments_=noted, **untold)
+    assert await run(lgtm.PLUGIN, happened("synchronize"), found, config(**settings)) == [
+        "-lgtm",
+        f"says {lgtm.REMOVED}",
+    ]
+    assert await run(lgtm.PLUGIN, said("/lgtm"), world(**untold), config(**settings)) == ["assigns ann", "+lgtm"]
 
 
 async def test_sticky_authors_keep_it() -> None:

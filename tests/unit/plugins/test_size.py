@@ -55,7 +55,7 @@ async def test_generated_files_do_not_count() -> None:
         "x.pb.go",
         "zz_gen.go",
         "vendor/q.go",
-        "listed.go",
+        "src/listed.go",
         "web/dist/app.js",
         "docs/x/y.md",
         "deep/gen.ts",
@@ -64,11 +64,34 @@ async def test_generated_files_do_not_count() -> None:
     contents = {
         ".generated_files": "# comment\nfile-name x.pb.go\nfile-prefix zz_\npath-prefix vendor/\n"
         "paths-from-repo list.txt\nnonsense\n",
-        "list.txt": "listed.go\n\n",
+        "list.txt": "# what the generator writes\nsrc/listed.go\r\n\n",
         ".gitattributes": "*.ts linguist-generated=true\n/web/dist/** linguist-generated=true\n"
         "docs/**/y.md text linguist-generated=true\n*.go linguist-generated=false\n",
     }
     assert await run(size.PLUGIN, happened("opened"), World(files=files, contents=contents)) == ["+size/S"]
+
+
+async def test_listed_paths_are_whole_paths_and_path_entries_names() -> None:
+    """A list names files where they are; a `path` entry is compared with names alone, as upstream does."""
+    contents = {".generated_files": "paths-from-repo list.txt\npath a/b.go\npath c.go\n", "list.txt": "x.go\n#y.go\n"}
+    files = (
+        changed(1, "x.go"),
+        changed(2, "deep/x.go"),
+        changed(4, "a/b.go"),
+        changed(8, "d/c.go"),
+        changed(16, "#y.go"),
+    )
+    config = PluginConfig(size=plugin_labels.Size(s=22, m=23))
+    assert await run(size.PLUGIN, happened("opened"), World(files=files, contents=contents), config) == ["+size/S"]
+
+
+@pytest.mark.parametrize(
+    "line", ["docs/ export-ignore", "!a text", "/tests/ linguist-generated=false", "[attr]b -diff"]
+)
+async def test_other_attributes_do_not_matter(line: str) -> None:
+    contents = {".gitattributes": f"{line}\n*.pb.go linguist-generated=true\n"}
+    files = (changed(1000, "a.pb.go"),)
+    assert await run(size.PLUGIN, happened("opened"), World(files=files, contents=contents)) == ["+size/XS"]
 
 
 @pytest.mark.parametrize("text", ["!a linguist-generated=true", "docs/ linguist-generated=true"])
