@@ -33,8 +33,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 _Lane: TypeAlias = contextlib.AbstractAsyncContextManager[Any]
 ABORT_TRIES = 5
-AT_ONCE = 64
-"""Writes under way to one cluster. More would wait in the API server instead, each on a connection of its own."""
+AT_ONCE = 24
+"""Writes under way to one cluster. More would wait in the API server instead, each on a connection of its own: they
+bring no higher rate, and every connection costs memory that stays."""
 MAP_TRIES = 5
 LONGEST_WAIT_S = 60.0
 """Whoever ordered an action that has to wait longer is told so: it has other work meanwhile, and may decide anew."""

@@ -69,7 +69,7 @@ def check(values: Mapping[str, Any]) -> None:
     if app and token:
         raise CannotStart("--github-token-path and --github-app-id exclude each other")
     hourly, burst = values.get("github-hourly-tokens", 0), values.get("github-allowed-burst", 0)
-    if hourly and not burst:  # the other way round there is no throttling: checkconfig's has a burst by default
+    if hourly and (hourly > 0) != (burst > 0):  # 0 an hour means no limit, whatever the burst: checkconfig has one
         raise CannotStart("--github-hourly-tokens and --github-allowed-burst are given together or not at all")
     if values.get("github-throttle-org") and not app:
         raise CannotStart("--github-throttle-org needs a GitHub App: one token has one budget for all organizations")

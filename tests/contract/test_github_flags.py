@@ -139,7 +139,7 @@ async def test_no_tokens_an_hour_is_no_throttle(town: Town) -> None:
         (["--github-app-private-key-path=x"], "together"),
         (["--github-app-id=1", "--github-app-private-key-path=x", "--github-token-path=y"], "exclude"),
         (["--github-hourly-tokens=10"], "together"),
-        (["--github-hourly-tokens=-1", "--github-allowed-burst=1"], "more than 0"),
+        (["--github-hourly-tokens=-1", "--github-allowed-burst=10"], "together"),
         (["--github-hourly-tokens=5", "--github-allowed-burst=10"], "no more than the hour's"),
         (["--github-throttle-org=a:1:1"], "needs a GitHub App"),
         (["--github-app-id=1", "--github-app-private-key-path=x", "--github-throttle-org=a:1"], "ORG:"),
