@@ -131,7 +131,8 @@ class JobActors:
 
     def _usable(self, alias: str) -> bool:
         """True unless the cluster is away: of one that is none of ours the jobs end at once."""
-        return (cluster := self._clusters.get(alias)) is None or not cluster.away
+        cluster = self._clusters.get(alias)
+        return cluster is None or not cluster.away
 
     def _pod_there(self, job: JobView) -> slots.Pod:
         cluster = self._clusters.get(job.cluster)

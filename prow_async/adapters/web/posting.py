@@ -33,23 +33,11 @@ class Posting:
             async with self._session.post(
                 url, data=body, headers=headers, allow_redirects=False, proxy=proxy
             ) as answer:
-                return answer.status, await _begin(answer.content)
+                return answer.status, await outgoing.read_at_most(answer.content, ANSWER_BYTES)
         except (aiohttp.InvalidURL, ValueError, HttpProcessingError) as error:
             raise Refused(f"{where} cannot be asked: {str(error).replace(url, where)}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Retry(f"no answer from {where}: {type(error).__name__} {error}".strip()) from error
-
-
-async def _begin(content: aiohttp.StreamReader) -> bytes:
-    """Read up to ANSWER_BYTES; a longer answer is left at that."""
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in content.iter_any():
-        pieces.append(piece)
-        size += len(piece)
-        if size >= ANSWER_BYTES:
-            break
-    return b"".join(pieces)[:ANSWER_BYTES]
 
 
 @asynccontextmanager
