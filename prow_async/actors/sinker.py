@@ -51,12 +51,16 @@ class Sinker:
         self._env = env
 
     async def run(self) -> None:
-        """Sweep at once and then every sinker.resync_period, until cancelled."""
+        """Sweep at once and then every sinker.resync_period, until cancelled.
+
+        It counts from the begin of a sweep, as upstream's does: what is kept does not grow with the time a sweep takes.
+        """
         await self._jobs.wait_synced()
         await self._clusters.wait_looked_at()
         while True:
+            began_s = anyio.current_time()
             await self.sweep()
-            await anyio.sleep(self._env.config.current().config.sinker.resync_period_s)
+            await anyio.sleep_until(began_s + self._env.config.current().config.sinker.resync_period_s)
 
     async def sweep(self, tell: Callable[[str], None] = lambda _: None) -> int:
         """Sweep once; return how many objects were deleted.

@@ -63,6 +63,23 @@ async def test_aged_prowjobs() -> None:
 
 
 @story
+async def test_the_time_of_a_sweep_is_part_of_its_period() -> None:
+    """A ProwJob that becomes old just before the second sweep goes with it, however long the first one took."""
+    place = town()
+    for name in ("slow", "next"):
+        place.kube.put(place.presubmit(name))
+        complete(place, name)
+        await passes(3590)
+    await passes(2 * DAY - 3590)
+    place.kube.faults.fail("DELETE", "/prowjobs/slow", Fault("delay", delay_s=20))
+    async with place.engine("sinker"):
+        await passes(3595)
+        assert left(place) == ["next"]
+        await passes(10)
+        assert left(place) == []
+
+
+@story
 async def test_the_newest_run_of_a_periodic_is_kept() -> None:
     """Runs of a configured periodic go but for the newest; all runs go of one that is no longer configured."""
     place = town(periodics=(Periodic(name="nightly", interval="24h"),))

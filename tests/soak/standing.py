@@ -65,7 +65,8 @@ class Taken(Program):
             return
         os.kill(self._pid, signal.SIGKILL)
         # Its first thread may be dead while others still hold its port; and whoever started it is to wait for it too.
-        os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        end = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        assert end is not None and end.si_status == signal.SIGKILL, f"it had ended by itself: {end}"
         self._pid = None
 
 
