@@ -39,6 +39,7 @@ from prow_async.ports.clock import Clock
 from prow_async.ports.config import ConfigSource
 from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
+from prow_async.runtime.bound import Bound
 from prow_async.runtime.keyed import KeyedActors, Limits
 from prow_async.runtime.story import Stories
 
@@ -58,12 +59,7 @@ class JobActors:
     """
 
     def __init__(
-        self,
-        jobs: Store[JobView],
-        source: Collection,
-        clusters: Clusters,
-        executor: Executor,
-        env: "Env",
+        self, jobs: Store[JobView], source: Collection, clusters: Clusters, executor: Executor, env: "Env"
     ) -> None:
         self._source = source
         self._clusters = clusters
@@ -201,7 +197,7 @@ class JobActors:
             else:  # our own word alone says so: forgotten, the job would begin anew on the watch's old one
                 self.actors.forget(name)
             return None
-        with structlog.contextvars.bound_contextvars(prowjob=name, **_guid(job)):
+        with Bound(prowjob=name, **_guid(job)):
             return await self._look(job, mails)
 
     async def _look(self, job: JobView, mails: list[Wake]) -> float | None:

@@ -25,6 +25,7 @@ from prow_async.ports.clock import Clock
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.reporter import Reporter, Stage
 from prow_async.runtime.backoff import Backoff
+from prow_async.runtime.bound import Bound
 from prow_async.runtime.keyed import KeyedActors, Limits
 
 log = structlog.get_logger()
@@ -124,8 +125,7 @@ class Reporting:
             self._doubts.settle(name)
             return None
         guid = {names.EVENT_GUID: job.event_guid} if job.event_guid else {}
-        bound = structlog.contextvars.bound_contextvars(prowjob=name, reporter=self.reporter.name, **guid)
-        with bound, causes.because(causes.Cause(name, "crier")):
+        with Bound(prowjob=name, reporter=self.reporter.name, **guid), causes.because(causes.Cause(name, "crier")):
             try:
                 await self._report(job)
             except Retry as error:

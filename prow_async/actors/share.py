@@ -23,6 +23,7 @@ from prow_async.ports.forward import Forward
 from prow_async.ports.inbox import ActionState, Delivery, Inbox, JournalEntry
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.plugin import Event, Plugin, Reads
+from prow_async.runtime.bound import Bound
 
 log = structlog.get_logger()
 AFTER = "/after"
@@ -85,16 +86,11 @@ class Sharers:
 
     async def handle(self, share: Share) -> Outcome:
         """Raises Retry when the plugin says that it may work later; everything else it raises is its failure."""
-        started = anyio.current_time()
+        started = self._env.clock.monotonic()
         name = share.plugin.name
         took_action = "false"
         try:
-            with (
-                anyio.fail_after(share.plugin.deadline_s),
-                structlog.contextvars.bound_contextvars(**share.guid()),
-                causes.because(causes.Cause(share.delivery.guid, name, "status")),
-            ):
-                decision = await self._run(share)
+            decision = await self._in_time(share)
             took_action = "true" if decision.actions else "false"
             outcome = Outcome(f"{name}: {decision.why}")
         except Retry:
@@ -107,9 +103,19 @@ class Sharers:
                 why = f"TimeoutError: cut off after {share.plugin.deadline_s:.0f} s"
             log.error("plugin failed", why=why, exc_info=story, plugin=name, **share.guid())
             outcome = Outcome(f"{name}: failed: {why}", failed=True)
-        seconds = anyio.current_time() - started
+        seconds = self._env.clock.monotonic() - started
         self._metrics.observe("prow_plugin_handle_duration_seconds", seconds, took_action=took_action, **share.labels())
         return outcome
+
+    async def _in_time(self, share: Share) -> Decision:
+        """Raises TimeoutError at the plugin's deadline."""
+        with (
+            Bound(**share.guid()),
+            causes.because(causes.Cause(share.delivery.guid, share.plugin.name, "status")),
+            anyio.CancelScope(deadline=anyio.current_time() + share.plugin.deadline_s),
+        ):
+            return await self._run(share)
+        raise TimeoutError
 
     async def _run(self, share: Share) -> Decision:
         journal = {entry.plugin: entry for entry in await self._inbox.journal(share.delivery.seq)}

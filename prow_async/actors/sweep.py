@@ -23,8 +23,8 @@ from prow_async.ports.clock import Clock
 from prow_async.ports.kube import Collection
 
 log = structlog.get_logger()
-AT_ONCE = 16
-"""Workers for each cluster."""
+AT_ONCE = 8
+"""Workers for each cluster: enough for hundreds of objects a second. Each needs a connection, whose memory stays."""
 GIVE_UP_AFTER = 3
 """After so many steps in a row that may work later, the rest of a cluster is left to the next sweep."""
 

@@ -12,10 +12,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.real,
     pytest.mark.timeout(1500),
-    pytest.mark.skip(
-        reason="known to fail beside the lives: 4.9 % from minute 5 to 15, what busy moments took stays taken;"
-        " by itself 1.8 % from minute 5 to 11"
-    ),
 ]
 RATE, MINUTES, WARM_MINUTES, KEPT_S = 20.0, 15, 5, 120
 GROWTH = 0.03

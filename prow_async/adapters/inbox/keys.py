@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from prow_async.adapters.inbox.seen import Seen
+
 KEPT_S = 14 * 86400.0
 NOTES_KEPT = 20_000
 FLUSH_AT = 4096
@@ -60,6 +62,8 @@ class Keys:
         self._open = _empty()
         self._leaving: Batch | None = None
         """What is being written, or could not be: it is asked too, and goes before what came later."""
+        self._seen = Seen(KEPT_S)
+        """Every key that counts is in here: the file is asked only for these."""
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             run = self._database.execute
@@ -71,6 +75,8 @@ class Keys:
             run("pragma cache_size = -4096")
             self._database.executescript(_SCHEMA)
             run(f"pragma user_version = {_FORMAT}")
+            for key, at_s in run("select key, at from keys order by at"):
+                self._seen.add(key, at_s)
         except BaseException:
             self._database.close()
             raise
@@ -81,6 +87,8 @@ class Keys:
         asked: list[int] = []
         recent = [batch.recent for batch in self._batches()]
         for key in keys:
+            if key not in self._seen:
+                continue
             seq = next((known[key] for known in recent if key in known), None)
             if seq is None:
                 asked.append(key)
@@ -96,6 +104,7 @@ class Keys:
         return None if row[0] is None else float(row[0])
 
     def add(self, key: int, seq: int, at_s: float) -> None:
+        self._seen.add(key, at_s)
         self._open.recent[key] = seq
         self._open.keys.append((key, seq, int(at_s)))
 
