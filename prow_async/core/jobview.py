@@ -111,6 +111,8 @@ def read(raw: bytes | msgspec.Raw) -> JobView:
         return _view(job)
     except (msgspec.DecodeError, durations.DurationError) as error:
         raise objects.Unreadable(str(error)) from error
+    except RecursionError:
+        raise objects.Unreadable(objects.TOO_DEEP) from None
 
 
 def read_full(raw: bytes | msgspec.Raw) -> ProwJob:
@@ -119,6 +121,8 @@ def read_full(raw: bytes | msgspec.Raw) -> ProwJob:
         return _full.decode(raw)
     except msgspec.DecodeError as error:
         raise objects.Unreadable(str(error)) from error
+    except RecursionError:
+        raise objects.Unreadable(objects.TOO_DEEP) from None
 
 
 def _seconds(at: datetime | None) -> float | None:

@@ -5,8 +5,10 @@ from typing import TypeVar
 import msgspec
 
 from prow_async.api.views import Malformed
+from prow_async.core import nesting
 
 V = TypeVar("V")
+TOO_DEEP = "it is nested too deeply to be read"
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -22,11 +24,21 @@ class _Any(msgspec.Struct, frozen=True):
 
 def malformed(raw: bytes | msgspec.Raw, why: str) -> Malformed:
     """Name the object that could not be read, as well as it still can be named."""
-    try:
-        meta = msgspec.json.decode(raw, type=_Any).metadata
-    except msgspec.DecodeError:
-        meta = _Meta(name="(unreadable)")
+    meta = _meta(raw)
+    why = TOO_DEEP if TOO_DEEP.encode() in bytes(raw) else why
     return Malformed(meta.name, meta.namespace, meta.uid, meta.resource_version, why)
+
+
+def _meta(raw: bytes | msgspec.Raw) -> _Meta:
+    try:
+        return msgspec.json.decode(nesting.cut(bytes(raw)), type=_Any).metadata
+    except msgspec.DecodeError:
+        return _Meta(name="(unreadable)")
+
+
+def flattened(raw: bytes | msgspec.Raw) -> msgspec.Raw:
+    """Return an object that has been cut as no more than its name, in a form that does not read as any kind."""
+    return msgspec.Raw(msgspec.json.encode({"metadata": _meta(raw), "spec": TOO_DEEP, "status": TOO_DEEP}))
 
 
 class Unreadable(Exception):

@@ -90,6 +90,8 @@ def read(raw: bytes | msgspec.Raw) -> PodView:
         pod = _decoder.decode(raw)
     except msgspec.DecodeError as error:
         raise objects.Unreadable(str(error)) from error
+    except RecursionError:
+        raise objects.Unreadable(objects.TOO_DEEP) from None
     meta, status = pod.metadata, pod.status or _NO_STATUS
     labels, annotations = meta.labels or _NO_LABELS, meta.annotations or _NO_ANNOTATIONS
     disrupted = _condition(status, "DisruptionTarget", "True")
@@ -151,6 +153,8 @@ def build_id_in_env(raw: bytes | msgspec.Raw) -> str:
         containers = _env_decoder.decode(raw).spec.containers
     except msgspec.DecodeError as error:
         raise objects.Unreadable(str(error)) from error
+    except RecursionError:
+        raise objects.Unreadable(objects.TOO_DEEP) from None
     return next((v.value for v in (containers[0].env or ()) if v.name == "BUILD_ID"), "") if containers else ""
 
 

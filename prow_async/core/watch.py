@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from prow_async.core import nesting, objects
+
 MAX_LINE_BYTES = 32 * 1024 * 1024
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -55,9 +57,16 @@ class Lines:
         if len(self._rest) > self._max:
             raise Broken(f"a line of the watch stream is longer than {self._max} bytes")
         try:
-            return [self._decoder.decode(line) for line in parts if line.strip()]
+            return [self._frame(line) for line in parts if line.strip()]
         except msgspec.DecodeError as error:
             raise Broken(f"the watch stream holds a line that is no watch event: {error}") from error
+
+    def _frame(self, line: bytes) -> Frame:
+        try:
+            return self._decoder.decode(line)
+        except RecursionError:
+            frame = self._decoder.decode(nesting.cut(line))
+            return Frame(frame.type, objects.flattened(frame.object))
 
 
 Move = Literal["list", "watchlist", "watch"]

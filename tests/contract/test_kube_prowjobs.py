@@ -7,6 +7,7 @@ import pytest
 
 from prow_async.api import prowjob
 from prow_async.api.errors import Refused
+from prow_async.core import jobview, objects
 from tests.contract import kube_targets as targets
 from tests.contract.kube_targets import PROWJOBS, Json, Target
 
@@ -201,3 +202,28 @@ async def test_the_definition_is_established(kube: Target) -> None:
     assert (told["Established"], told["NamesAccepted"]) == ("True", "True")
     assert told.get("KubernetesAPIApprovalPolicyConformant", "True") == "True"
     assert "NonStructuralSchema" not in told
+
+
+async def test_one_that_nobody_can_read_hides_no_other(kube: Target) -> None:
+    """An API server takes more levels than we can follow: the object is named, and read as broken. Ours refuses it."""
+    deep = msgspec.json.encode(targets.prowjob("deep", pod_spec={"deep": "?"}))
+    deep = deep.replace(b'"?"', b'{"a":' * 3000 + b"[1]" + b"}" * 3000)
+    await targets.create(kube.prowjobs, targets.prowjob("plain"))
+    if kube.name != "real":
+        with pytest.raises(Refused, match="nested too deeply"):
+            await kube.prowjobs.create(deep)
+        return
+    await kube.prowjobs.create(deep)
+    page = await kube.prowjobs.list_page(500)
+    assert [targets.decode(item)["metadata"]["name"] for item in page.items] == ["deep", "plain"]
+    for raw in (page.items[0], await kube.prowjobs.get("deep")):
+        with pytest.raises(objects.Unreadable):
+            jobview.read(raw)
+        assert (objects.malformed(raw, "").name, objects.malformed(raw, objects.TOO_DEEP).why) == (
+            "deep",
+            objects.TOO_DEEP,
+        )
+    assert objects.malformed(page.items[0], "another reason").why == objects.TOO_DEEP
+    assert jobview.read(page.items[1]).name == "plain"
+    async with kube.prowjobs.watch("", initial=True) as chunks:
+        assert sorted(await targets.Stream(chunks).news(2)) == [("ADDED", "deep"), ("ADDED", "plain")]

@@ -11,6 +11,7 @@ from prow_async.adapters.kube import answers
 from prow_async.api import names
 from prow_async.api.errors import Retry, Stale
 from prow_async.api.prowjob import Json
+from prow_async.core import nesting, objects
 from prow_async.ports.kube import Page
 from prow_async.ports.transport import Transport
 
@@ -75,9 +76,18 @@ _encode = msgspec.json.Encoder().encode
 def list_items(body: bytes, what: str) -> list[msgspec.Raw]:
     """Return the objects of a list, undecoded. Raises Retry for what is no list."""
     try:
-        return _list_decoder.decode(body).items or []
+        return _page(body).items or []
     except msgspec.DecodeError as error:
         raise Retry(f"{what}: the answer is no list: {error}") from error
+
+
+def _page(body: bytes) -> _List:
+    try:
+        return _list_decoder.decode(body)
+    except RecursionError:
+        page = _list_decoder.decode(nesting.cut(body))
+        items = [objects.flattened(item) if nesting.CUT in bytes(item) else item for item in page.items or []]
+        return _List(page.metadata, items)
 
 
 def watch_timeout_s() -> int:
@@ -124,7 +134,7 @@ class KubeCollection:
             query["continue"] = continue_
         body = await self._send("GET", f"{self._all}?{urlencode(query)}")
         try:
-            page = _list_decoder.decode(body)
+            page = _page(body)
         except msgspec.DecodeError as error:
             raise Retry(f"GET {self._all} in {self._cluster or 'infra'}: the answer is no list: {error}") from error
         return Page(page.items or [], page.metadata.resource_version, page.metadata.continue_)
