@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio.from_thread
+import structlog
 
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.github import client, credentials, etag_disk, session, throttle
@@ -17,6 +18,7 @@ from prow_async.api.errors import CannotStart
 if TYPE_CHECKING:
     from prow_async.apps.process import Shell
 
+log = structlog.get_logger()
 API = ("https://api.github.com",)
 
 
@@ -100,6 +102,10 @@ def _credentials(shell: "Shell", wire: Wire) -> credentials.Credentials:
         return AppCredentials(app, Path(values["github-app-private-key-path"]), wire, _renewing(shell))
     if path := values.get("github-token-path", ""):
         return credentials.TokenFile(Path(path), lambda token: shell.censor.add([token.encode()]))
+    log.warning(
+        "GitHub is asked without credentials: 60 requests an hour, and nothing can be written",
+        do="give --github-token-path, or --github-app-id with --github-app-private-key-path",
+    )
     return credentials.FixedToken()
 
 

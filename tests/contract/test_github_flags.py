@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from prow_async.adapters import clock, logs
 from prow_async.adapters.git.inrepo import InRepoConfig
@@ -130,6 +131,15 @@ async def test_no_tokens_an_hour_is_no_throttle(town: Town) -> None:
     async with town.opened(*town.as_bot(), "--github-hourly-tokens=0", "--github-allowed-burst=1") as (forge, _):
         for _ in range(3):
             await forge.teams("acme")
+
+
+async def test_who_has_no_credentials_is_told(town: Town) -> None:
+    """Reads may work without them, so it does not end the start."""
+    for options, lines in (((), 1), (town.as_bot(), 0), (town.as_app(), 0)):
+        with capture_logs() as logged:
+            async with town.opened(*options):
+                pass
+        assert len([line for line in logged if "without credentials" in line["event"]]) == lines
 
 
 @pytest.mark.parametrize(
