@@ -58,8 +58,13 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
         assert {name: [job["metadata"]["uid"] for job in jobs] for name, jobs in after.items()} == {
             name: [job["metadata"]["uid"] for job in jobs] for name, jobs in before.items()
         }
-        assert after["ci-tick"] == before["ci-tick"]
+        assert [_told(job) for job in after["ci-tick"]] == [_told(job) for job in before["ci-tick"]]
         assert up.stop() == 0
+
+
+def _told(job: Any) -> Any:
+    """Return what a ProwJob asks and what became of it; who has reported that may be written a moment later."""
+    return job["spec"], {name: value for name, value in job["status"].items() if name != "prev_report_states"}
 
 
 def test_it_keeps_the_embedded_server_only(tmp_path: Path) -> None:
