@@ -20,6 +20,7 @@ from prow_async.ports.kube import Collection
 from prow_async.ports.metrics import Metrics
 
 log = structlog.get_logger()
+SHORTEST_PERIOD_S = 1.0
 
 
 class Env(msgspec.Struct, frozen=True):
@@ -60,7 +61,8 @@ class Sinker:
         while True:
             began_s = anyio.current_time()
             await self.sweep()
-            await anyio.sleep_until(began_s + self._env.config.current().config.sinker.resync_period_s)
+            period_s = max(SHORTEST_PERIOD_S, self._env.config.current().config.sinker.resync_period_s)
+            await anyio.sleep_until(began_s + period_s)
 
     async def sweep(self, tell: Callable[[str], None] = lambda _: None) -> int:
         """Sweep once; return how many objects were deleted.

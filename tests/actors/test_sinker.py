@@ -80,6 +80,13 @@ async def test_the_time_of_a_sweep_is_part_of_its_period() -> None:
 
 
 @story
+async def test_a_period_of_nothing_does_not_make_it_spin() -> None:
+    place = Town(Config(sinker=Sinker(resync_period_s=0.0)))
+    async with place.engine("sinker"):
+        await passes(5)
+
+
+@story
 async def test_the_newest_run_of_a_periodic_is_kept() -> None:
     """Runs of a configured periodic go but for the newest; all runs go of one that is no longer configured."""
     place = town(periodics=(Periodic(name="nightly", interval="24h"),))
