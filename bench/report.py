@@ -62,7 +62,7 @@ def render(results: Results) -> str:
         parts.append(_lag(results.lag))
     parts += _on_cluster(results)
     if results.intake is not None:
-        parts += ["**Webhooks accepted**", _table(("system", "a second", "ratio"), _intake_rows(results.intake))]
+        parts += ["**Webhooks accepted**", _table(("", "bare", "ours", "ratio"), _intake_rows(results.intake))]
     if results.config is not None:
         parts += ["**Configuration**", _table(("what", "ours", "CSafeLoader", "ratio"), _config_rows(results.config))]
     if results.uploads is not None:
@@ -192,7 +192,8 @@ def _memory_rows(memory: Memory) -> list[tuple[str, ...]]:
 
 
 def _intake_rows(intake: Intake) -> list[tuple[str, ...]]:
-    return [("bare", f"{intake.bare_per_s:,.0f}", ""), ("ours", f"{intake.ours_per_s:,.0f}", f"{intake.ratio:.2f}")]
+    rate = "a second", f"{intake.bare_per_s:,.0f}", f"{intake.ours_per_s:,.0f}", f"{intake.ratio:.2f}"
+    return [rate, ("p99 of the answers", "", "", f"{intake.p99_ratio:.2f}")]
 
 
 def _config_rows(found: Config) -> list[tuple[str, ...]]:

@@ -120,6 +120,7 @@ class Intake(msgspec.Struct, frozen=True):
     bare_per_s: float
     ours_per_s: float
     ratio: float
+    p99_ratio: float
     detail: object = None
 
 

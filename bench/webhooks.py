@@ -16,6 +16,7 @@ class _Said(msgspec.Struct):
     bare_per_s: float
     ours_per_s: float
     ratio: float
+    p99_ratio: float
 
 
 def measure(seconds: float, rounds: int) -> Intake:
@@ -31,4 +32,4 @@ def measure(seconds: float, rounds: int) -> Intake:
         said = msgspec.json.decode(raw, type=_Said)
     except msgspec.DecodeError as error:
         raise processes.Broken(f"{MODULE} has written something else: {error}") from error
-    return Intake(said.bare_per_s, said.ours_per_s, said.ratio, msgspec.json.decode(raw))
+    return Intake(said.bare_per_s, said.ours_per_s, said.ratio, said.p99_ratio, msgspec.json.decode(raw))

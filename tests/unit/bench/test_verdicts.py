@@ -71,7 +71,7 @@ GOOD = Results(
     ),
     waiting=Waiting(waiting=4_999, seconds=60, none_cpu_ms=110.0, waiting_cpu_ms=120.0, turns=0),
     memory=[Memory(20_000, 5_600, 120.0, 70.0, 5.0, 4.0, 2), Memory(100_000, 5_600, 280.0, 70.0, 25.0, 18.0, 1)],
-    intake=Intake(10_000, 7_500, 0.75),
+    intake=Intake(10_000, 7_500, 0.75, 1.9),
     config=Config(
         copies=10,
         jobs=3_550,
@@ -192,6 +192,7 @@ def test_a_good_run_passes_everything() -> None:
         (holding(1, peak_mb=300.1), "peak memory with 100,000 finished ProwJobs"),
         (holding(0, ready_s=6.1), "start to ready with 20,000 finished ProwJobs, beyond the bare list"),
         (changed(GOOD, intake=changed(GOOD.intake, ratio=0.69)), "webhooks accepted a second, ours to bare"),
+        (changed(GOOD, intake=changed(GOOD.intake, p99_ratio=2.01)), "p99 of accepting a webhook, ours to bare"),
         (changed(GOOD, uploads=changed(GOOD.uploads, ratio=1.31)), "uploads to a folder, to a bare copy"),
         (changed(GOOD, uploads=changed(GOOD.uploads, peak_mb=100.1)), "peak memory of uploading"),
         (
