@@ -169,7 +169,9 @@ def _kept_out(facts: Facts) -> str:
     where = place.of(facts.event.repository, facts.event.number)
     specs = [spec_of(facts.updater, file.filename) for file in facts.files]
     count = sum(spec is not None and not may_write(spec, where.org, where.repo) for spec in specs)
-    return f"; {count} files would go into one, but allowed_repos or denied_repos keep {where.full_repo} out" if count else ""
+    if not count:
+        return ""
+    return f"; {count} files would go into one, but allowed_repos or denied_repos keep {where.full_repo} out"
 
 
 def _written(facts: Facts) -> list[tuple[str, ConfigMapSpec]]:
