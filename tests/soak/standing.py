@@ -66,7 +66,8 @@ class Taken(Program):
         os.kill(self._pid, signal.SIGKILL)
         # Its first thread may be dead while others still hold its port; and whoever started it is to wait for it too.
         end = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
-        assert end is not None and end.si_status == signal.SIGKILL, f"it had ended by itself: {end}"
+        assert end is not None, "nothing to wait for"
+        assert end.si_status == signal.SIGKILL, f"it had ended by itself: {end}"
         self._pid = None
 
 
