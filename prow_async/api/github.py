@@ -327,6 +327,8 @@ class WorkflowRun(_Lenient, frozen=True):
 
     id: int = 0
     name: str = ""
+    event: str = ""
+    """What it was started by, such as `pull_request` or `push`."""
     head_branch: str = ""
     head_sha: str = ""
     status: str = ""

@@ -32,11 +32,13 @@ def repo_problems(spec: ConfigMapSpec) -> Iterator[tuple[str, int, str]]:
     """Yield entries of allowed_repos and denied_repos that name no org and no repo: the key, the place, and why."""
     for key in ("allowed_repos", "denied_repos"):
         for number, scope in enumerate(getattr(spec, key)):
-            org, _, repo = scope.partition("/")
+            org, slash, repo = scope.partition("/")
             if not org:
                 yield key, number, "names no org" if scope else "is empty"
             elif "/" in repo:
                 yield key, number, f'"{scope}" has more than one slash'
+            elif (slash and not repo) or scope != scope.strip():
+                yield key, number, f'"{scope}" fits no repo: write ORG or ORG/REPO'
 
 
 def _check_keys(updater: ConfigUpdater, found: Findings) -> None:

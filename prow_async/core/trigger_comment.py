@@ -19,6 +19,8 @@ from prow_async.core import commands, filters, newjob, replies, trigger_jobs, tr
 
 Course = Literal["refuse", "cancel", "run"]
 """Not trusted; `/ok-to-test cancel`; look for jobs to run."""
+_OF_PULLS = frozenset({"pull_request", "pull_request_target"})
+"""Events that start a workflow for a pull request. The same commit may be pushed, or deployed, as well."""
 
 
 class CommentFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,12 +152,18 @@ def _workflows(facts: CommentFacts) -> tuple[Action, ...]:
     approved = (
         ApproveRun(org=org, repo=repo, run_id=run.id, why=f"{run.name}: {who} vouches for it")
         for run in facts.waiting_runs
+        if _is_of(facts.pr, run, _OF_PULLS)
     )
     again = (
         RerunFailedJobs(org=org, repo=repo, run_id=run.id, why=f"{run.name}: {who} asks for it again")
         for run in facts.failed_runs
+        if _is_of(facts.pr, run, _OF_PULLS | {"workflow_call"})
     )
     return (*approved, *again)
+
+
+def _is_of(pr: PullRequest | None, run: WorkflowRun, events: frozenset[str]) -> bool:
+    return pr is not None and run.head_branch == pr.head.ref and run.event in events
 
 
 def decide(facts: CommentFacts) -> Decision:

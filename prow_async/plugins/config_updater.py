@@ -126,13 +126,16 @@ def _sha(facts: Facts) -> str:
     return facts.event.pull_request.merge_commit_sha or ""
 
 
-def spec_of(updater: ConfigUpdater, path: str, org: str, repo: str) -> ConfigMapSpec | None:
-    """Return what the first glob that finds a file says of it; None where there is none, or the repo may not write."""
-    spec = next((spec for glob, spec in updater.maps.items() if zglob.matches(glob, path)), None)
+def spec_of(updater: ConfigUpdater, path: str) -> ConfigMapSpec | None:
+    """Return what the first glob that finds a file says of it; None where there is none."""
+    return next((spec for glob, spec in updater.maps.items() if zglob.matches(glob, path)), None)
+
+
+def may_write(spec: ConfigMapSpec, org: str, repo: str) -> bool:
     scopes = {org, f"{org}/{repo}"}
-    if spec is None or scopes & set(spec.denied_repos):
-        return None
-    return spec if not spec.allowed_repos or scopes & set(spec.allowed_repos) else None
+    if scopes & set(spec.denied_repos):
+        return False
+    return not spec.allowed_repos or bool(scopes & set(spec.allowed_repos))
 
 
 def key_of(spec: ConfigMapSpec, path: str) -> str:
@@ -156,9 +159,19 @@ def _places(facts: Facts, spec: ConfigMapSpec, key: str) -> Iterator[_Id]:
 def _found(facts: Facts, paths: Sequence[str]) -> Iterator[tuple[str, ConfigMapSpec]]:
     where = place.of(facts.event.repository, facts.event.number)
     for path in paths:
-        spec = spec_of(facts.updater, path, where.org, where.repo)
-        if spec is not None:
+        spec = spec_of(facts.updater, path)
+        if spec is not None and may_write(spec, where.org, where.repo):
             yield path, spec
+
+
+def _kept_out(facts: Facts) -> str:
+    """Say how many changed files a glob finds whose ConfigMap the repository may not write; "" for none."""
+    where = place.of(facts.event.repository, facts.event.number)
+    specs = [spec_of(facts.updater, file.filename) for file in facts.files]
+    count = sum(spec is not None and not may_write(spec, where.org, where.repo) for spec in specs)
+    if not count:
+        return ""
+    return f"; {count} files would go into one, but allowed_repos or denied_repos keep {where.full_repo} out"
 
 
 def _written(facts: Facts) -> list[tuple[str, ConfigMapSpec]]:
@@ -205,7 +218,7 @@ def decide(facts: Facts) -> Decision:
     event, sha = facts.event, _sha(facts)
     updates = _updates(facts)
     if not updates:
-        return Decision((), f"no changed file of {len(facts.files)} goes into a ConfigMap")
+        return Decision((), f"no changed file of {len(facts.files)} goes into a ConfigMap{_kept_out(facts)}")
     size = sum(len(text) for keys in updates.values() for text in (*keys.data.values(), *keys.binary_data.values()))
     if size > LIMIT_BYTES:
         raise Refused(f"{size} bytes for ConfigMaps in one pull request; at most {LIMIT_BYTES} are taken")
@@ -215,7 +228,7 @@ def decide(facts: Facts) -> Decision:
     )
     pull = event.pull_request
     talk = _Talk(place.of(event.repository, event.number), pull.user.login, pull.body or "", pull.html_url)
-    return Decision(acts, f"{why}: {len(acts)} ConfigMaps to update", msgspec.json.encode(talk))
+    return Decision(acts, f"{why}: {len(acts)} ConfigMaps to update{_kept_out(facts)}", msgspec.json.encode(talk))
 
 
 def _action(each: _Id, keys: _Keys, sha: str, why: str) -> UpdateConfigMap:

@@ -220,12 +220,13 @@ async def test_workflow_runs(world: World, door: Door) -> None:
     """Runs are found by commit and by how they stand; one is approved, a failed one begins again."""
     sha = world.pull(*APP, 1).head.sha
     runs = world.repo(*APP).workflow_runs
-    runs.append(WorkflowRunRecord(7, sha, "feature", "ci", conclusion="failure"))
+    runs.append(WorkflowRunRecord(7, sha, "feature", "ci", conclusion="failure", event="push"))
     runs.append(WorkflowRunRecord(8, sha, "feature", "lint", conclusion="action_required"))
     runs.append(WorkflowRunRecord(9, "0" * 40, "main", "ci", conclusion="failure"))
     async with client_of(world, door) as github:
         assert [run.id for run in await github.workflow_runs(*APP, sha, "failure")] == [7]
-        assert [run.id for run in await github.workflow_runs(*APP, sha)] == [8, 7]
+        both = await github.workflow_runs(*APP, sha)
+        assert [(run.id, run.event) for run in both] == [(8, "pull_request"), (7, "push")]
         await github.rerun_failed_jobs(*APP, 7)
         await github.approve_run(*APP, 8)
         assert [run.status for run in await github.workflow_runs(*APP, sha)] == ["queued", "queued"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from prow_async.actors.repo_owners import RepoOwners
+from prow_async.adapters.git import mirror
 from prow_async.adapters.git.code import MirroredCode
 from prow_async.adapters.git.command import Remote
 from prow_async.api.config import Config
@@ -68,6 +69,17 @@ async def test_markdown_is_read_once_for_its_headers(tmp_path: Path) -> None:
     found = await owners.at(snapshot, "o", "r", second)
     assert (found.approvers("a.md"), found.approvers("b/a.md")) == ({"ben"}, {"ann"})
     assert code.files - read == 2
+
+
+async def test_what_is_in_the_way_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words that fit whatever is read: OWNERS and config-updater's files are no in-repo configuration."""
+    origin, code = served(tmp_path)
+    sha = origin.commit({"a": "x" * 3000})
+    with pytest.raises(Refused, match="o/r: what is read of it is larger than 1000 bytes"):
+        await code.read("o", "r", sha, await code.find("o", "r", sha, {"a"}), 1000)
+    monkeypatch.setattr(mirror, "MERGE_TREE", (99, 1))
+    with pytest.raises(Refused, match=r"reading repositories takes git 99\.1 or newer, this is .*: install"):
+        await code.find("o", "r", sha, {"a"})
 
 
 async def test_no_owners_and_no_commit(tmp_path: Path) -> None:

@@ -139,6 +139,20 @@ PLUGIN_CASES = [
         "config_updater.maps.f.allowed_repos[0]: names no org",
     ),
     (
+        "validate-config-updater-acls",
+        "",
+        "config_updater: {maps: {f: {name: n, denied_repos: [o, p/r,\n o/]}}}",
+        "plugins.yaml:2: ",
+        'config_updater.maps.f.denied_repos[2]: "o/" fits no repo: write ORG or ORG/REPO',
+    ),
+    (
+        "validate-config-updater-acls",
+        "",
+        "config_updater: {maps: {f: {name: n, denied_repos: [o, 'o/r ']}}}",
+        "plugins.yaml:1: ",
+        'config_updater.maps.f.denied_repos[1]: "o/r " fits no repo: write ORG or ORG/REPO',
+    ),
+    (
         "mismatched-tide",
         "tide: {queries: [{orgs: [o], missingLabels: [needs-rebase]}]}",
         "external_plugins: {p: [{name: needs-rebase}]}",

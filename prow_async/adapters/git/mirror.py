@@ -74,7 +74,7 @@ class Mirror:
         """Keep other processes out, and have the mirror there."""
         if version() < MERGE_TREE:
             have, need = ".".join(map(str, version())), ".".join(map(str, MERGE_TREE))
-            raise Refused(f"in-repo configuration needs git {need} or newer; this is {have}")
+            raise Refused(f"reading repositories takes git {need} or newer, this is {have}: install a newer one")
         self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(self._folder.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -201,7 +201,7 @@ class Mirror:
         except Failed as error:
             raise error.as_refusal(f"{self._url}: files cannot be read") from error
         if len(out) > limit_bytes + 200 * len(ids):
-            raise Refused(f"{self._name}: its configuration is larger than {limit_bytes} bytes")
+            raise Refused(f"{self._name}: what is read of it is larger than {limit_bytes} bytes")
         found, rest = [], memoryview(out)
         for id_ in ids:
             head = bytes(rest[:200]).partition(b"\n")[0]

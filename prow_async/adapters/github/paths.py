@@ -9,13 +9,18 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from prow_async.api.errors import Refused
 
 _REPO = "/repos/:owner/:repo"
+_BY_ID = {
+    "repositories": ("/repos/owner/repo", _REPO, "/repositories/:repoId"),
+    "organizations": ("/orgs/org", "/orgs/:orgname", "/organizations/:orgId"),
+}
+"""How links to further pages name repositories and organizations: what stands for it, its shape, and upstream's."""
 _SHAPES = (
     "/user",
     "/users/:username",
     "/graphql",
     "/search/issues",
     "/rate_limit",
-    "/app/installations/:installationId/access_tokens",
+    "/app/installations/:id/access_tokens",
     "/app/hook/deliveries/:deliveryId/attempts",
     "/orgs/:orgname/members/:login",
     "/orgs/:orgname/memberships/:login",
@@ -28,7 +33,7 @@ _SHAPES = (
     _REPO + "/installation",
     _REPO + "/hooks/:hookId/deliveries/:deliveryId/attempts",
     _REPO + "/labels/:label",
-    _REPO + "/contents/:path*",
+    _REPO + "/contents/:contentId*",
     _REPO + "/collaborators/:collaboratorId/permission",
     _REPO + "/commits/:sha/status",
     _REPO + "/statuses/:statusId",
@@ -42,6 +47,7 @@ _SHAPES = (
     _REPO + "/pulls/:pullId/files",
     _REPO + "/pulls/:pullId/commits",
     _REPO + "/pulls/:pullId/merge",
+    _REPO + "/pulls/:pullId/requested_reviewers",
     _REPO + "/branches/:branch",
     _REPO + "/git/refs/heads/:ref*",
     _REPO + "/git/ref/heads/:ref*",
@@ -88,9 +94,9 @@ def org_of(path: str) -> str:
 def simplify(path: str) -> str:
     """Reduce a path (without query) to its shape, so that metrics have few label values."""
     given = path.strip("/").split("/")
-    if given[0] == "repositories":  # how links to further pages name a repository
-        given = ["repos", "id", *given[1:]]
-        return simplify("/".join(given)).replace(_REPO, "/repositories/:repoId")
+    if given[0] in _BY_ID:
+        same, named, numbered = _BY_ID[given[0]]
+        return simplify("/".join([same, *given[2:]])).replace(named, numbered)
     best: tuple[int, list[str]] | None = None
     for shape in _SHAPES:
         fit = _fit(given, shape.strip("/").split("/"))

@@ -240,6 +240,7 @@ class WorkflowRunRecord(msgspec.Struct):
     status: str = "completed"
     conclusion: str = "success"
     attempt: int = 1
+    event: str = "pull_request"
 
 
 class PullPart(msgspec.Struct):

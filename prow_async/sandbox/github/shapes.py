@@ -240,6 +240,7 @@ def workflow_run(world: Registry, repo: Repository, run: WorkflowRunRecord) -> J
     return {
         "id": run.id,
         "name": run.name,
+        "event": run.event,
         "head_branch": run.branch,
         "head_sha": run.sha,
         "status": run.status,

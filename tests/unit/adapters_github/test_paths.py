@@ -59,6 +59,13 @@ def test_urls_become_paths(url: str, path: str) -> None:
         ("/repos/o/r/git/ref/heads/a/b", "/repos/:owner/:repo/git/ref/heads/:ref"),
         ("/repos/o/r/statuses/abc", "/repos/:owner/:repo/statuses/:statusId"),
         ("/repositories/17/pulls/7/files", "/repositories/:repoId/pulls/:pullId/files"),
+        ("/repositories/17", "/repositories/:repoId"),
+        ("/repositories/17/nothing", "unmatched"),
+        ("/organizations/17/teams", "/organizations/:orgId/teams"),
+        ("/organizations/17/repos", "/organizations/:orgId/repos"),
+        ("/repos/o/r/pulls/7/requested_reviewers", "/repos/:owner/:repo/pulls/:pullId/requested_reviewers"),
+        ("/repos/o/r/contents/a/b", "/repos/:owner/:repo/contents/:contentId"),
+        ("/app/installations/7/access_tokens", "/app/installations/:id/access_tokens"),
         ("/orgs/o/members/u", "/orgs/:orgname/members/:login"),
         ("/nothing", "unmatched"),
         ("/repos/o/r/nothing/7", "unmatched"),
@@ -75,6 +82,6 @@ def test_any_path_has_one_of_few_shapes(text: str) -> None:
     """No input makes a label of its own."""
     shape = paths.simplify("/" + text)
     assert shape == paths.UNMATCHED or shape.startswith(
-        ("/repos", "/user", "/orgs", "/rate_limit", "/graphql", "/search", "/app")
+        ("/repos", "/user", "/org", "/rate_limit", "/graphql", "/search", "/app")
     )
     assert text not in shape or len(text) <= len(shape)

@@ -161,6 +161,19 @@ async def test_who_may_write(allowed: tuple[str, ...], denied: tuple[str, ...], 
     assert bool(await updates({"a": spec}, changed("a", "removed"))) is may
 
 
+async def test_who_is_kept_out_is_told() -> None:
+    """Else nobody could say why a file that a glob finds goes nowhere."""
+    maps = {"a": glob(denied_repos=("o",)), "b": glob("other", allowed_repos=("p",)), "c": glob("third")}
+    kept_out = "2 files would go into one, but allowed_repos or denied_repos keep o/r out"
+    for files in ("a", "b", "docs"), ("a", "b", "c"):
+        facts = await facts_of(maps, *map(changed, files))
+        assert facts is not None
+        assert config_updater.decide(facts).why.endswith(f"; {kept_out}")
+    facts = await facts_of(maps, changed("c"), changed("docs"))
+    assert facts is not None
+    assert "keep" not in config_updater.decide(facts).why
+
+
 async def test_keys() -> None:
     """A key that is named, the file's name, its whole path."""
     assert "k" in (await only({"a/b": glob(key="k")}, changed("a/b"))).data

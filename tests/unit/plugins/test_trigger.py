@@ -44,6 +44,7 @@ GO = samples.presubmit("go", run_if_changed=r"\.go$", optional=True)
 SLOW = samples.presubmit("slow")
 DEV = samples.presubmit("dev", always_run=True, branches=("dev",))
 JOBS = (UNIT, GO, SLOW, DEV)
+RUN = WorkflowRun(name="ci", event="pull_request", head_branch="topic")
 
 
 class World:
@@ -61,6 +62,7 @@ class World:
         self.merged: int = changes.get("merged", 0)
         self.runs: dict[str, int] = changes.get("runs", {})
         """Id of the one Actions run by how it stands."""
+        self.run: WorkflowRun = changes.get("run", RUN)
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -105,7 +107,7 @@ class World:
 
     async def workflow_runs(self, org: str, repo: str, sha: str, status: str = "") -> tuple[WorkflowRun, ...]:
         self._ask(f"runs {status}")
-        return (WorkflowRun(id=self.runs[status], name="ci"),) if status in self.runs else ()
+        return (msgspec.structs.replace(self.run, id=self.runs[status]),) if status in self.runs else ()
 
     async def combined_status(self, org: str, repo: str, sha: str) -> tuple[Status, ...]:
         self._ask(f"statuses {sha[:1]}")

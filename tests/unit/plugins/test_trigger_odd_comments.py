@@ -7,7 +7,7 @@ import pytest
 
 from prow_async.api import actions, names
 from prow_async.api.config_sections import Scheduler
-from prow_async.api.github import GenericComment, Status, User
+from prow_async.api.github import GenericComment, Status, User, WorkflowRun
 from prow_async.api.plugin_config import Trigger
 from prow_async.plugins import trigger as plugin
 from tests.unit.core import samples
@@ -81,6 +81,26 @@ async def test_a_help_reply_starts_no_actions(body: str, world: dict[str, Any], 
     found, _ = await settle(said(body), github, WORKFLOWS)
     assert sorted(found) == sorted(done)
     assert ("runs failure" in github.asked) is ("rerun 2" in done)
+
+
+@pytest.mark.parametrize(
+    ("event", "branch", "done"),
+    [
+        ("pull_request", "topic", ["approve 1", "rerun 2"]),
+        ("pull_request_target", "topic", ["approve 1", "rerun 2"]),
+        ("workflow_call", "topic", ["rerun 2"]),
+        ("push", "topic", []),
+        ("workflow_dispatch", "topic", []),
+        ("schedule", "main", []),
+        ("pull_request", "other", []),
+    ],
+)
+async def test_actions_of_the_pull_request_alone(event: str, branch: str, done: list[str]) -> None:
+    """The same commit may be pushed or deployed, or be the head of another branch: such runs are nobody's to start."""
+    run = WorkflowRun(name="ci", event=event, head_branch=branch)
+    github = World(runs={"action_required": 1, "failure": 2}, run=run)
+    found, _ = await settle(said("/ok-to-test\n/retest"), github, WORKFLOWS)
+    assert [one for one in found if one.startswith(("approve", "rerun"))] == done
 
 
 async def test_a_trusted_apps_bare_name_is_somebody_else() -> None:
