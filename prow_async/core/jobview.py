@@ -107,22 +107,14 @@ _NOTHING: Mapping[str, str] = {}
 def read(raw: bytes | msgspec.Raw) -> JobView:
     """Decode one ProwJob. Raises objects.Unreadable with the path of the first thing that is not as it should be."""
     try:
-        job = _decoder.decode(raw)
-        return _view(job)
+        return _view(objects.decoded(_decoder, raw))
     except (msgspec.DecodeError, durations.DurationError) as error:
         raise objects.Unreadable(str(error)) from error
-    except RecursionError:
-        raise objects.Unreadable(objects.TOO_DEEP) from None
 
 
 def read_full(raw: bytes | msgspec.Raw) -> ProwJob:
     """Decode every field. Raises objects.Unreadable."""
-    try:
-        return _full.decode(raw)
-    except msgspec.DecodeError as error:
-        raise objects.Unreadable(str(error)) from error
-    except RecursionError:
-        raise objects.Unreadable(objects.TOO_DEEP) from None
+    return objects.decoded(_full, raw)
 
 
 def _seconds(at: datetime | None) -> float | None:

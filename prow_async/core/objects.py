@@ -47,3 +47,13 @@ class Unreadable(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+def decoded(decoder: msgspec.json.Decoder[V], raw: bytes | msgspec.Raw) -> V:
+    """Decode an object. Raises Unreadable with the path of the first thing that is not as it should be."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.DecodeError as error:
+        raise Unreadable(str(error)) from error
+    except RecursionError:
+        raise Unreadable(TOO_DEEP) from None

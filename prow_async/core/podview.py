@@ -86,12 +86,7 @@ _NO_STATE, _NO_WAITING = _State(), _Waiting()
 
 def read(raw: bytes | msgspec.Raw) -> PodView:
     """Decode one Pod. Raises objects.Unreadable."""
-    try:
-        pod = _decoder.decode(raw)
-    except msgspec.DecodeError as error:
-        raise objects.Unreadable(str(error)) from error
-    except RecursionError:
-        raise objects.Unreadable(objects.TOO_DEEP) from None
+    pod = objects.decoded(_decoder, raw)
     meta, status = pod.metadata, pod.status or _NO_STATUS
     labels, annotations = meta.labels or _NO_LABELS, meta.annotations or _NO_ANNOTATIONS
     disrupted = _condition(status, "DisruptionTarget", "True")
@@ -149,12 +144,7 @@ _env_decoder = msgspec.json.Decoder(_EnvPod)
 
 def build_id_in_env(raw: bytes | msgspec.Raw) -> str:
     """Return what the first container's BUILD_ID says: old pods carry no label of it. Empty where it says nothing."""
-    try:
-        containers = _env_decoder.decode(raw).spec.containers
-    except msgspec.DecodeError as error:
-        raise objects.Unreadable(str(error)) from error
-    except RecursionError:
-        raise objects.Unreadable(objects.TOO_DEEP) from None
+    containers = objects.decoded(_env_decoder, raw).spec.containers
     return next((v.value for v in (containers[0].env or ()) if v.name == "BUILD_ID"), "") if containers else ""
 
 

@@ -210,10 +210,7 @@ _head = msgspec.json.Decoder(Head)
 
 def read_head(raw: bytes | msgspec.Raw) -> Head:
     """Raises objects.Unreadable when there is no name to speak of."""
-    try:
-        return _head.decode(raw)
-    except msgspec.DecodeError as error:
-        raise objects.Unreadable(str(error)) from error
+    return objects.decoded(_head, raw)
 
 
 def read(raw: bytes | msgspec.Raw) -> Pod:
