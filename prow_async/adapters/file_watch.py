@@ -30,7 +30,7 @@ async def changes(folders: Sequence[Folders], rescan_s: float = RESCAN_S) -> Asy
         async for _ in woken:
             yield
 
-    async with anyio.create_task_group() as group, wake, woken:
+    async with wake, woken, anyio.create_task_group() as group:  # the streams outlive who writes to them
         group.start_soon(_set_when_cancelled, stop)
         for names, recursive in folders:
             group.start_soon(_notify, names, recursive, stop, wake)
