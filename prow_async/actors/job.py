@@ -338,6 +338,9 @@ class JobActors:
         return pod if pod is not None and (adoption.is_straggler(job, pod) or plank.is_overdue(job, pod)) else None
 
     async def _start(self, job: JobView, step: plank.Start) -> float | None:
+        if job.state == "pending":  # stands in no line; aborted while its next pod is being made, it may run yet
+            self.gate.keep(job)
+            self.gate.look(job.name)
         try:
             full = await self._full(job)
         except objects.Unreadable as error:

@@ -308,6 +308,30 @@ async def test_a_preempted_pod_is_replaced_once_it_has_gone() -> None:
 
 
 @story
+async def test_an_aborted_job_whose_next_pod_is_being_made_holds_its_slot() -> None:
+    """1. Begun by another process, its pod is lost. 2. Aborted while the next is tried. 3. One runs at a time."""
+    town = Town(plank(max_concurrency=1))
+    for name in "ab":
+        town.kube.put(town.prowjob(name))
+        await passes(1)
+    async with town.engine("plank"):
+        assert pending(town) == ["a"]
+    async with town.engine("plank"):
+        town.kube.faults.fail("POST", "/pods", DROP, times=3)
+        town.kube.delete_pod("a", grace_s=0)
+        await passes(1)
+        assert town.kube.all_pods() == []
+        town.kube.set_status("a", state="aborted")
+        asked = len(town.kube.faults.done)
+        await passes(10)
+        done = town.kube.faults.done[asked:]
+        patched = [line for line in done if line.startswith("PATCH") and line.endswith(" 200")]
+        assert [line.rpartition("/")[2] for line in patched] == ["a 200", "b 200"]
+        assert town.kube.job("a").status.completion_time is not None
+        assert pending(town) == ["b"]
+
+
+@story
 async def test_who_takes_over_counts_what_no_watch_has_shown() -> None:
     """1. A standby watches, its news are late. 2. The one that acts starts a job, dies. 3. The slot counts."""
     town = Town(plank(max_concurrency=1))
