@@ -1,6 +1,6 @@
 """The client as a GitHub App on the small GitHub, through both of its doors: proofs, installations, tokens, cache."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from prow_async.sandbox.github.records import App
 from prow_async.sandbox.github.world import World
 from tests import appkey
 from tests.contract.github_doors import DOORS, Door, transport_to
-from tests.unit.adapters_github.script import Seen
+from tests.unit.adapters_github.script import Play, ScriptedReply, Seen
 from tests.unit.sandbox_github import sample
 from tests.unit.sandbox_github.sample import NOW_S, FixedClock
 
@@ -120,6 +120,49 @@ async def test_a_token_that_is_unknown_is_renewed_once(town: Town, door: Door, t
             await github.labels(*APP, 1)
         assert caught.value.status == 401
         assert jwt_of(town.asked[-1]) not in str(caught.value)
+
+
+class Echo:
+    """A server that says back what it was asked with: once a proof, then whatever comes."""
+
+    def __init__(self, *plain: Play) -> None:
+        self._plain = list(plain)
+        self.said: list[str] = []
+
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
+    ) -> AsyncIterator[ScriptedReply]:
+        self.said.append(headers["authorization"].split()[1])
+        plain = self._plain.pop(0) if self._plain else None
+        yield ScriptedReply(plain or Play(422, {"message": f"no: {self.said[-1]}"}))
+
+
+async def test_neither_proof_nor_token_is_told_when_a_server_says_them_back(town: Town) -> None:
+    found = Play(200, [{"id": 5, "account": {"login": "acme"}, "app_slug": "prow"}])
+    minted = Play(201, {"token": "ghs_of_the_installation", "expires_at": "2099-01-01T00:00:00Z"})
+    for plays, kind in (((), "eyJ"), ((found,), "eyJ"), ((found, minted), "ghs_")):
+        echo = Echo(*plays)
+        wire = Wire(echo, town.seen, town.clock, Options(read_retries=0))
+        github = Client(Requests(wire, AppCredentials("7", town.key, wire), town.seen), town.seen)
+        with pytest.raises(Refused) as caught:
+            await github.labels(*APP, 1)
+        assert echo.said[-1].startswith(kind)
+        assert "no: *****" in str(caught.value)
+        assert echo.said[-1] not in str(caught.value)
+
+
+@both_doors
+async def test_a_proof_serves_for_some_minutes(town: Town, door: Door) -> None:
+    """Signing one takes a millisecond or more."""
+    town.world.add_app_hook(town.app, "http://app.invalid/", b"secret", now_s=NOW_S)
+    async with town.client(door) as github:
+        for later_s in (0, 200, 100):
+            town.clock.now_s += later_s
+            await github.hook_deliveries(HookOf())
+    proofs = [jwt_of(request) for request in town.asked]
+    assert len(proofs) == 3
+    assert proofs[0] == proofs[1] != proofs[2]
 
 
 @both_doors

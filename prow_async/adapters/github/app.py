@@ -75,6 +75,8 @@ class AppCredentials:
         self._looking = anyio.Lock()
         self._minting: dict[int, anyio.Lock] = {}
         self._held: dict[int, _Held] = {}
+        self._proved = ("", 0.0)
+        """The proof in use, and when it ends."""
         self._signed(self._key)
 
     async def travel(self, ask: Ask) -> Pass:
@@ -94,11 +96,13 @@ class AppCredentials:
             if held.travel.token == used.token:
                 del self._held[number]
                 return True
+        if used.token == self._proved[0]:
+            self._proved = ("", 0.0)
         return used.view != self._view(0)
 
     def censor(self, text: str) -> str:
-        for held in self._held.values():
-            text = text.replace(held.travel.token, "*****")
+        for token in (self._proved[0], *(held.travel.token for held in self._held.values())):
+            text = text.replace(token, "*****") if token else text
         return text
 
     async def installation(self, org: str) -> Installation:
@@ -150,13 +154,14 @@ class AppCredentials:
         status, headers, body = await self._wire.send(self._proof(), ask)
         now_s = self._wire.now()
         if not 200 <= status < 300:
-            text = answers.text_of(body)
+            text = self.censor(answers.text_of(body))
             found = answers.Answered(ask.method, ask.path, status, headers, text)
             raise self._explained(answers.error_for(found, now_s))
         try:
             return msgspec.json.decode(body, type=type_)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Retry(f"GitHub's answer to {ask.shown} does not read as expected: {error}") from error
+            why = self.censor(f"GitHub's answer to {ask.shown} does not read as expected: {error}")
+            raise Retry(why) from error
 
     def _explained(self, error: ProwError) -> ProwError:
         """Say what it means for who only wanted to read something: a missing installation is no missing thing."""
@@ -173,12 +178,15 @@ class AppCredentials:
                 key = self._file.read().decode("utf-8", "replace")
                 self._signed(key)
                 self._key = key
+                self._proved = ("", 0.0)
                 self._file.kept()
             except CannotStart as error:
                 self._file.refused(str(error))
+        if self._proved[1] - self._wire.now() < RENEW_BEFORE_S:
+            self._proved = (self._signed(self._key), self._wire.now() + PROOF_LIFE_S)
+        token, ends_s = self._proved
         who = self._slug or self._app_id
-        headers = {IDENTITY: who, EXPIRES: instants.rfc3339(self._wire.now() + PROOF_LIFE_S)}
-        return Pass(self._signed(self._key), who, self._view(0), headers)
+        return Pass(token, who, self._view(0), {IDENTITY: who, EXPIRES: instants.rfc3339(ends_s)})
 
     def _view(self, installation: int) -> str:
         return f"app {self._app_id} installation {installation}"
