@@ -15,6 +15,7 @@ from prow_async.actors.acks import Acks
 from prow_async.actors.executor import Executor
 from prow_async.actors.lanes import Lanes
 from prow_async.actors.store import Store
+from prow_async.actors.whole_jobs import Moved
 from prow_async.api import names
 from prow_async.api.actions import Action
 from prow_async.api.errors import ProwError, Refused, Retry
@@ -30,6 +31,8 @@ from prow_async.runtime.keyed import KeyedActors, Limits
 
 log = structlog.get_logger()
 Wake = Literal["job"]
+BEHIND_S = 10.0
+"""So long the watch is given to show what a fresh read has told already."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -128,6 +131,8 @@ class Reporting:
         with Bound(prowjob=name, reporter=self.reporter.name, **guid), causes.because(causes.Cause(name, "crier")):
             try:
                 await self._report(job)
+            except Moved:
+                return BEHIND_S
             except Retry as error:
                 if error.after_s is None:
                     raise
