@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
+
 from prow_async.actors.reporters.pubsub import PubSubReporter
 from prow_async.actors.reporters.slack import SlackReporter
 from prow_async.api.config import SlackReporter as Settings
+from prow_async.api.errors import Retry
 from prow_async.sandbox.faults import Fault
 from tests.actors.outlets import Outlets
 from tests.actors.test_reporters import advance, reported, town_with, with_topic
@@ -51,3 +54,29 @@ async def test_a_watch_that_is_behind(tmp_path: Path) -> None:
             "Job unit of type presubmit ended with state pending"
         ]
         assert reported(town, "a") == {"slackreporter": "pending"}
+
+
+class _Limited:
+    """Implements ports/messages.Slack: at its limit, and names no time to wait."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def post(self, host: str, channel: str, text: str) -> None:
+        self.asked += 1
+        assert self.asked < 1000, "asked again and again, without a pause"
+        raise Retry("rate limit", after_s=0.0, status=429)
+
+
+@story
+async def test_a_server_that_asks_for_no_wait(tmp_path: Path) -> None:
+    """`Retry-After: 0`, for an hour: it is asked again after growing waits, as one that says nothing."""
+    settings = Settings(channel="c", job_states_to_report=("failure",), job_types_to_report=("presubmit",))
+    town = town_with(slack_reporter_configs={"*": settings})
+    slack = _Limited()
+    reports = msgspec.structs.replace(Outlets(town, tmp_path).reports(SlackReporter), slack=slack)
+    town.kube.put(town.presubmit("a"))
+    async with town.engine("crier", reports=reports):
+        advance(town, "a", "failure")
+        await passes(3600)
+        assert 10 < slack.asked < 200
