@@ -140,6 +140,10 @@ class Acks:
         self._told.pop(name, None)
         self.actors.forget(name)
 
+    def __len__(self) -> int:
+        """Jobs of which something is still to be recorded, or to be seen recorded."""
+        return len(self._told)
+
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
         job, told = self._jobs.get(name), self._told.get(name)
         if job is None or told is None or told.uid != job.uid:

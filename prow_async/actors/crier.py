@@ -81,6 +81,10 @@ class Crier:
         """All families of actors, for statistics."""
         return [*(reporting.actors for reporting in self._reportings), self.acks.actors]
 
+    def __len__(self) -> int:
+        """What is kept of jobs beside the store."""
+        return len(self.acks) + sum(map(len, self._reportings))
+
     def hurry(self) -> None:
         """Put no record off any more: the process is about to end."""
         self.acks.hurry()

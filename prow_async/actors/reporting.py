@@ -100,6 +100,10 @@ class Reporting:
         self._doubts.forget(name)
         self.actors.forget(name)
 
+    def __len__(self) -> int:
+        """Jobs whose reports are in trouble."""
+        return len(self._troubles)
+
     def is_owed(self, job: JobView) -> bool:
         """True when the job's state has still to be reported, and is not left alone."""
         return self.why_not(job) is None
@@ -175,7 +179,7 @@ class Reporting:
     def _done(self, job: JobView, why: str) -> None:
         around = self._around
         self._troubles.pop(job.name, None)
-        if not self._doubts.told(job):
+        if around.jobs.get(job.name) is not None and not self._doubts.told(job):
             around.acks.tell(job, self.reporter.name)
         around.metrics.count("crier_reporting_results", reporter=self.reporter.name, result="SUCCESS")
         if job.completion_s is not None:
@@ -186,6 +190,8 @@ class Reporting:
 
     async def _refused(self, job: JobView, action: Action | None, error: Refused) -> None:
         """Try again later, or give the state up and tell the job's owner."""
+        if self._around.jobs.get(job.name) is None:
+            return  # gone meanwhile, and forgotten
         trouble = self._troubles.get(job.name)
         if trouble is None or trouble.state != job.state:
             trouble = self._troubles[job.name] = _Trouble(job.state)

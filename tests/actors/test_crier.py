@@ -412,3 +412,24 @@ async def test_a_job_deleted_while_it_is_reported() -> None:
         assert statuses(town, sha) == {"unit": "pending"}
         assert engine.idle
         assert town.metrics.total("crier_reporting_results", result="ERROR") == 0
+
+
+@pytest.mark.parametrize("status", [201, 422])
+@story
+async def test_nothing_is_kept_of_a_job_that_goes_while_it_is_reported(status: int) -> None:
+    """1. The ProwJob goes while its status is under way, which is then taken or refused. 2. No trace is left of it."""
+    town = Town()
+    _, sha = town.open_pull()
+    async with town.engine("crier") as engine:
+        town.github_faults.fail("POST", "/statuses/", Fault("delay", delay_s=10))
+        if status != 201:
+            town.github_faults.fail("POST", "/statuses/", Fault("answer", status=status), done=True)
+        refs = Refs(org=ORG, repo=REPO, base_ref="main", base_sha=sha)
+        town.kube.put(town.presubmit("a", type="postsubmit", refs=refs))
+        await settle()
+        town.kube.delete_job("a")
+        await passes(3600)
+        assert engine.idle
+        assert engine.crier is not None
+        assert len(engine.crier) == 0
+        assert town.kube.event_texts() == []
