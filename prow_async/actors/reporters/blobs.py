@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Hashable, Sequence
 
-from prow_async.actors.reporters.places import Places
+from prow_async.actors.reporters.places import NotForUs, Places
 from prow_async.actors.reporters.reads import Reads
 from prow_async.api import names
 from prow_async.api.actions import Action, Decision
@@ -46,16 +46,23 @@ class BlobReporter:
         place = self._places.of(whole.job)
         if isinstance(place, str):
             return Decision((), f"nothing is stored: {place}")
-        begun = await self._places.read(place.bucket, place.of(STARTED_FILE))
+        begun = await self._places.read_if_allowed(place.bucket, place.of(STARTED_FILE))
         records = None
         if crier_blobs.wants_records(whole.job, begun):
-            records = await self._places.read(place.bucket, place.of(CLONE_RECORDS_FILE))
+            records = await self._places.read_if_allowed(place.bucket, place.of(CLONE_RECORDS_FILE))
         pointers = crier_blobs.pointers(whole.job, place, begun)
-        latest = tuple([(path, await self._places.read(place.bucket, path)) for path in pointers])
+        latest = await self._latest(place, pointers)
         facts = crier_blobs.Facts(
             job=whole.job, raw=whole.raw, place=place, started=begun, records=records, latest=latest
         )
         return crier_blobs.decide(facts)
+
+    async def _latest(self, place: crier_blobs.Place, pointers: Sequence[str]) -> tuple[tuple[str, bytes | None], ...]:
+        """Read pointers; none where we may not look: one that points to a later run must stay."""
+        try:
+            return tuple([(path, await self._places.read(place.bucket, path)) for path in pointers])
+        except NotForUs:
+            return ()
 
 
 async def _nothing(why: str, job: JobView, again: bool) -> Decision:
