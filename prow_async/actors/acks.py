@@ -88,8 +88,11 @@ class Acks:
         self._told: dict[str, _Told] = {}
         self._hurry = False
         self.actors: KeyedActors[str, Wake] = KeyedActors(
-            "crier acks", self._turn, self._failed, "told", Limits(backoff=Backoff(1.0, 300.0))
+            "crier acks", self._turn, self._failed, "told", Limits(backoff=Backoff(1.0, 300.0), seed=self._seed)
         )
+
+    def _seed(self) -> list[str]:
+        return list(self._told)
 
     async def run(self) -> None:
         await self.actors.run()

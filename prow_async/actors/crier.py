@@ -69,12 +69,10 @@ class Crier:
                 group.start_soon(reporting.run)
 
     def _start_anew(self) -> None:
-        """Forget what we told before we were stopped: another process may have spoken since. Look at all jobs again."""
+        """Forget what we told before we were stopped: another process may have spoken since."""
         self.acks.restart()
         for reporting in self._reportings:
             reporting.restart()
-        for job in self._jobs:
-            self._look(job)
 
     @property
     def families(self) -> Sequence[KeyedActors[str, Any]]:

@@ -3,7 +3,7 @@
 A turn reports the state that the job has now. What has moved on meanwhile is left to the next turn: the newest wins.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Literal
 
 import anyio
@@ -69,8 +69,13 @@ class Reporting:
             self._turn,
             self._failed,
             "job",
-            Limits(512, self._crowd, reporter.in_crowd, backoff=Backoff(1.0, 300.0), waited=self._waited),
+            Limits(
+                512, self._crowd, reporter.in_crowd, backoff=Backoff(1.0, 300.0), waited=self._waited, seed=self._seed
+            ),
         )
+
+    def _seed(self) -> Iterator[str]:
+        return (job.name for job in self._around.jobs if self.is_owed(job))
 
     async def run(self) -> None:
         async with anyio.create_task_group() as group:
