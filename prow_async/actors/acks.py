@@ -88,8 +88,11 @@ class Acks:
         self._told: dict[str, _Told] = {}
         self._hurry = False
         self.actors: KeyedActors[str, Wake] = KeyedActors(
-            "crier acks", self._turn, self._failed, "told", Limits(backoff=Backoff(1.0, 300.0))
+            "crier acks", self._turn, self._failed, "told", Limits(backoff=Backoff(1.0, 300.0), seed=self._seed)
         )
+
+    def _seed(self) -> list[str]:
+        return list(self._told)
 
     async def run(self) -> None:
         await self.actors.run()
@@ -139,6 +142,10 @@ class Acks:
     def forget(self, name: str) -> None:
         self._told.pop(name, None)
         self.actors.forget(name)
+
+    def __len__(self) -> int:
+        """Jobs of which something is still to be recorded, or to be seen recorded."""
+        return len(self._told)
 
     async def _turn(self, name: str, mails: list[Wake]) -> float | None:
         job, told = self._jobs.get(name), self._told.get(name)

@@ -69,17 +69,19 @@ class Crier:
                 group.start_soon(reporting.run)
 
     def _start_anew(self) -> None:
-        """Forget what we told before we were stopped: another process may have spoken since. Look at all jobs again."""
+        """Forget what we told before we were stopped: another process may have spoken since."""
         self.acks.restart()
         for reporting in self._reportings:
             reporting.restart()
-        for job in self._jobs:
-            self._look(job)
 
     @property
     def families(self) -> Sequence[KeyedActors[str, Any]]:
         """All families of actors, for statistics."""
         return [*(reporting.actors for reporting in self._reportings), self.acks.actors]
+
+    def __len__(self) -> int:
+        """What is kept of jobs beside the store."""
+        return len(self.acks) + sum(map(len, self._reportings))
 
     def hurry(self) -> None:
         """Put no record off any more: the process is about to end."""

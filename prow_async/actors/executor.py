@@ -21,6 +21,7 @@ from prow_async.api.errors import Exists, Missing, ProwError, Refused, Retry, St
 from prow_async.api.prowjob import Json
 from prow_async.core import adoption, config_maps, identity, instants, jobview, objects
 from prow_async.ports import cause as causes
+from prow_async.ports import permit
 from prow_async.ports.blobs import Attributes, Storage
 from prow_async.ports.clock import Clock, Ids
 from prow_async.ports.github import GitHub
@@ -147,26 +148,28 @@ class Executor:
         if isinstance(action, actions.DeleteProwJob | actions.DeletePod) and not action.uid:
             raise Refused(f"{action.name} is not deleted: without a UID another object might be meant", reason="NoUID")
         async with self._lane(action), self._fence.writing():
-            match action:
-                case (
-                    actions.CreateProwJob() | actions.PatchProwJob() | actions.AbortProwJob() | actions.DeleteProwJob()
-                ):
-                    return await self._job(action)
-                case actions.CreatePod() | actions.PatchPod() | actions.DeletePod():
-                    return await self._pod(self._cluster(action.cluster), action)
-                case actions.RecordEvent():
-                    return await self._event(action)
-                case actions.WriteBlob():
-                    await self._blob(action)
-                    return None
-                case actions.UpdateConfigMap():
-                    return await self._config_map(action)
-                case actions.PostSlackMessage() | actions.PublishMessage():
-                    await self._message(action)
-                    return None
-                case _:
-                    await self._github(action, since_s)
-                    return None
+            with permit.needed(self._fence.check):
+                return await self._send(action, since_s)
+
+    async def _send(self, action: actions.Action, since_s: float | None) -> bytes | None:
+        match action:
+            case actions.CreateProwJob() | actions.PatchProwJob() | actions.AbortProwJob() | actions.DeleteProwJob():
+                return await self._job(action)
+            case actions.CreatePod() | actions.PatchPod() | actions.DeletePod():
+                return await self._pod(self._cluster(action.cluster), action)
+            case actions.RecordEvent():
+                return await self._event(action)
+            case actions.WriteBlob():
+                await self._blob(action)
+                return None
+            case actions.UpdateConfigMap():
+                return await self._config_map(action)
+            case actions.PostSlackMessage() | actions.PublishMessage():
+                await self._message(action)
+                return None
+            case _:
+                await self._github(action, since_s)
+                return None
 
     def _lane(self, action: actions.Action) -> _Lane:
         """Return what bounds the writes under way to where this one goes."""

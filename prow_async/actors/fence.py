@@ -1,7 +1,8 @@
 """Stands between a component's decisions and its writes: open while the component's lease is held.
 
-The executor asks before each try. A write that has passed may still be under way when the lease runs out; what then
-makes it harmless are its names and conditions (docs/decisions/0003-leases-and-fences.md).
+The executor asks before each try, and adapters ask once more where a write has to wait before it leaves (ports/permit).
+What has left may still be under way when the lease runs out; what then makes it harmless are its names and conditions
+(docs/decisions/0003-leases-and-fences.md).
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,10 @@ class Fence:
         """Return if a write may be sent now. Raises Fenced when the lease is not held."""
         if self._parking:
             await anyio.sleep_forever()
+        self.check()
+
+    def check(self) -> None:
+        """As `enter`, for a write that has passed and waited since: it may have waited for longer than the lease."""
         if not self._held():
             raise Fenced("not written: the lease of this component is not held here any more")
 

@@ -3,7 +3,7 @@
 A turn reports the state that the job has now. What has moved on meanwhile is left to the next turn: the newest wins.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Literal
 
 import anyio
@@ -15,6 +15,7 @@ from prow_async.actors.acks import Acks
 from prow_async.actors.executor import Executor
 from prow_async.actors.lanes import Lanes
 from prow_async.actors.store import Store
+from prow_async.actors.whole_jobs import Moved
 from prow_async.api import names
 from prow_async.api.actions import Action
 from prow_async.api.errors import ProwError, Refused, Retry
@@ -30,6 +31,8 @@ from prow_async.runtime.keyed import KeyedActors, Limits
 
 log = structlog.get_logger()
 Wake = Literal["job"]
+BEHIND_S = 10.0
+"""So long the watch is given to show what a fresh read has told already."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -66,8 +69,13 @@ class Reporting:
             self._turn,
             self._failed,
             "job",
-            Limits(512, self._crowd, reporter.in_crowd, backoff=Backoff(1.0, 300.0), waited=self._waited),
+            Limits(
+                512, self._crowd, reporter.in_crowd, backoff=Backoff(1.0, 300.0), waited=self._waited, seed=self._seed
+            ),
         )
+
+    def _seed(self) -> Iterator[str]:
+        return (job.name for job in self._around.jobs if self.is_owed(job))
 
     async def run(self) -> None:
         async with anyio.create_task_group() as group:
@@ -96,6 +104,10 @@ class Reporting:
         self._troubles.pop(name, None)
         self._doubts.forget(name)
         self.actors.forget(name)
+
+    def __len__(self) -> int:
+        """Jobs whose reports are in trouble."""
+        return len(self._troubles)
 
     def is_owed(self, job: JobView) -> bool:
         """True when the job's state has still to be reported, and is not left alone."""
@@ -128,6 +140,8 @@ class Reporting:
         with Bound(prowjob=name, reporter=self.reporter.name, **guid), causes.because(causes.Cause(name, "crier")):
             try:
                 await self._report(job)
+            except Moved:
+                return BEHIND_S
             except Retry as error:
                 if error.after_s is None:
                     raise
@@ -170,7 +184,7 @@ class Reporting:
     def _done(self, job: JobView, why: str) -> None:
         around = self._around
         self._troubles.pop(job.name, None)
-        if not self._doubts.told(job):
+        if around.jobs.get(job.name) is not None and not self._doubts.told(job):
             around.acks.tell(job, self.reporter.name)
         around.metrics.count("crier_reporting_results", reporter=self.reporter.name, result="SUCCESS")
         if job.completion_s is not None:
@@ -181,6 +195,8 @@ class Reporting:
 
     async def _refused(self, job: JobView, action: Action | None, error: Refused) -> None:
         """Try again later, or give the state up and tell the job's owner."""
+        if self._around.jobs.get(job.name) is None:
+            return  # gone meanwhile, and forgotten
         trouble = self._troubles.get(job.name)
         if trouble is None or trouble.state != job.state:
             trouble = self._troubles[job.name] = _Trouble(job.state)

@@ -11,6 +11,7 @@ import msgspec
 from prow_async.adapters.google_tokens import Tokens
 from prow_async.adapters.outgoing import Sender
 from prow_async.api.errors import Missing, ProwError, Refused, Retry
+from prow_async.ports import permit
 
 ENDPOINT = "https://pubsub.googleapis.com"
 EMULATOR = "PUBSUB_EMULATOR_HOST"
@@ -45,6 +46,7 @@ class PubSub:
         headers = {"Content-Type": "application/json"}
         if self._tokens is not None:
             headers["Authorization"] = f"Bearer {await self._tokens.token()}"
+        permit.check()
         answer = await self._sender.send("POST", f"{self._endpoint}/v1/{path}:publish", headers, body)
         if answer.status == 200:
             return

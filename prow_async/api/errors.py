@@ -17,8 +17,10 @@ class Retry(ProwError):
     def __init__(self, why: str, after_s: float | None = None, status: int | None = None) -> None:
         super().__init__(why)
         self.why = why
-        self.after_s = after_s
-        """Seconds the server asked for; None leaves it to the caller's backoff."""
+        self.after_s = after_s or None
+        """Seconds the server asked for; None leaves it to the caller's backoff. So does a server that asks for none at
+        all: taken at its word, it would be asked again without a pause for as long as it says so.
+        """
         self.status = status
 
 

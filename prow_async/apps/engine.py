@@ -60,6 +60,8 @@ from prow_async.runtime.supervisor import Service, Supervisor
 log = structlog.get_logger()
 Component = Literal["hook", "plank", "scheduler", "crier", "sinker", "horologium"]
 GAUGES_EVERY_S = 15.0
+RECORD_S = 0.3
+"""After SIGTERM the records of reports have so long, before the lease is given up."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -340,8 +342,17 @@ class Engine:
     async def resign(self) -> None:
         """Stop every component that acts under a lease, and give the leases up: a standby takes them at once."""
         async with anyio.create_task_group() as group:
-            for leader in self.leaders.values():
-                group.start_soon(leader.resign)
+            for name, leader in self.leaders.items():
+                group.start_soon(self._leave_off if name == "crier" else leader.resign)
+
+    async def _leave_off(self) -> None:
+        """Record what was told, as far as that is soon done, before crier stops: else it would be told once more."""
+        assert self.crier is not None
+        self.hurry()
+        with anyio.move_on_after(RECORD_S):
+            while self.crier.acks.actors.busy:  # noqa: ASYNC110 - as in process.drain
+                await anyio.sleep(0.02)
+        await self.leaders["crier"].resign()
 
     def _restarted(self, name: str, error: Exception, wait_s: float) -> None:
         self.parts.metrics.count("prow_async_actor_restarts_total", actor=name)

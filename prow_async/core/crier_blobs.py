@@ -53,7 +53,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     records: bytes | None = None
     """clone-records.json; read only where wants_records says so."""
     latest: tuple[tuple[str, bytes | None], ...] = ()
-    """Pointers to the latest build, as pointers() names them, with their content."""
+    """Pointers to the latest build, as pointers() names them, with their content; read for decide_pointers."""
 
 
 def silence(job: JobView) -> str | None:
@@ -119,10 +119,16 @@ def pointers(job: ProwJob, place: Place, there: bytes | None) -> tuple[str, ...]
 
 
 def decide(facts: Facts) -> Decision:
-    """Return the files to write; pointers come last, so that they point to something."""
-    actions = (*_records(facts), *_pointing(facts))
+    """Return the files of the run to write."""
+    actions = tuple(_records(facts))
     written = ", ".join(f"{a.path.rpartition('/')[2]}{' if none is there' * a.only_new}" for a in actions)
     return Decision(actions, f"{facts.job.status.state}: writes {written} in {facts.place.bucket}/{facts.place.folder}")
+
+
+def decide_pointers(facts: Facts) -> Decision:
+    """Return the pointers to write, once there is something that they point to."""
+    actions = tuple(_pointing(facts))
+    return Decision(actions, f"points to it from {', '.join(a.path for a in actions) or 'nowhere'}")
 
 
 def write_json(place: Place, name: str, text: bytes, why: str, only_new: bool = False) -> WriteBlob:

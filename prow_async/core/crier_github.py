@@ -30,7 +30,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     superseded: bool = False
     """A newer run of the context exists on the same commit: that one speaks."""
     siblings: tuple[JobView, ...] = ()
-    """All ProwJobs labelled with the same org, repo and pull, this one included; read only for summary comments."""
+    """All ProwJobs of the pull request, this one included; read only for summary comments."""
     comments: tuple[Comment, ...] | None = None
     """The pull request's, oldest first; None when wants_comments says no."""
     outdated: bool = False
@@ -72,8 +72,10 @@ def wants_siblings(facts: Facts) -> bool:
 
 def wants_comments(facts: Facts) -> bool:
     """True when the pull request's comments have to be read. Ask with the siblings filled in."""
-    if facts.superseded or not has_comment(facts.job) or (facts.outdated and not wants_siblings(facts)):
+    if not has_comment(facts.job):
         return False
+    if (facts.superseded or facts.outdated) and not wants_siblings(facts):
+        return False  # of a summary this run may be the last that was waited for, whoever speaks for its context
     return bool(_commented(facts))
 
 
@@ -134,10 +136,16 @@ def _commented(facts: Facts) -> tuple[JobView, ...]:
         return ()
     jobs: tuple[JobView, ...] = (job,)
     if wants_siblings(facts):
-        if not all(sibling.complete for sibling in facts.siblings):
+        labelled = [sibling for sibling in facts.siblings if _labelled(sibling, job.pulls[0].number)]
+        if not all(sibling.complete for sibling in labelled):
             return ()
-        jobs = _newest(facts.siblings)
+        jobs = _newest(labelled)
     return tuple(one for one in jobs if _ended(one) and _typed(one, settings) and len(one.pulls) == 1)
+
+
+def _labelled(job: JobView, pull: int) -> bool:
+    """True when a job carries the pull request's label, which names the first pull of several."""
+    return bool(job.pulls) and job.pulls[0].number == pull
 
 
 def _ended(job: JobView) -> bool:

@@ -150,7 +150,8 @@ class Writes(Protocol):
 
     async def create_comment(self, org: str, repo: str, number: int, body: str) -> None: ...
 
-    async def edit_comment(self, org: str, repo: str, comment_id: int, body: str) -> None: ...
+    async def edit_comment(self, org: str, repo: str, comment_id: int, body: str) -> None:
+        """Raises Stale for a comment that is gone: read again, and decide again."""
 
     async def delete_comment(self, org: str, repo: str, comment_id: int) -> None:
         """A comment that is gone already counts as deleted."""

@@ -13,7 +13,7 @@ import anyio.abc
 
 from prow_async.actors.leader import Candidacy
 from prow_async.adapters.github import client as github_client
-from prow_async.adapters.github.credentials import FixedToken
+from prow_async.adapters.github.credentials import Credentials, FixedToken
 from prow_async.adapters.kube import collection
 from prow_async.adapters.kube.collection import KubeCollection
 from prow_async.api import names
@@ -167,6 +167,7 @@ class Replica:
         group: anyio.abc.TaskGroup,
         skew_s: float = 0.0,
         timing: lease.Timing = TIMING,
+        credentials: Callable[[Transport], Credentials] = lambda hub: FixedToken("bot-token"),
         **more: Any,
     ) -> None:
         self.identity = identity
@@ -183,7 +184,7 @@ class Replica:
             jobs=self._collection(collection.PROWJOBS, JOBS),
             events=self._collection(collection.EVENTS, JOBS),
             pods={"default": self._collection(collection.PODS, PODS, label_selector="created-by-prow=true")},
-            github=github_client.on(self.hub, FixedToken("bot-token"), town.metrics, self.clock),
+            github=github_client.on(self.hub, credentials(self.hub), town.metrics, self.clock),
             clock=self.clock,
             leases={component: self._candidacy(component, timing) for component in several},
             **more,

@@ -412,3 +412,50 @@ async def test_a_job_deleted_while_it_is_reported() -> None:
         assert statuses(town, sha) == {"unit": "pending"}
         assert engine.idle
         assert town.metrics.total("crier_reporting_results", result="ERROR") == 0
+
+
+@pytest.mark.parametrize("status", [201, 422])
+@story
+async def test_nothing_is_kept_of_a_job_that_goes_while_it_is_reported(status: int) -> None:
+    """1. The ProwJob goes while its status is under way, which is then taken or refused. 2. No trace is left of it."""
+    town = Town()
+    _, sha = town.open_pull()
+    async with town.engine("crier") as engine:
+        town.github_faults.fail("POST", "/statuses/", Fault("delay", delay_s=10))
+        if status != 201:
+            town.github_faults.fail("POST", "/statuses/", Fault("answer", status=status), done=True)
+        refs = Refs(org=ORG, repo=REPO, base_ref="main", base_sha=sha)
+        town.kube.put(town.presubmit("a", type="postsubmit", refs=refs))
+        await settle()
+        town.kube.delete_job("a")
+        await passes(3600)
+        assert engine.idle
+        assert engine.crier is not None
+        assert len(engine.crier) == 0
+        assert town.kube.event_texts() == []
+
+
+@story
+async def test_a_comment_that_is_replaced_while_it_is_edited() -> None:
+    """1. A row is to go. 2. A late writer puts another comment in its place. 3. The row goes from that."""
+    town = Town()
+    number, sha = town.open_pull()
+    for name in ("unit", "lint"):
+        town.kube.put(town.presubmit(name, number, sha, job=name, context=name))
+    async with town.engine("crier"):
+        complete(town, "unit", "failure")
+        complete(town, "lint", "failure")
+        await settle()
+        (old,) = [comment for comment in town.github.comments(ORG, REPO, number) if comment.user.login == BOT]
+        town.github_faults.fail("PATCH", "/issues/comments/", Fault("delay", delay_s=5))
+        await passes(5)
+        town.kube.put(town.presubmit("unit-2", number, sha))
+        complete(town, "unit-2", "success")
+        await settle()
+        now_s = town.clock.now()
+        town.github.comment(ORG, REPO, number, BOT, old.body or "", now_s=now_s)
+        town.github.delete_comment(ORG, REPO, old.id, by=BOT, now_s=now_s)
+        await passes(60)
+        (text,) = reports(town, number)
+        assert ("unit | " in text, "lint | " in text) == (False, True)
+        assert town.kube.event_texts() == []

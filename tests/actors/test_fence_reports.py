@@ -1,5 +1,8 @@
 """Criers paused, killed, left behind: whatever arrives late, the last word on GitHub and its record are the job's."""
 
+from prow_async.adapters.github.credentials import FixedToken
+from prow_async.adapters.github.wire import Ask, Pass
+from prow_async.ports.transport import Transport
 from tests.actors.replicas import leads, two
 from tests.actors.watched import Watched, complete, is_write, overtaken, posted, take_over
 from tests.actors.worlds import Town, passes, settle, story
@@ -151,3 +154,43 @@ async def test_a_successor_whose_watches_are_behind_says_nothing_old() -> None:
         town.kube.put(town.presubmit("b", number, sha))
         await settle()
         assert seen.statuses(sha) == {"unit": "pending"}
+
+
+class _Asked(FixedToken):
+    """A token that is asked for before each write, as a GitHub App's is when it has run out."""
+
+    def __init__(self, hub: Transport) -> None:
+        super().__init__("bot-token")
+        self._hub = hub
+
+    async def travel(self, ask: Ask) -> Pass:
+        if not ask.reads:
+            async with self._hub.send("GET", "/rate_limit", {"authorization": "Bearer bot-token"}) as reply:
+                await reply.read()
+        return await super().travel(ask)
+
+
+@story
+async def test_a_status_that_waits_for_its_token_is_not_sent_by_who_leads_no_more() -> None:
+    """1. Its token is under way: the process stops. 2. The other tells the end. 3. `pending` never goes."""
+    town = Town()
+    seen = Watched(town)
+    number, sha = town.open_pull()
+    async with two(town, "crier", credentials=_Asked) as (first, second):
+
+        def strikes(method: str, path: str) -> bool:
+            if path == "/rate_limit" and not first.paused:
+                first.pause()
+            return first.paused
+
+        first.hub.back.hold(strikes)
+        town.kube.put(town.presubmit("a", number, sha))
+        await settle()
+        assert first.hub.back.held == ["GET /rate_limit"]
+        await leads(second, 10.0)
+        complete(town, "a", "success")
+        await passes(300)
+        await first.go_on()
+        await passes(300)
+        assert seen.statuses(sha) == {"unit": "success"}
+        seen.judge()

@@ -156,7 +156,7 @@ async def test_storage_away_holds_up_nobody_else(tmp_path: Path) -> None:
     slack = {"*": Settings(channel="ci", job_states_to_report=("failure",), job_types_to_report=("presubmit",))}
     town = town_with(slack_reporter_configs=slack)
     outlets = Outlets(town, tmp_path)
-    outlets.storage_faults.fail("GET", "", Fault("delay", delay_s=55), times=-1)
+    outlets.storage_faults.fail("GET", "", Fault("delay", delay_s=130), times=-1)
     outlets.storage_faults.fail("GET", "", DROP, times=-1)
     number, sha = town.open_pull()
     with_pod(town, with_topic(town.presubmit("a", number, sha)))

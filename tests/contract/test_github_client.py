@@ -2,7 +2,7 @@
 
 import pytest
 
-from prow_async.api.errors import Missing, Refused, Retry
+from prow_async.api.errors import Missing, Refused, Retry, Stale
 from prow_async.api.github import ChangedFile, HookOf, Status
 from prow_async.sandbox.github.outbox import Outcome
 from prow_async.sandbox.github.records import WorkflowRunRecord
@@ -100,7 +100,7 @@ async def test_comments(world: World, door: Door) -> None:
         await github.delete_comment(*APP, said.id)
         await github.delete_comment(*APP, said.id)
         assert await github.comments(*APP, 1) == ()
-        with pytest.raises(Missing):
+        with pytest.raises(Stale):
             await github.edit_comment(*APP, said.id, "x")
         with pytest.raises(Missing):
             await github.create_comment(*APP, 99, "x")

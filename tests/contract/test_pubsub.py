@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from prow_async.adapters import google_tokens, logs, outgoing, pubsub
 from prow_async.adapters.google_tokens import Account, Tokens
 from prow_async.api.errors import CannotStart, Missing, ProwError, Refused, Retry
+from prow_async.ports import permit
 from tests.contract.outlet_servers import Server, serving
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +45,17 @@ async def test_the_request(server: Server) -> None:
     assert seen.headers["content-type"] == "application/json"
     assert "authorization" not in seen.headers
     assert json.loads(seen.body) == {"messages": [{"data": base64.b64encode(b'{"status":"x"}').decode()}]}
+
+
+async def test_no_message_without_its_permit(server: Server) -> None:
+    """A token may take its time: whether the message may still go is asked when it does."""
+
+    def gone() -> None:
+        raise Retry("not yours any more")
+
+    with permit.needed(gone), pytest.raises(Retry, match="not yours"):
+        await publish(server)
+    assert server.seen == []
 
 
 async def test_names_cannot_lead_elsewhere(server: Server) -> None:

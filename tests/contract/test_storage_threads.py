@@ -1,15 +1,21 @@
 """Storage without blocking, on a folder and a real S3 server; and one bucket's trouble that is its own."""
 
+import contextlib
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from prow_async.adapters import storage
 from prow_async.adapters.storage import threads
+from prow_async.adapters.storage.folder import FolderBlobs
 from prow_async.adapters.storage.threads import ThreadedStorage
 from prow_async.api.errors import Missing, Refused, Retry
+from prow_async.ports import permit
 from prow_async.ports.blobs import Attributes, Blobs
 from tests.contract import storage_servers
 from tests.contract.storage_servers import Server
@@ -101,3 +107,36 @@ async def test_many_buckets(server: Server, tmp_path: Path) -> None:
     for number in (*range(threads.KEPT + 10), 0, 5):
         await blobs.put(f"file://{tmp_path}/b{number}", "x", b"%d" % number)
     assert (tmp_path / "b0" / "x").read_bytes() == b"0"
+
+
+async def test_a_write_whose_permit_went_while_it_waited_for_a_thread(tmp_path: Path) -> None:
+    """1. All threads of a bucket are taken. 2. A write waits; its permit goes. 3. Nothing is written."""
+    free, taken = threading.Event(), threading.Semaphore(0)
+
+    class Slow(FolderBlobs):
+        def get(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+            taken.release()
+            free.wait(30)
+            return b""
+
+    blobs = ThreadedStorage(lambda bucket: Slow(str(tmp_path)))
+    allowed = True
+
+    def check() -> None:
+        if not allowed:
+            raise Retry("not yours any more")
+
+    async def write() -> None:
+        with permit.needed(check), contextlib.suppress(Retry):
+            await blobs.put("file:///b", "late", b"old")
+
+    async with anyio.create_task_group() as group:
+        for _ in range(threads.AT_ONCE):
+            group.start_soon(blobs.get, "file:///b", "x", 1)
+        for _ in range(threads.AT_ONCE):
+            await anyio.to_thread.run_sync(taken.acquire)
+        group.start_soon(write)
+        await anyio.wait_all_tasks_blocked()
+        allowed = False
+        free.set()
+    assert os.listdir(tmp_path) == []

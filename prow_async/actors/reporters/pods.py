@@ -36,6 +36,8 @@ class PodReporter:
         return (Stage(self._pod),)
 
     def judge(self, action: Action | None, error: Refused) -> Judgement:
+        if error.reason == "BadName":
+            return "never"  # and the sweeper lets the pod go
         gone = isinstance(error, Missing) or "no new finalizers can be added" in error.why
         return "done" if isinstance(action, PatchPod) and gone else "unknown"
 

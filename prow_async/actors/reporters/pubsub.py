@@ -34,7 +34,7 @@ class PubSubReporter:
         return "unknown"
 
     async def _message(self, job: JobView, again: bool) -> Decision:
-        whole = await self._reads.jobs.read(job)
+        whole = await self._reads.jobs.read_in_state(job)
         plank, pages = self._reads.config.current().config.plank, self._reads.job_pages
         prefix = joburl.prefix_of(whole.job, plank) or (f"{pages}/view" if pages else "")
         return crier_pubsub.decide(whole.job, prefix)

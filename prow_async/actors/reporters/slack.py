@@ -35,5 +35,5 @@ class SlackReporter:
 
     async def _message(self, job: JobView, again: bool) -> Decision:
         configs = self._reads.config.current().config.slack_reporter_configs
-        whole = await self._reads.jobs.read(job)
+        whole = await self._reads.jobs.read_in_state(job)
         return crier_slack.decide(whole.job, crier_slack.settings_of(job, configs))

@@ -13,6 +13,7 @@ from prow_async.adapters.github.gate import Gate
 from prow_async.adapters.github.throttle import CHEAP, Bucket, Rate, Throttle
 from prow_async.api.errors import Retry
 from prow_async.ports import cause as causes
+from prow_async.ports import permit
 from prow_async.ports.clock import Clock
 from prow_async.ports.metrics import Metrics
 from prow_async.ports.transport import Transport
@@ -98,7 +99,9 @@ class Wire:
         return self._clock.now()
 
     async def send(self, travel: Pass, ask: Ask, more: Mapping[str, str] = {}) -> Raw:
-        """Send once. Raises Retry: no answer, or not yet within the budget; statuses are never raised."""
+        """Send once. Raises Retry: no answer, or not yet within the budget, or its permit is gone; statuses are never
+        raised.
+        """
         cause = causes.current()
         resource = resource_of(ask.path)
         self._budgets.admit(travel.who, resource, cause.urgency, self.now())
@@ -109,6 +112,8 @@ class Wire:
         try:
             async with gate.turn(cause.urgency):
                 self._budgets.check(travel.who, resource, self.now())  # things may have changed meanwhile
+                if not ask.reads:
+                    permit.check()
                 self._show(gate)
                 answer = await self._exchange(travel, ask, more)
                 self._account(travel, ask, answer)

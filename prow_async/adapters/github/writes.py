@@ -4,7 +4,7 @@ import msgspec
 
 from prow_async.adapters.github import hooks, paths
 from prow_async.adapters.github.requests import Requests, answer_as
-from prow_async.api.errors import Missing, Refused, Retry
+from prow_async.api.errors import Missing, Refused, Retry, Stale
 from prow_async.api.github import HookOf, Issue, Status
 
 LABEL_GONE = "Label does not exist"
@@ -23,8 +23,12 @@ class Writes:
         await self._requests.write("POST", path, {"body": body})
 
     async def edit_comment(self, org: str, repo: str, comment_id: int, body: str) -> None:
+        """Edit a comment. Raises Stale when it is gone: somebody has deleted it since it was read."""
         path = paths.make("repos", org, repo, "issues", "comments", comment_id)
-        await self._requests.write("PATCH", path, {"body": body})
+        try:
+            await self._requests.write("PATCH", path, {"body": body})
+        except Missing as error:
+            raise Stale(f"comment {comment_id} is gone: {error.why}") from error
 
     async def delete_comment(self, org: str, repo: str, comment_id: int) -> None:
         """Delete a comment; one that is gone already counts as deleted."""

@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 
 from prow_async.api.errors import Refused, Retry
+from prow_async.ports import permit
 from prow_async.ports.blobs import PLAIN, Attributes, Blobs
 
 T = TypeVar("T")
@@ -37,10 +38,10 @@ class ThreadedStorage:
         return await self._call(bucket, path, lambda blobs: blobs.get(path, 0, most_bytes))
 
     async def put(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> None:
-        await self._call(bucket, path, lambda blobs: blobs.put(path, content, attributes))
+        await self._call(bucket, path, _permitted(lambda blobs: blobs.put(path, content, attributes)))
 
     async def put_new(self, bucket: str, path: str, content: bytes, attributes: Attributes = PLAIN) -> bool:
-        return await self._call(bucket, path, lambda blobs: blobs.put_new(path, content, attributes))
+        return await self._call(bucket, path, _permitted(lambda blobs: blobs.put_new(path, content, attributes)))
 
     async def _call(self, bucket: str, path: str, work: Callable[[Blobs], T]) -> T:
         if not self._may_open(bucket):
@@ -63,3 +64,13 @@ class ThreadedStorage:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(bucket)
         return self._buckets[bucket]
+
+
+def _permitted(work: Callable[[Blobs], T]) -> Callable[[Blobs], T]:
+    """Let work that writes ask for its permit once it has a thread: it may have waited for one for long."""
+
+    def begun(blobs: Blobs) -> T:
+        permit.check()
+        return work(blobs)
+
+    return begun

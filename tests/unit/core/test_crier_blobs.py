@@ -31,7 +31,7 @@ def facts(made: ProwJob, **more: Any) -> crier_blobs.Facts:
 
 
 def written(made: crier_blobs.Facts) -> dict[str, WriteBlob]:
-    actions = crier_blobs.decide(made).actions
+    actions = (*crier_blobs.decide(made).actions, *crier_blobs.decide_pointers(made).actions)
     assert all(isinstance(action, WriteBlob) for action in actions)
     return {action.path.rpartition("/")[2]: action for action in actions if isinstance(action, WriteBlob)}
 
@@ -202,7 +202,7 @@ def test_pointers(there: bytes | None, status: dict[str, Any], spec: dict[str, A
 )
 def test_the_latest_build_never_goes_back(there: bytes | None, wins: bool) -> None:
     """Compared as numbers, whoever comes late."""
-    found = crier_blobs.decide(facts(job(), latest=((BOTH[0], there),))).actions
+    found = crier_blobs.decide_pointers(facts(job(), latest=((BOTH[0], there),))).actions
     paths = [action.path for action in found if isinstance(action, WriteBlob)]
     assert (BOTH[0] in paths) is wins
     assert "pr-logs/directory/unit/77.txt" in paths

@@ -13,6 +13,7 @@ from tests.unit.core import samples
 
 QUIET = GitHubReporter(no_comment_repos=("o",))
 SUMMARY = GitHubReporter(summary_comment_repos=("o/r",))
+PULL, OTHER = PullView(5, "5" * 40, "ann"), PullView(4, "4" * 40, "bob")
 
 
 def facts(job: JobView | None = None, **changes: Any) -> crier_github.Facts:
@@ -118,6 +119,8 @@ def sibling(name: str, **changes: Any) -> JobView:
         ((sibling("a", state="success"), sibling("b", state="success")), []),
         ((sibling("a"), sibling("b", completion_s=None, state="pending")), None),
         ((sibling("a"), sibling("b", completion_s=None, state="pending", type="batch")), None),
+        ((sibling("a"), sibling("b", completion_s=None, type="batch", pulls=(PULL, OTHER))), None),
+        ((sibling("a"), sibling("b", completion_s=None, type="batch", pulls=(OTHER, PULL))), ["a"]),
         ((sibling("a"), sibling("b", report=False)), ["a"]),
         ((sibling("a", created_s=1.0), sibling("a", created_s=2.0, state="success")), []),
         ((sibling("a", created_s=2.0), sibling("a", created_s=1.0, state="success")), ["a"]),
@@ -131,6 +134,16 @@ def test_summary(siblings: tuple[JobView, ...], rows: list[str] | None) -> None:
     comments = [a for a in actions(made) if isinstance(a, CreateComment)]
     found = [[line.split(" | ")[0] for line in c.body.split("\n") if "[link]" in line] for c in comments]
     assert found == ([] if rows is None else [rows])
+
+
+def test_a_summary_that_waited_for_an_older_run() -> None:
+    """The older of two runs ends last: it says nothing of itself, but now the whole can be told."""
+    siblings = sibling("a", created_s=1.0), sibling("a", created_s=2.0, state="success")
+    made = facts(siblings[0], settings=SUMMARY, siblings=siblings, superseded=True, outdated=True)
+    assert done(made) == [COMMENT]
+    assert not any(
+        "[link]" in line for a in actions(made) if isinstance(a, CreateComment) for line in a.body.split("\n")
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""Whether a write may still be sent: asked where it leaves, after it has waited for its turn, for a budget or a token.
+
+It travels as a context variable, as its cause does: the adapters in between need not know of it.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Callable
+
+Check = Callable[[], None]
+"""Raises when nothing may be sent any more."""
+
+
+def _always() -> None:
+    return
+
+
+_current: contextvars.ContextVar[Check] = contextvars.ContextVar("permit", default=_always)
+
+
+def check() -> None:
+    """Return if a write may be sent now. Raises what whoever ordered it wants raised."""
+    _current.get()()
+
+
+def needed(allowed: Check) -> contextlib.AbstractContextManager[None]:
+    """Let every write in the block ask `allowed` as it leaves."""
+    return _Needed(allowed)
+
+
+class _Needed:
+    """A class, since a generator costs several times as much, for each write."""
+
+    def __init__(self, allowed: Check) -> None:
+        self._allowed = allowed
+
+    def __enter__(self) -> None:
+        self._before = _current.set(self._allowed)
+
+    def __exit__(self, *story: object) -> None:
+        _current.reset(self._before)
