@@ -33,11 +33,6 @@ class Plan(msgspec.Struct, frozen=True):
     def asks_trust(self) -> bool:
         return self.build in {"author", "pull", "distrusted"}
 
-    @property
-    def asks_labels(self) -> bool:
-        """The labels are asked for as well where the author is not trusted."""
-        return self.build in {"pull", "distrusted"}
-
 
 class Unfinished(msgspec.Struct, frozen=True):
     """An unfinished presubmit of the pull request, as the cluster shows it."""
@@ -125,6 +120,13 @@ def refusal(facts: PullFacts) -> str | None:
     return why
 
 
+def wants_labels(facts: PullFacts) -> bool:
+    """True when the labels decide as well: only where the author is not trusted."""
+    if facts.author.trusted or not facts.plan.asks_trust:
+        return False
+    return facts.plan.build != "author" or not facts.origin.settings.ignore_ok_to_test
+
+
 def wants_merged_count(facts: PullFacts) -> bool:
     """True when the welcome may invite the author to join the organization."""
     settings, author = facts.origin.settings, facts.event.pull_request.user
@@ -196,7 +198,6 @@ def _welcome(facts: PullFacts) -> tuple[CreateComment | AddLabel, ...]:
     invited = wants_merged_count(facts) and facts.merged_count >= prominent.merged_pr_threshold
     text = trigger_texts.welcome(origin, facts.event.pull_request.user, invited)
     welcome = trigger_jobs.comment(origin, number, text, facts.author.why)
-    present = [label.name for label in facts.event.pull_request.labels]
-    if origin.settings.ignore_ok_to_test or trust.has_label(present, trust.OK_TO_TEST):
+    if origin.settings.ignore_ok_to_test or trust.has_label(facts.labels or (), trust.OK_TO_TEST):
         return (welcome,)
     return (welcome, trigger_jobs.add_label(origin, number, trust.NEEDS_OK_TO_TEST, facts.author.why))

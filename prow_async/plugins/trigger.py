@@ -106,7 +106,7 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
     facts = msgspec.structs.replace(facts, author=trusted, unfinished=running)
     if trigger.wants_merged_count(facts):
         facts = msgspec.structs.replace(facts, merged_count=await _merged_count(reads, origin, pr.user.login))
-    if plan.asks_labels and not trusted.trusted:
+    if trigger.wants_labels(facts):
         labels = await reads.github.labels(origin.org, origin.repo.name, number)
         facts = msgspec.structs.replace(facts, labels=labels)
     if trigger.refusal(facts) is not None:
