@@ -66,6 +66,8 @@ class Env(msgspec.Struct, frozen=True):
     """Where decisions are kept for people who ask why; None keeps none."""
     forward: Forward | None = None
     """How external plugins are reached; None where this process serves none."""
+    started: Callable[[bytes], None] = lambda raw: None
+    """Told of every ProwJob that has been created, as the server stored it."""
 
 
 class _Entry:
@@ -222,9 +224,11 @@ class Sharers:
         index, states, fresh = place
         try:
             if fresh or states[index] == "planned":
-                await self._executor.perform(action, share.delivery.guid)
+                stored = await self._executor.perform(action, share.delivery.guid)
             else:
-                await self._executor.resume(action, share.delivery.guid, share.delivery.received_s)
+                stored = await self._executor.resume(action, share.delivery.guid, share.delivery.received_s)
+            if stored is not None and isinstance(action, actions.CreateProwJob):
+                self._env.started(stored)
             states[index] = "done"
         except Retry as error:
             again.append(error)

@@ -1,13 +1,17 @@
-"""What a webhook tells of its pull request, and what we have done to that since it was written."""
+"""What we have done to a pull request and nobody has told us of yet: the next of its deliveries sees it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from prow_async.plugins import hold, lgtm
 from tests.actors import inbox as inboxes
 from tests.actors.inbox import StoreInbox
-from tests.actors.test_router import ORG, REPO, deliver, hook, town_with
+from tests.actors.test_router import LINT, ORG, REPO, UNIT, deliver, hook, town_with
 from tests.actors.worlds import Town, passes, settle, story
 
 
@@ -61,3 +65,41 @@ async def test_lgtm_goes_with_commits_that_came_before_it_was_set(tmp_path: Path
         await deliver(town, inbox)
         async with hook(town, inbox, lgtm.PLUGIN):
             assert labels(town, number) == []
+
+
+class LateNews:
+    """ProwJobs whose watch tells everything late."""
+
+    def __init__(self, jobs: Any, late_s: float) -> None:
+        self._jobs = jobs
+        self.late_s = late_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._jobs, name)
+
+    @asynccontextmanager
+    async def watch(self, resource_version: str, initial: bool) -> AsyncIterator[AsyncIterator[bytes]]:
+        async def late(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+            async for piece in pieces:
+                await anyio.sleep(self.late_s)
+                yield piece
+
+        async with self._jobs.watch(resource_version, initial) as pieces:
+            yield late(pieces)
+
+
+@pytest.mark.parametrize("late_s", [0, 0.05, 30])
+@story
+async def test_an_abort_finds_what_the_delivery_before_it_started(tmp_path: Path, late_s: float) -> None:
+    """1. A pull request is opened and closed at once. 2. The watch shows its jobs later. 3. They are aborted before."""
+    town = town_with(UNIT, LINT)
+    number, _ = town.open_pull()
+    town.github.close(ORG, REPO, number, by="ann", now_s=town.clock.now())
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        async with hook(town, inbox, jobs=LateNews(town.kube.jobs, late_s)) as engine:
+            await passes(100)
+            await deliver(town, inbox)
+            await settle()
+            assert [job.status.state for job in town.kube.all_jobs()] == ["aborted", "aborted"]
+            await passes(100)
+            assert not len(engine._starts), "what the watch shows need not be remembered"
