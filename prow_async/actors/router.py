@@ -189,6 +189,8 @@ class Router:
         assert handling.whole is not None
         delivery, parsed, _ = handling.whole
         newest = self._newest.get(handling.lane, (0, 0))[1] == handling.seq
+        if payload.came_late(parsed.events, delivery.received_s):
+            return Known(late=True)
         if not newest or unchanged_for_s < payload.FRESH_S or delivery.received_s < self._began_s:
             return payload.NOTHING
         return payload.known(parsed.events, delivery.received_s, self._env.clock.now())

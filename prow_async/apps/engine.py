@@ -248,6 +248,7 @@ class Engine:
             lambda: SharedReads(github, trust, payload.NOTHING),
             p.explain_in_help,
             p.code,
+            known.late,
         )
 
     def explainer(self) -> Explainer | None:
@@ -260,7 +261,15 @@ class Engine:
     async def _unfinished_presubmits(self, org: str, repo: str, number: int) -> list[JobsOf]:
         await self.jobs.wait_synced()
         return [
-            JobsOf(job.name, job.namespace, job.resource_version, job.job, job.event_guid)
+            JobsOf(
+                job.name,
+                job.namespace,
+                job.resource_version,
+                job.job,
+                job.event_guid,
+                job.pulls[0].sha,  # it has one: it is found by that
+                job.created_s,
+            )
             for job in (*self.pulls.jobs_of(org, repo, number), *self._starts.of(org, repo, number))
             if job.type == "presubmit" and not job.complete
         ]

@@ -95,15 +95,16 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
     async def author() -> trust.Verdict:
         return await _judge(reads, origin, pr.user.login, bot.login) if plan.asks_trust else facts.author
 
-    async def unfinished() -> tuple[trigger.Unfinished, ...]:
-        """What this delivery itself has started, in another hook that got it too, it does not end."""
-        if not plan.abort:
-            return ()
-        found = await reads.unfinished_presubmits(origin.org, origin.repo.name, number)
-        return tuple(trigger.Unfinished(job.namespace, job.name, job.job) for job in found if job.guid != guid)
+    async def unfinished() -> tuple[tuple[trigger.Unfinished, ...], str]:
+        late = builds and reads.late
+        if not (plan.abort or late):
+            return (), ""
+        running = await _unfinished(reads, origin, number, guid)
+        overtaken = await _overtaken(reads, origin, event, running) if late else ""
+        return running if plan.abort and not overtaken else (), overtaken
 
-    trusted, running = await _both(author, unfinished)
-    facts = msgspec.structs.replace(facts, author=trusted, unfinished=running)
+    trusted, (running, overtaken) = await _both(author, unfinished)
+    facts = msgspec.structs.replace(facts, author=trusted, unfinished=running, overtaken=overtaken)
     if trigger.wants_merged_count(facts):
         facts = msgspec.structs.replace(facts, merged_count=await _merged_count(reads, origin, pr.user.login))
     if trigger.wants_labels(facts):
@@ -119,6 +120,32 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
     if given_up:
         facts = msgspec.structs.replace(facts, presubmits=_static(reads, origin).presubmits, note=given_up)
     return msgspec.structs.replace(facts, base_sha=base_sha, files=files, answers=answers)
+
+
+async def _unfinished(
+    reads: Reads, origin: trigger_jobs.Origin, number: int, guid: str
+) -> tuple[trigger.Unfinished, ...]:
+    """Return the jobs under way, but for those that this delivery itself has started, in another hook that got it."""
+    found = await reads.unfinished_presubmits(origin.org, origin.repo.name, number)
+    return tuple(
+        trigger.Unfinished(job.namespace, job.name, job.job, job.sha, job.created_s)
+        for job in found
+        if job.guid != guid
+    )
+
+
+async def _overtaken(
+    reads: Reads, origin: trigger_jobs.Origin, event: PullRequestEvent, running: tuple[trigger.Unfinished, ...]
+) -> str:
+    """Return the newest head where an event came behind that one's; "" where it did not, or GitHub does not tell."""
+    newer = trigger.newer_heads(event, running)
+    if not newer:
+        return ""
+    try:
+        pull = await reads.github.pull(origin.org, origin.repo.name, event.number or event.pull_request.number)
+    except Refused:
+        return ""
+    return pull.head.sha if pull.head.sha in newer else ""
 
 
 async def _merged_count(reads: Reads, origin: trigger_jobs.Origin, author: str) -> int:

@@ -93,11 +93,11 @@ class LateNews:
 async def test_an_abort_finds_what_the_delivery_before_it_started(tmp_path: Path, late_s: float) -> None:
     """1. A pull request is opened and closed at once. 2. The watch shows its jobs later. 3. They are aborted before."""
     town = town_with(UNIT, LINT)
-    number, _ = town.open_pull()
-    town.github.close(ORG, REPO, number, by="ann", now_s=town.clock.now())
     with inboxes.opened(tmp_path, town.clock) as inbox:
         async with hook(town, inbox, jobs=LateNews(town.kube.jobs, late_s)) as engine:
             await passes(100)
+            number, _ = town.open_pull()
+            town.github.close(ORG, REPO, number, by="ann", now_s=town.clock.now())
             await deliver(town, inbox)
             await settle()
             assert [job.status.state for job in town.kube.all_jobs()] == ["aborted", "aborted"]

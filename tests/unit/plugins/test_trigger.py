@@ -579,3 +579,37 @@ def test_base_branch_of_another_repository() -> None:
     refs = create.job.spec.refs
     assert refs is not None
     assert (refs.full_name, refs.pulls[0].sha) == ("o/r", "6" * 40)
+
+
+NEWER = samples.pull_request(head=Branch(ref="topic", sha="6" * 40))
+
+
+@pytest.mark.parametrize(
+    ("action", "late", "running", "now", "done"),
+    [
+        ("synchronize", True, ["6", "5"], NEWER, []),
+        ("opened", True, ["6"], NEWER, []),
+        ("synchronize", True, ["6"], samples.pull_request(), ["abort 6", "run unit"]),
+        ("synchronize", True, ["7"], NEWER, ["abort 7", "run unit"]),
+        ("synchronize", True, ["5"], NEWER, ["abort 5", "run unit"]),
+        ("synchronize", False, ["6"], NEWER, ["abort 6", "run unit"]),
+        ("closed", True, ["6"], NEWER, ["abort 6"]),
+    ],
+)
+async def test_events_behind_those_of_newer_commits(
+    action: str, late: bool, running: list[str], now: PullRequest, done: list[str]
+) -> None:
+    """An event of an older commit that comes when jobs of the newest one run leaves them alone, and starts none."""
+
+    async def unfinished(org: str, repo: str, number: int) -> list[JobsOf]:
+        return [JobsOf(sha, "ci", "3", "unit", "another", sha * 40, 43200.0 - 5) for sha in running]
+
+    of = event(action, pr=samples.pull_request(updated_at="1970-01-01T11:00:00Z"))
+    asks = reads(World(**MEMBER, pr=now), Trigger(), JOBS)
+    asks = msgspec.structs.replace(asks, unfinished_presubmits=unfinished, late=late)
+    facts = await plugin.gather(asks, of, samples.GUID)
+    assert facts is not None
+    decision = plugin.decide(facts)
+    check_explained(facts, decision)
+    assert [brief(action) for action in decision.actions] == done
+    assert done or "too late: 6666666666 is the newest commit" in decision.why
