@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import structlog
 
@@ -44,6 +45,8 @@ from prow_async.ports.plugin import Command, Event, Explains, Help, Plugin, Read
 log = structlog.get_logger()
 Facts = trigger_explain.Facts
 NOTE_CHARS = 2000
+FILES_AT_ONCE = 2000
+"""On so many files a pattern is tried in one go: it takes some milliseconds."""
 NOT_OURS = "the repository's own jobs do not count"
 T = TypeVar("T")
 U = TypeVar("U")
@@ -254,7 +257,26 @@ async def _gather_push(reads: Reads, event: PushEvent, guid: str) -> trigger_pus
     answers, given_up = await _answers(reads, origin, jobs.postsubmits, texts)
     if given_up:
         return msgspec.structs.replace(facts, postsubmits=_static(reads, origin).postsubmits, note=given_up)
-    return msgspec.structs.replace(facts, answers=answers)
+    allowed = [job for job in jobs.postsubmits if filters.branch_allows(job, event.branch)]
+    return msgspec.structs.replace(facts, answers=await _in_turns(allowed, texts.files, answers))
+
+
+async def _in_turns(jobs: Sequence[Postsubmit], files: tuple[str, ...], known: Answers) -> Answers:
+    """Try patterns on the files of a large push, which may be a hundred thousand, and let others have their turn."""
+    if len(files) <= FILES_AT_ONCE:
+        return known
+    runs, skips = dict(known.runs), dict(known.skips)
+    for job in jobs:
+        found, pattern = (runs, job.run_if_changed) if job.run_if_changed else (skips, job.skip_if_only_changed)
+        if not pattern or pattern in found:
+            continue
+        found[pattern] = False
+        for first in range(0, len(files), FILES_AT_ONCE):
+            await anyio.lowlevel.checkpoint()
+            if filters.changes_ask(job, files[first : first + FILES_AT_ONCE]):
+                found[pattern] = True
+                break
+    return msgspec.structs.replace(known, runs=runs, skips=skips)
 
 
 def _keeps_own(reads: Reads, origin: trigger_jobs.Origin) -> bool:
