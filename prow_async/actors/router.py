@@ -4,6 +4,8 @@ A plugin gets the deliveries of one pull request (or branch) in order, those of 
 wait for one another. One that asks for another try keeps its place, and nobody else's.
 """
 
+import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -89,6 +91,9 @@ class Router:
         self._lanes: dict[Lane, deque[_Handling]] = {}
         self._newest: dict[str, tuple[int, int]] = {}
         """Of each pull request or branch: how many deliveries are under way, and the number of the newest."""
+        self._relabelled_s: dict[str, float] = {}
+        """When we last changed labels of a pull request or issue; the oldest first, none older than payloads count."""
+        self._began_s = 0.0
         self._in_flight = 0
         self._parked = 0
         self._room = anyio.Event()
@@ -109,6 +114,8 @@ class Router:
         self._lanes.clear()
         self._newest.clear()
         self._finished.clear()
+        self._relabelled_s.clear()
+        self._began_s = self._env.clock.now()
         self._in_flight = self._parked = 0
         async with anyio.create_task_group() as group:
             group.start_soon(self.actors.run)
@@ -163,18 +170,38 @@ class Router:
         return parsed, (found if self._forwarder is not None else Plan(found.plugins)), None
 
     def _reads_for(self, handling: _Handling, name: str) -> Reads:
-        """Return what a plugin may read: the plugins of a delivery share it, but whoever tries again reads afresh."""
+        """Return what a plugin may read: the plugins of a delivery share it, but whoever tries again reads afresh.
+
+        So does who comes after a change of ours, which may be younger than what was read, or than the payload.
+        """
         now_s = anyio.current_time()
+        changed_s = self._relabelled_s.get(handling.lane, -math.inf)
         made = handling.reads
-        if made is None or now_s - made[1] > payload.FRESH_S or handling.tried_s.get(name, -1.0) >= made[1]:
-            assert handling.whole is not None
-            delivery, parsed, _ = handling.whole
-            newest = self._newest.get(handling.lane, (0, 0))[1] == handling.seq
-            wall_s = self._env.clock.now()
-            known = payload.known(parsed.events, delivery.received_s, wall_s) if newest else payload.NOTHING
-            made = handling.reads = self._reads(known), now_s
+        known_to_s = max(now_s - payload.FRESH_S, changed_s, handling.tried_s.get(name, -1.0))
+        if made is None or made[1] <= known_to_s:
+            made = handling.reads = self._reads(self._known(handling, now_s - changed_s)), now_s
         handling.tried_s[name] = now_s
         return made[0]
+
+    def _known(self, handling: _Handling, unchanged_for_s: float) -> Known:
+        """Return what the payload says, where nothing can be newer: another delivery, a change of ours, or of the
+        process before this one."""
+        assert handling.whole is not None
+        delivery, parsed, _ = handling.whole
+        newest = self._newest.get(handling.lane, (0, 0))[1] == handling.seq
+        if payload.came_late(parsed.events, delivery.received_s):
+            return Known(late=True)
+        if not newest or unchanged_for_s < payload.FRESH_S or delivery.received_s < self._began_s:
+            return payload.NOTHING
+        return payload.known(parsed.events, delivery.received_s, self._env.clock.now())
+
+    def _relabelled(self, handling: _Handling) -> None:
+        now_s = anyio.current_time()
+        self._relabelled_s.pop(handling.lane, None)
+        self._relabelled_s[handling.lane] = now_s
+        past = itertools.takewhile(lambda item: now_s - item[1] > payload.FRESH_S, self._relabelled_s.items())
+        for lane, _ in list(past):
+            del self._relabelled_s[lane]
 
     def _waited(self, seconds: float) -> None:
         self._env.metrics.observe("prow_async_event_age_seconds", seconds, actor="router")
@@ -197,6 +224,7 @@ class Router:
                 try:
                     outcome = await self._one(handling, name)
                 except Retry as error:
+                    self._relabelled(handling)  # it may have come so far
                     if not self._gives_up(handling, name):
                         self._hold_up(waiting, name)
                         if error.after_s is None:
@@ -206,6 +234,8 @@ class Router:
                     outcome = Outcome(
                         f"{urls.shown(name)}: given up after {GIVE_UP_S / 3600:.0f} h: {error.why}", failed=True
                     )
+                if outcome.relabelled:
+                    self._relabelled(handling)
                 handling.outcomes.append(outcome)
                 handling.open.discard(name)
                 handling.waits_since.pop(name, None)

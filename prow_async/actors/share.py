@@ -36,6 +36,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     note: str
     failed: bool = False
+    relabelled: bool = False
+    """Labels on GitHub may have been changed."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -64,6 +66,8 @@ class Env(msgspec.Struct, frozen=True):
     """Where decisions are kept for people who ask why; None keeps none."""
     forward: Forward | None = None
     """How external plugins are reached; None where this process serves none."""
+    started: Callable[[bytes], None] = lambda raw: None
+    """Told of every ProwJob that has been created, as the server stored it."""
 
 
 class _Entry:
@@ -92,7 +96,8 @@ class Sharers:
         try:
             decision = await self._in_time(share)
             took_action = "true" if decision.actions else "false"
-            outcome = Outcome(f"{name}: {decision.why}")
+            relabelled = any(isinstance(action, actions.AddLabel | actions.RemoveLabel) for action in decision.actions)
+            outcome = Outcome(f"{name}: {decision.why}", relabelled=relabelled)
         except Retry:
             raise
         except Exception as error:  # the boundary between plugins; the failure is counted, logged and noted
@@ -102,7 +107,7 @@ class Sharers:
             if isinstance(error, TimeoutError):
                 why = f"TimeoutError: cut off after {share.plugin.deadline_s:.0f} s"
             log.error("plugin failed", why=why, exc_info=story, plugin=name, **share.guid())
-            outcome = Outcome(f"{name}: failed: {why}", failed=True)
+            outcome = Outcome(f"{name}: failed: {why}", failed=True, relabelled=True)
         seconds = self._env.clock.monotonic() - started
         self._metrics.observe("prow_plugin_handle_duration_seconds", seconds, took_action=took_action, **share.labels())
         return outcome
@@ -219,9 +224,11 @@ class Sharers:
         index, states, fresh = place
         try:
             if fresh or states[index] == "planned":
-                await self._executor.perform(action, share.delivery.guid)
+                stored = await self._executor.perform(action, share.delivery.guid)
             else:
-                await self._executor.resume(action, share.delivery.guid, share.delivery.received_s)
+                stored = await self._executor.resume(action, share.delivery.guid, share.delivery.received_s)
+            if stored is not None and isinstance(action, actions.CreateProwJob):
+                self._env.started(stored)
             states[index] = "done"
         except Retry as error:
             again.append(error)

@@ -22,6 +22,7 @@ from prow_async.actors.job import Env, JobActors
 from prow_async.actors.job_counts import JobCounts
 from prow_async.actors.leader import Candidacy, Leader
 from prow_async.actors.overlay import Overlay
+from prow_async.actors.own_starts import OwnStarts
 from prow_async.actors.pull_index import PullIndex
 from prow_async.actors.reflector import Reflector
 from prow_async.actors.repo_owners import RepoOwners
@@ -132,6 +133,7 @@ class Engine:
         )
         self.executor = Executor(targets, parts.metrics, parts.clock, parts.ids, parts.dry_run)
         self.pulls = PullIndex(self.jobs)
+        self._starts = OwnStarts(self.jobs, parts.clock)
         self._trust = TrustCache(parts.clock)
         self._owners = RepoOwners(parts.code) if parts.code is not None else None
         self.leaders = {
@@ -178,7 +180,9 @@ class Engine:
         p = self.parts
         assert p.inbox is not None, "hook needs an inbox"
         assert p.github is not None, "hook needs a GitHub"
-        env = share.Env(p.metrics, p.clock, self._trust.heard, p.enablement, p.decisions, p.forward)
+        env = share.Env(
+            p.metrics, p.clock, self._trust.heard, p.enablement, p.decisions, p.forward, self._starts.started
+        )
         return Router(p.inbox, p.plugins, p.config.current, self._reads, self._executor_of("hook"), env)
 
     def _nets(self) -> dict[str, Service]:
@@ -246,6 +250,7 @@ class Engine:
             lambda: SharedReads(github, trust, payload.NOTHING),
             p.explain_in_help,
             p.code,
+            known.late,
         )
 
     def explainer(self) -> Explainer | None:
@@ -258,8 +263,16 @@ class Engine:
     async def _unfinished_presubmits(self, org: str, repo: str, number: int) -> list[JobsOf]:
         await self.jobs.wait_synced()
         return [
-            JobsOf(job.name, job.namespace, job.resource_version, job.job, job.event_guid)
-            for job in self.pulls.jobs_of(org, repo, number)
+            JobsOf(
+                job.name,
+                job.namespace,
+                job.resource_version,
+                job.job,
+                job.event_guid,
+                job.pulls[0].sha,  # it has one: it is found by that
+                job.created_s,
+            )
+            for job in (*self.pulls.jobs_of(org, repo, number), *self._starts.of(org, repo, number))
             if job.type == "presubmit" and not job.complete
         ]
 

@@ -38,8 +38,8 @@ def main(argv: Sequence[str]) -> int:
     parsed = flags.parse(PROGRAM, FLAGS, argv)
     words = parsed.words
     place = _PLACE.fullmatch(words[0]) if words else None
-    if place is None or len(words) > 2:
-        raise CannotStart("usage: prow-async explain [flags] ORG/REPO#NUMBER [JOB]")
+    if place is None or len(words) > 2 or words[-1].startswith("-"):
+        raise CannotStart("usage: prow-async explain [flags] ORG/REPO#NUMBER [JOB]; flags come first")
     job = words[1] if len(words) == 2 else ""
     org, repo, number = place[1], place[2], int(place[3])
     if parsed["inbox-dir"]:

@@ -1,7 +1,7 @@
 """What `/kind bug` and its kin ask for.
 
 Source: upstream pkg/plugins/label. What it does with odd lines is kept: they are split at single spaces, so two in a
-row name an empty label, and a tab joins.
+row name an empty label, and a tab joins. Spaces at the end of a line name nothing.
 """
 
 import msgspec
@@ -57,7 +57,7 @@ def without_html_comments(text: str) -> str:
 def _of_categories(command: str, text: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for line, groups in patterns.compile(command).find_all(text):
-        for word in line.split(" ")[1:]:
+        for word in line.strip().split(" ")[1:]:
             found[f"{groups[0]}/{word.strip()}".lower()] = None
     return tuple(found)[:ASKED_MAX]
 

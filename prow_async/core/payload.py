@@ -27,6 +27,8 @@ class Known(msgspec.Struct, frozen=True):
     repo: str = ""
     number: int = 0
     labels: tuple[str, ...] | None = None
+    late: bool = False
+    """The event of a pull request came long after it was written: it may have come behind newer ones."""
 
     def of(self, org: str, repo: str, number: int) -> bool:
         """True when these facts are of that pull request or issue; GitHub's names ignore case."""
@@ -66,6 +68,17 @@ def known(events: tuple[tuple[str, Event], ...], received_s: float, now_s: float
             case _:
                 continue
     return NOTHING
+
+
+def came_late(events: tuple[tuple[str, Event], ...], received_s: float) -> bool:
+    """True for an event of a pull request that was received 30 s after it was written or later; False if unknown."""
+    for _, event in events:
+        if isinstance(event, PullRequestEvent):
+            try:
+                return received_s - instants.seconds(event.pull_request.updated_at) >= FRESH_S
+            except ValueError:
+                return False
+    return False
 
 
 def _known(repo: Repo, number: int, labels: tuple[str, ...]) -> Known:

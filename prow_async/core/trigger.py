@@ -5,6 +5,7 @@ Comments are in trigger_comment, pushes in trigger_push; what all three share is
 Source: upstream pkg/plugins/trigger/pull-request.go.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from prow_async.api.actions import AbortProwJob, AddLabel, CreateComment, Decisi
 from prow_async.api.github import PullRequestEvent
 from prow_async.api.inrepo import NOT_ASKED, Answers
 from prow_async.api.jobconfig import Presubmit
-from prow_async.core import filters, newjob, trigger_jobs, trigger_texts, trust
+from prow_async.core import filters, instants, newjob, trigger_jobs, trigger_texts, trust
 
 ABORTED = "Aborted by trigger plugin."
 LGTM = "lgtm"
@@ -33,11 +34,6 @@ class Plan(msgspec.Struct, frozen=True):
     def asks_trust(self) -> bool:
         return self.build in {"author", "pull", "distrusted"}
 
-    @property
-    def asks_labels(self) -> bool:
-        """The labels are asked for as well where the author is not trusted."""
-        return self.build in {"pull", "distrusted"}
-
 
 class Unfinished(msgspec.Struct, frozen=True):
     """An unfinished presubmit of the pull request, as the cluster shows it."""
@@ -45,6 +41,9 @@ class Unfinished(msgspec.Struct, frozen=True):
     namespace: str
     name: str
     job: str
+    sha: str = ""
+    """The head that it tests."""
+    created_s: float = 0.0
 
 
 class PullFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +66,21 @@ class PullFacts(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     merged_count: int = 0
     """The author's merged pull requests in the organization; read where wants_merged_count says so."""
+    overtaken: str = ""
+    """The newest head, where an event of an older one came late: its jobs run already, so nothing is to be done."""
+
+
+def newer_heads(event: PullRequestEvent, running: Iterable[Unfinished]) -> frozenset[str]:
+    """Return the other heads for which jobs have been started since an event was written.
+
+    One of them may be the newest: webhooks that were lost are asked for again, and come behind newer ones.
+    """
+    pull = event.pull_request
+    try:
+        told_s = instants.seconds(pull.updated_at)
+    except ValueError:
+        return frozenset()
+    return frozenset(job.sha for job in running if job.created_s > told_s and job.sha not in {"", pull.head.sha})
 
 
 def plan_for(event: PullRequestEvent) -> Plan | None:
@@ -118,11 +132,20 @@ def refusal(facts: PullFacts) -> str | None:
         case "human":
             own = trigger_jobs.by_bot(event.sender, facts.bot_login)
             why = "the bot set the label after a command, and the command starts the jobs" if own else None
+    if why is None and facts.overtaken:
+        return f"too late: {facts.overtaken[:10]} is the newest commit, and its jobs run"
     if why is None and event.pull_request.draft:
         return "it is a draft"
     if why is None and event.pull_request.mergeable is False:
         return "it cannot be merged (GitHub says mergeable: false)"
     return why
+
+
+def wants_labels(facts: PullFacts) -> bool:
+    """True when the labels decide as well: only where the author is not trusted."""
+    if facts.author.trusted or not facts.plan.asks_trust:
+        return False
+    return facts.plan.build != "author" or not facts.origin.settings.ignore_ok_to_test
 
 
 def wants_merged_count(facts: PullFacts) -> bool:
@@ -196,7 +219,6 @@ def _welcome(facts: PullFacts) -> tuple[CreateComment | AddLabel, ...]:
     invited = wants_merged_count(facts) and facts.merged_count >= prominent.merged_pr_threshold
     text = trigger_texts.welcome(origin, facts.event.pull_request.user, invited)
     welcome = trigger_jobs.comment(origin, number, text, facts.author.why)
-    present = [label.name for label in facts.event.pull_request.labels]
-    if origin.settings.ignore_ok_to_test or trust.has_label(present, trust.OK_TO_TEST):
+    if origin.settings.ignore_ok_to_test or trust.has_label(facts.labels or (), trust.OK_TO_TEST):
         return (welcome,)
     return (welcome, trigger_jobs.add_label(origin, number, trust.NEEDS_OK_TO_TEST, facts.author.why))

@@ -39,6 +39,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def by_name(login: str, bot_login: str, rules: Trigger) -> Verdict | None:
     """Judge by the name alone; None when GitHub has to be asked."""
+    if not login:  # GitHub names nobody where an account is gone
+        return Verdict(False, "the account is gone")
     if replies.wrote(login, bot_login):
         return Verdict(True, f"{login} is this bot itself")
     if login.endswith("[bot]") and login.removesuffix("[bot]") in rules.trusted_apps:

@@ -77,8 +77,24 @@ class Tokens(msgspec.Struct, frozen=True):
         return frozenset(token for tokens in self.levels.values() for token in tokens)
 
 
+class _Account(msgspec.Struct, frozen=True, gc=False):
+    login: str | None = None
+    name: str | None = None
+    """Push events' owners have it beside the login."""
+
+
 class _Repository(msgspec.Struct, frozen=True, gc=False):
     full_name: str | None = None
+    name: str | None = None
+    owner: _Account | None = None
+
+    def is_of(self, signer: str) -> bool:
+        """True when what plugins go by, owner and name, is what the secret was looked up with: a repo, or an org."""
+        org, _, repo = signer.lower().partition("/")
+        owners = () if self.owner is None else (self.owner.login, self.owner.name)
+        if any(owner and owner.lower() != org for owner in owners):
+            return False
+        return not (repo and self.name) or self.name.lower() == repo
 
 
 class _Organization(msgspec.Struct, frozen=True, gc=False):
@@ -175,7 +191,8 @@ def check_head(method: str, headers: Mapping[str, str]) -> Head | Answer:
 def check_body(head: Head, body: bytes, tokens: Tokens) -> Verified | Answer:
     """Check the signature against every secret of the owner the body names.
 
-    Where all owners have the same secrets, a body that is signed well is read only once, whole.
+    Where all owners have the same secrets, a body that is signed well is read only once, whole. Where they have not,
+    one owner's secret does not do for what speaks of another's repository (deviation from upstream).
     """
     claimed, for_all = _hex(head.signature), tokens.for_all()
     right = for_all is not None and claimed is not None and _signed(body, claimed, for_all)
@@ -199,6 +216,8 @@ def check_body(head: Head, body: bytes, tokens: Tokens) -> Verified | Answer:
         return _forbidden("failed to get an appropriate hmac secret")
     if not right and (secrets is for_all or not _signed(body, claimed, secrets)):
         return _forbidden(f"misconfigured webhook secret from organization/repo: {owner}")
+    if for_all is None and owners.repository is not None and not owners.repository.is_of(owner):
+        return _forbidden("repository.owner and repository.name say something else than repository.full_name")
     return Verified(head.event, head.guid, owner)
 
 

@@ -24,6 +24,8 @@ Event = (
 )
 GenericAction = Literal["created", "edited", "deleted"]
 T = TypeVar("T")
+TEXT_CHARS = 262_144
+"""So much of a text is looked at for commands. GitHub takes texts of up to 65,536 characters, and makes none longer."""
 
 _ACTIONS: dict[str, GenericAction] = {
     "created": "created",
@@ -252,7 +254,7 @@ def _said(event: _Talk, thing: _Thing, text: _Text, guid: str) -> tuple[str, Eve
         action=action,
         is_pr=isinstance(thing, github.PullRequest) or thing.pull_request is not None,
         number=thing.number,
-        body=text.body or "",
+        body=(text.body or "")[:TEXT_CHARS],
         html_url=text.html_url,
         user=text.user,
         repo=event.repository,
@@ -260,7 +262,7 @@ def _said(event: _Talk, thing: _Thing, text: _Text, guid: str) -> tuple[str, Eve
         issue_state=thing.state,
         issue_title=thing.title,
         issue_html_url=thing.html_url,
-        issue_body=thing.body or "",
+        issue_body=(thing.body or "")[:TEXT_CHARS],
         assignees=thing.assignees,
         id=0 if on_review else thing.id,
         node_id=text.node_id if on_review else thing.node_id,

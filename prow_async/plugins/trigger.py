@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import structlog
 
@@ -44,6 +45,8 @@ from prow_async.ports.plugin import Command, Event, Explains, Help, Plugin, Read
 log = structlog.get_logger()
 Facts = trigger_explain.Facts
 NOTE_CHARS = 2000
+FILES_AT_ONCE = 2000
+"""On so many files a pattern is tried in one go: it takes some milliseconds."""
 NOT_OURS = "the repository's own jobs do not count"
 T = TypeVar("T")
 U = TypeVar("U")
@@ -95,18 +98,19 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
     async def author() -> trust.Verdict:
         return await _judge(reads, origin, pr.user.login, bot.login) if plan.asks_trust else facts.author
 
-    async def unfinished() -> tuple[trigger.Unfinished, ...]:
-        """What this delivery itself has started, in another hook that got it too, it does not end."""
-        if not plan.abort:
-            return ()
-        found = await reads.unfinished_presubmits(origin.org, origin.repo.name, number)
-        return tuple(trigger.Unfinished(job.namespace, job.name, job.job) for job in found if job.guid != guid)
+    async def unfinished() -> tuple[tuple[trigger.Unfinished, ...], str]:
+        late = builds and reads.late
+        if not (plan.abort or late):
+            return (), ""
+        running = await _unfinished(reads, origin, number, guid)
+        overtaken = await _overtaken(reads, origin, event, running) if late else ""
+        return running if plan.abort and not overtaken else (), overtaken
 
-    trusted, running = await _both(author, unfinished)
-    facts = msgspec.structs.replace(facts, author=trusted, unfinished=running)
+    trusted, (running, overtaken) = await _both(author, unfinished)
+    facts = msgspec.structs.replace(facts, author=trusted, unfinished=running, overtaken=overtaken)
     if trigger.wants_merged_count(facts):
         facts = msgspec.structs.replace(facts, merged_count=await _merged_count(reads, origin, pr.user.login))
-    if plan.asks_labels and not trusted.trusted:
+    if trigger.wants_labels(facts):
         labels = await reads.github.labels(origin.org, origin.repo.name, number)
         facts = msgspec.structs.replace(facts, labels=labels)
     if trigger.refusal(facts) is not None:
@@ -119,6 +123,32 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
     if given_up:
         facts = msgspec.structs.replace(facts, presubmits=_static(reads, origin).presubmits, note=given_up)
     return msgspec.structs.replace(facts, base_sha=base_sha, files=files, answers=answers)
+
+
+async def _unfinished(
+    reads: Reads, origin: trigger_jobs.Origin, number: int, guid: str
+) -> tuple[trigger.Unfinished, ...]:
+    """Return the jobs under way, but for those that this delivery itself has started, in another hook that got it."""
+    found = await reads.unfinished_presubmits(origin.org, origin.repo.name, number)
+    return tuple(
+        trigger.Unfinished(job.namespace, job.name, job.job, job.sha, job.created_s)
+        for job in found
+        if job.guid != guid
+    )
+
+
+async def _overtaken(
+    reads: Reads, origin: trigger_jobs.Origin, event: PullRequestEvent, running: tuple[trigger.Unfinished, ...]
+) -> str:
+    """Return the newest head where an event came behind that one's; "" where it did not, or GitHub does not tell."""
+    newer = trigger.newer_heads(event, running)
+    if not newer:
+        return ""
+    try:
+        pull = await reads.github.pull(origin.org, origin.repo.name, event.number or event.pull_request.number)
+    except Refused:
+        return ""
+    return pull.head.sha if pull.head.sha in newer else ""
 
 
 async def _merged_count(reads: Reads, origin: trigger_jobs.Origin, author: str) -> int:
@@ -227,7 +257,26 @@ async def _gather_push(reads: Reads, event: PushEvent, guid: str) -> trigger_pus
     answers, given_up = await _answers(reads, origin, jobs.postsubmits, texts)
     if given_up:
         return msgspec.structs.replace(facts, postsubmits=_static(reads, origin).postsubmits, note=given_up)
-    return msgspec.structs.replace(facts, answers=answers)
+    allowed = [job for job in jobs.postsubmits if filters.branch_allows(job, event.branch)]
+    return msgspec.structs.replace(facts, answers=await _in_turns(allowed, texts.files, answers))
+
+
+async def _in_turns(jobs: Sequence[Postsubmit], files: tuple[str, ...], known: Answers) -> Answers:
+    """Try patterns on the files of a large push, which may be a hundred thousand, and let others have their turn."""
+    if len(files) <= FILES_AT_ONCE:
+        return known
+    runs, skips = dict(known.runs), dict(known.skips)
+    for job in jobs:
+        found, pattern = (runs, job.run_if_changed) if job.run_if_changed else (skips, job.skip_if_only_changed)
+        if not pattern or pattern in found:
+            continue
+        found[pattern] = False
+        for first in range(0, len(files), FILES_AT_ONCE):
+            await anyio.lowlevel.checkpoint()
+            if filters.changes_ask(job, files[first : first + FILES_AT_ONCE]):
+                found[pattern] = True
+                break
+    return msgspec.structs.replace(known, runs=runs, skips=skips)
 
 
 def _keeps_own(reads: Reads, origin: trigger_jobs.Origin) -> bool:

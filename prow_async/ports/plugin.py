@@ -57,6 +57,9 @@ class JobsOf(msgspec.Struct, frozen=True):
     job: str
     guid: str = ""
     """The delivery that started it."""
+    sha: str = ""
+    """The head that it tests."""
+    created_s: float = 0.0
 
 
 class Reads(msgspec.Struct, frozen=True):
@@ -82,6 +85,8 @@ class Reads(msgspec.Struct, frozen=True):
     """Whether `/test ?` is answered with reasons, as --explain-in-help says."""
     code: RepoCode | None = None
     """Repositories' files at a commit; None where this process has no way to repositories."""
+    late: bool = False
+    """The delivery came long after it was written, and maybe behind newer ones of its pull request."""
 
 
 class Kept(Protocol):

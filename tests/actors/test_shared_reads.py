@@ -145,3 +145,24 @@ def test_trust_is_kept_for_five_minutes_or_until_members_change(
 
     virtual.run(body)
     assert len(github.asked) == asked
+
+
+def test_an_answer_from_before_a_change_of_members_is_not_kept() -> None:
+    """1. GitHub is asked. 2. While its answer is on the way it tells of a change. 3. The next one asks again."""
+    github = Slow()
+    trust = TrustCache(cast(Clock, Now()))
+
+    async def body() -> None:
+        async def ask() -> None:
+            assert await reads(github, trust).is_member("o", "ann"), "as it was when it was asked"
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await anyio.sleep(0.5)
+            github.members.clear()
+            trust.heard("organization", "o")
+        assert not await reads(github, trust).is_member("o", "ann")
+        assert not await reads(github, trust).is_member("o", "ann")
+        assert github.asked == ["member ann"] * 2
+
+    virtual.run(body)

@@ -50,6 +50,7 @@ def test_why_jobs_did_or_did_not_run(tmp_path: Path) -> None:
         (("--hook=nonsense", "o/r#1"), "no hook answers at nonsense"),
         (("--inbox-dir=/nowhere", "o/r#1"), "/nowhere/decisions.db is not there"),
         (("--inbox-dir=/nowhere", "--now", "o/r#1"), "leave --inbox-dir away"),
+        (("o/r#1", "--inbox-dir=/nowhere"), "flags come first"),
     ],
 )
 def test_questions_that_cannot_be_answered(arguments: tuple[str, ...], said: str) -> None:

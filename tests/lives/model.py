@@ -15,6 +15,8 @@ from tests.lives.worlds import Worlds
 
 Json = dict[str, Any]
 _RED = {"failure", "error"}
+LATE_S = 30.0
+"""A push that is heard of so late starts nothing where jobs of a newer one run."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -46,7 +48,8 @@ class Model:
         body: Json = msgspec.json.decode(delivery.body)
         match delivery.event:
             case "pull_request":
-                yield from _made("presubmit", delivery.guid, self._pull(body))
+                on_time = delivery.received_s - instants.seconds(body["pull_request"]["updated_at"]) < LATE_S
+                yield from _made("presubmit", delivery.guid, self._pull(body), surely=on_time)
             case "push":
                 yield from _made("postsubmit", delivery.guid, _pushed(body))
             case "issue_comment":

@@ -48,3 +48,10 @@ def test_a_comment_is_as_fresh_as_its_newest_part() -> None:
 def test_old_payloads_tell_nothing(event: PullRequestEvent | IssueCommentEvent, received_s: float) -> None:
     kind = "pull_request" if isinstance(event, PullRequestEvent) else "issue_comment"
     assert payload.known(((kind, event),), received_s, NOW_S) is payload.NOTHING
+
+
+@pytest.mark.parametrize(("told", "late"), [(at(30), True), (at(29), False), ("", False), ("yesterday", False)])
+def test_what_came_late(told: str, late: bool) -> None:
+    """By the time between writing and receipt: waiting here makes nothing late."""
+    assert payload.came_late((("pull_request", pull(told)),), NOW_S) is late
+    assert not payload.came_late((("issue_comment", comment(at(500), at(400))),), NOW_S)

@@ -1,7 +1,8 @@
 """The checks a webhook goes through: upstream's order, statuses and words."""
 
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,6 +164,33 @@ def test_the_most_specific_level_wins_entirely(
         assert isinstance(found, Verified)
     else:
         assert found == Answer(403, BAD + reason)
+
+
+@pytest.mark.parametrize(
+    ("repository", "organization", "signed_with", "refused"),
+    [
+        ({"full_name": "org/repo", "name": "repo", "owner": {"login": "Org", "name": "org"}}, None, b"one", False),
+        ({"full_name": "org/repo", "owner": {"login": "org"}}, None, b"one", False),
+        ({"full_name": "org/other", "name": "other", "owner": {"login": "org"}}, "org", b"older", False),
+        ({"full_name": "org/repo", "name": "repo", "owner": {"login": "victim"}}, None, b"one", True),
+        ({"full_name": "org/repo", "name": "repo", "owner": {"login": "org", "name": "victim"}}, None, b"one", True),
+        ({"full_name": "org/repo", "name": "other", "owner": {"login": "org"}}, None, b"one", True),
+        ({"name": "repo", "owner": {"login": "victim"}}, "org", b"org", True),
+        ({"name": "repo", "owner": {"login": "org"}}, None, b"all", True),
+    ],
+)
+def test_a_secret_speaks_for_its_owners_repositories_alone(
+    repository: dict[str, Any], organization: str | None, signed_with: bytes, refused: bool
+) -> None:
+    """Plugins go by owner and name, the secret by the full name: whoever holds one secret writes all of them."""
+    body = msgspec.json.encode({"repository": repository, "organization": organization and {"login": organization}})
+    signed = headers(X_Hub_Signature_256=webhook.sign(body, signed_with))
+    found = webhook.verify("POST", signed, body, Tokens(LEVELS, "map"))
+    assert isinstance(found, Answer) is refused
+    assert not isinstance(found, Answer) or "repository.owner" in found.text
+    for_all = webhook.sign(body, b"all")
+    alone = webhook.verify("POST", headers(X_Hub_Signature_256=for_all), body, Tokens({"*": (b"all",)}, "map"))
+    assert isinstance(alone, Verified), "with one secret for all there is nobody to pass for"
 
 
 @pytest.mark.parametrize(

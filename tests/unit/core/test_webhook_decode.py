@@ -170,3 +170,16 @@ def test_lanes(event: str, payload: object, lane: str) -> None:
 @given(st.sampled_from(["push", "pull_request", "issues", "x"]), st.binary())
 def test_a_lane_is_found_without_raising(event: str, body: bytes) -> None:
     assert webhook_decode.lane(event, body) == ""
+
+
+@pytest.mark.parametrize("event", ["issue_comment", "issues", "pull_request"])
+def test_of_endless_texts_the_beginning_counts(event: str) -> None:
+    """Every plugin looks through it: what GitHub never sends must not take their time."""
+    endless = "/kind bug\n" * 100_000
+    thing = {"number": 1, "body": endless}
+    payload = {"action": "created" if event == "issue_comment" else "opened", "repository": {}, "issue": thing}
+    said = generic(decode(event, {**payload, "pull_request": thing, "comment": {"body": endless}}))
+    assert said is not None
+    assert said.body == endless[: webhook_decode.TEXT_CHARS]
+    assert said.issue_body == said.body
+    assert webhook_decode.TEXT_CHARS > 65_536

@@ -27,6 +27,8 @@ def settings(*restricted: RestrictedLabel, named: tuple[str, ...] = ()) -> Plugi
         ("/kind BUG feature", (), ["+kind/bug", "+kind/feature"]),
         ("/area prow", (), ["+area/prow"]),
         ("/kind bug\r\n/area prow", (), ["+kind/bug", "+area/prow"]),
+        ("/kind bug \r\n/area prow  \n\n", (), ["+kind/bug", "+area/prow"]),
+        ("/remove-kind bug ", ("kind/bug",), ["-kind/bug", "+needs-kind"]),
         ("/kind bug", ("Kind/Bug",), []),
         ("/kind bug\n/kind bug", (), ["+kind/bug"]),
         ("/remove-kind bug", ("kind/bug", "kind/feature"), ["-kind/bug"]),

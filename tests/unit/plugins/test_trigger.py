@@ -194,7 +194,8 @@ ABORTS = ["abort pj-1", "abort pj-2"]
         (event("opened", pr=DRAFT), MEMBER, ["comment"]),
         (event("opened", pr=DRAFT), {}, ["comment", "+needs-ok-to-test"]),
         (event("opened", pr=CONFLICT), MEMBER, []),
-        (event("opened", pr=samples.pull_request(labels=(Label("OK-to-test"),))), {}, ["comment"]),
+        (event("opened"), {"labels": ("OK-to-test",)}, ["comment"]),
+        (event("opened", pr=samples.pull_request(labels=(Label("ok-to-test"),))), {}, ["comment", "+needs-ok-to-test"]),
         (event("reopened"), MEMBER, ["run unit"]),
         (event("reopened"), {}, []),
         (event("reopened"), {"labels": ("ok-to-test",)}, ["run unit"]),
@@ -237,7 +238,7 @@ async def test_pull_request_events(of: PullRequestEvent, world: dict[str, Any], 
     [
         (event("opened"), MEMBER, (UNIT,), ["member o/ann", "branch main"]),
         (event("opened"), MEMBER, JOBS, ["member o/ann", "branch main", "files"]),
-        (event("opened"), {}, JOBS, ["member o/ann", "collaborator ann", "merged"]),
+        (event("opened"), {}, JOBS, ["member o/ann", "collaborator ann", "merged", "labels"]),
         (event("opened", pr=DRAFT), MEMBER, JOBS, ["member o/ann"]),
         (event("reopened"), {}, JOBS, ["member o/ann", "collaborator ann", "labels"]),
         (event("closed"), {}, JOBS, ["unfinished"]),
@@ -578,3 +579,37 @@ def test_base_branch_of_another_repository() -> None:
     refs = create.job.spec.refs
     assert refs is not None
     assert (refs.full_name, refs.pulls[0].sha) == ("o/r", "6" * 40)
+
+
+NEWER = samples.pull_request(head=Branch(ref="topic", sha="6" * 40))
+
+
+@pytest.mark.parametrize(
+    ("action", "late", "running", "now", "done"),
+    [
+        ("synchronize", True, ["6", "5"], NEWER, []),
+        ("opened", True, ["6"], NEWER, []),
+        ("synchronize", True, ["6"], samples.pull_request(), ["abort 6", "run unit"]),
+        ("synchronize", True, ["7"], NEWER, ["abort 7", "run unit"]),
+        ("synchronize", True, ["5"], NEWER, ["abort 5", "run unit"]),
+        ("synchronize", False, ["6"], NEWER, ["abort 6", "run unit"]),
+        ("closed", True, ["6"], NEWER, ["abort 6"]),
+    ],
+)
+async def test_events_behind_those_of_newer_commits(
+    action: str, late: bool, running: list[str], now: PullRequest, done: list[str]
+) -> None:
+    """An event of an older commit that comes when jobs of the newest one run leaves them alone, and starts none."""
+
+    async def unfinished(org: str, repo: str, number: int) -> list[JobsOf]:
+        return [JobsOf(sha, "ci", "3", "unit", "another", sha * 40, 43200.0 - 5) for sha in running]
+
+    of = event(action, pr=samples.pull_request(updated_at="1970-01-01T11:00:00Z"))
+    asks = reads(World(**MEMBER, pr=now), Trigger(), JOBS)
+    asks = msgspec.structs.replace(asks, unfinished_presubmits=unfinished, late=late)
+    facts = await plugin.gather(asks, of, samples.GUID)
+    assert facts is not None
+    decision = plugin.decide(facts)
+    check_explained(facts, decision)
+    assert [brief(action) for action in decision.actions] == done
+    assert done or "too late: 6666666666 is the newest commit" in decision.why

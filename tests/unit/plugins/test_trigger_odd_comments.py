@@ -123,3 +123,11 @@ async def test_where_there_is_a_scheduler_jobs_begin_with_it() -> None:
     )
     (job,) = [action.job for action in plugin.decide(facts).actions if isinstance(action, actions.CreateProwJob)]
     assert job.status.state == "scheduling"
+
+
+@pytest.mark.parametrize(("labels", "done"), [((), ["comment"]), (("ok-to-test",), ["run unit"])])
+async def test_an_author_whose_account_is_gone(labels: tuple[str, ...], done: list[str]) -> None:
+    """GitHub names nobody then, and nobody can be asked about: only the label vouches for the pull request."""
+    github = World(labels=labels)
+    assert (await settle(said("/test unit", by="eve", issue_author=User()), github))[0] == done
+    assert "member o/" not in github.asked
