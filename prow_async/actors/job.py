@@ -212,11 +212,12 @@ class JobActors:
         if not cluster.store.synced:
             return await self._without_cluster(job, None, cluster)
         pod = cluster.own.get(name)
-        step = plank.decide(job, pod, self._settings(), self._env.clock.now(), self._runs.newer(name))
+        newer = self._runs.newer(name)
+        step = plank.decide(job, pod, self._settings(), self._env.clock.now(), newer)
         if cluster.away_for_s >= plank.AWAY_GRACE_S:
             return await self._without_cluster(job, step, cluster)
         unseen = job.state == "pending" and pod is not None and cluster.store.get(name) is None
-        if unseen and (isinstance(step, plank.Patch) or "again" in mails):
+        if unseen and newer is None and (isinstance(step, plank.Patch) or "again" in mails):
             # Only our own write speaks of this pod; it may be long gone. No job ends on that word alone.
             step = plank.decide(job, None, self._settings(), self._env.clock.now())
         again_s = await self._take(job, pod, step)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from prow_async.adapters.kube import collection
 from prow_async.api.config import Config, Plank
 from tests.actors.script import DROP
-from tests.actors.worlds import Town, passes, settle, story
+from tests.actors.worlds import PODS, Town, passes, settle, story
 
 Json = dict[str, Any]
 SHORT = Config(plank=Plank(pod_pending_timeout_s=600.0, pod_unscheduled_timeout_s=300.0))
@@ -130,3 +131,19 @@ async def test_a_job_deleted_while_its_pod_is_being_made() -> None:
         await passes(30)
         assert town.metrics.total("prow_async_actor_restarts_total") == 0
         assert engine.idle
+
+
+@story
+async def test_outdated_while_its_pod_is_not_watched() -> None:
+    """1. `--label-selector` leaves a run's pod out. 2. A newer run comes. 3. The old one is aborted, its pod goes."""
+    town = Town()
+    pods = town.kube.collection(collection.PODS, PODS, "created-by-prow=true,team=a")
+    async with town.engine("plank", pods={"default": pods}):
+        town.kube.put(town.presubmit("old"))
+        await passes(5)
+        assert town.kube.job("old").status.state == "pending"
+        town.kube.put(town.presubmit("young", sha="6" * 40))
+        await passes(5)
+        old = town.kube.job("old")
+        assert (old.status.state, old.complete, town.kube.job("young").status.state) == ("aborted", True, "pending")
+        assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ["young"]
