@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from prow_async.adapters.kube import collection
+from prow_async.api import names
 from prow_async.api.config import Config, Plank
+from prow_async.sandbox.faults import Fault
 from tests.actors.script import DROP
 from tests.actors.worlds import PODS, Town, passes, settle, story
 
@@ -147,3 +149,30 @@ async def test_outdated_while_its_pod_is_not_watched() -> None:
         old = town.kube.job("old")
         assert (old.status.state, old.complete, town.kube.job("young").status.state) == ("aborted", True, "pending")
         assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ["young"]
+
+
+@pytest.mark.parametrize(
+    ("method", "part", "end"),
+    [
+        ("POST", "/pods", ("error", "configuration")),
+        ("PATCH", "/prowjobs/a", ("success", None)),
+        ("GET", "/pods/a", ("success", None)),
+    ],
+)
+@story
+async def test_a_server_that_calls_one_object_expired(method: str, part: str, end: tuple[str, str | None]) -> None:
+    """1. What is no list is answered with 410. 2. It is taken for a refusal: a pod is not made, else tried again."""
+    town = Town()
+    async with town.engine("plank"):
+        if method == "GET":
+            await blind(town)
+        town.kube.faults.fail(method, part, Fault("answer", 410), times=3)
+        town.kube.put(town.prowjob("a"))
+        await passes(60)
+        town.kube.faults.heal()
+        if end[0] == "success":
+            town.kube.pod_ends("a")
+        await passes(60)
+        job = town.kube.job("a")
+        assert (job.status.state, job.metadata.labels.get(names.FAILURE_CLASS)) == end
+        assert town.metrics.total("prow_async_actor_restarts_total") == 0
