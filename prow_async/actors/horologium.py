@@ -141,8 +141,7 @@ class Horologium:
 
     def _known(self, name: str, now_s: float) -> horologium.Known:
         runs = [job for run in self._runs.get(name, ()) if (job := self._jobs.get(run)) is not None]
-        last = max(runs, key=lambda job: (job.start_s or job.created_s, job.created_s, job.name), default=None)
-        return horologium.Known(last, horologium.latest_slot(runs, now_s), self._looked.get(name))
+        return horologium.Known(horologium.newest(runs), horologium.latest_slot(runs, now_s), self._looked.get(name))
 
     async def _start_in(
         self, room: anyio.CapacityLimiter, periodic: Periodic, verdict: horologium.Verdict, now_s: float

@@ -21,11 +21,20 @@ class Known(msgspec.Struct, frozen=True):
     """What is known of a periodic's runs."""
 
     last: JobView | None = None
-    """Its run with the greatest start time, None when the cluster has none."""
+    """Its newest run (see `newest`), None when the cluster has none."""
     slot: str = ""
     """The latest cron slot that has a run; empty when none of its runs names one."""
     looked_s: float | None = None
     """When it was asked about before; None: never, we have just started."""
+
+
+def newest(runs: Iterable[JobView]) -> JobView | None:
+    """Return the run that the next one is counted from: the one that started last; None when there is none.
+
+    No run started after the server had it: a start time that says so comes from a clock that is ahead, and would hide
+    all runs until then.
+    """
+    return max(runs, key=lambda job: (min(_started(job), job.created_s), job.created_s, job.name), default=None)
 
 
 def latest_slot(runs: Iterable[JobView], now_s: float) -> str:

@@ -124,6 +124,20 @@ async def test_a_failure_keeps_the_slot_due() -> None:
 
 
 @story
+async def test_a_run_from_a_clock_that_is_ahead() -> None:
+    """1. A run's start time is still to come when it ends. 2. Those after it start each once, as long as ever after."""
+    town = town_of(periodic(minimum_interval="2m"))
+    town.kube.put(town.presubmit("ahead", type="periodic", job="nightly", refs=None))
+    town.kube.set_status("ahead", startTime=instants.rfc3339(town.clock.now() + 400))
+    end(town)
+    async with town.engine("horologium"):
+        for _ in range(12):
+            await passes(61)
+            end(town)
+    assert len(town.kube.all_jobs()) == 5
+
+
+@story
 async def test_a_slot_that_is_none_keeps_no_periodic_from_running() -> None:
     """1. Runs, and a configuration, name slots that are none, or to come. 2. Everybody's runs start all the same."""
     mistaken = periodic("mistaken", cron="10 * * * *", annotations={names.SLOT: "x"}, retry=Retry(False, 1, "1m"))
