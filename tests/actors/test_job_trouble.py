@@ -151,6 +151,26 @@ async def test_outdated_while_its_pod_is_not_watched() -> None:
         assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ["young"]
 
 
+@story
+async def test_outdated_on_a_cluster_that_was_never_listed() -> None:
+    """1. A cluster does not answer from the start. 2. A newer run comes. 3. The old one is aborted all the same."""
+    town = Town(SHORT, aliases=("default", "far"))
+    town.clusters["far"].faults.fail("GET", "/pods", DROP, times=-1)
+    async with town.engine("plank"):
+        town.kube.put(town.presubmit("old", cluster="far"))
+        await passes(5)
+        town.kube.put(town.presubmit("young", cluster="far", sha="6" * 40))
+        await passes(5)
+        assert [(job.metadata.name, job.status.state) for job in town.kube.all_jobs()] == [
+            ("old", "aborted"),
+            ("young", "triggered"),
+        ]
+        town.clusters["far"].faults.heal()
+        await passes(60)
+        assert (town.kube.job("old").complete, town.kube.job("young").status.state) == (True, "pending")
+        assert [pod["metadata"]["name"] for pod in town.clusters["far"].all_pods()] == ["young"]
+
+
 @pytest.mark.parametrize(
     ("method", "part", "end"),
     [
