@@ -127,7 +127,7 @@ class Horologium:
     def _decide(self, periodic: Periodic, now_s: float) -> horologium.Verdict:
         """Decide on one, and note when it is to be looked at again."""
         name = periodic.name
-        known = self._known(name)
+        known = self._known(name, now_s)
         verdict = horologium.decide(periodic, known, self._rules[name], now_s)
         if verdict.next_s is None:
             self._next.pop(name, None)
@@ -139,10 +139,9 @@ class Horologium:
             self._looked[name] = now_s
         return verdict
 
-    def _known(self, name: str) -> horologium.Known:
+    def _known(self, name: str, now_s: float) -> horologium.Known:
         runs = [job for run in self._runs.get(name, ()) if (job := self._jobs.get(run)) is not None]
-        last = max(runs, key=lambda job: (job.start_s or job.created_s, job.created_s, job.name), default=None)
-        return horologium.Known(last, max((job.slot for job in runs), default=""), self._looked.get(name))
+        return horologium.Known(horologium.newest(runs), horologium.latest_slot(runs, now_s), self._looked.get(name))
 
     async def _start_in(
         self, room: anyio.CapacityLimiter, periodic: Periodic, verdict: horologium.Verdict, now_s: float
@@ -183,6 +182,7 @@ class Horologium:
         labels, annotations = {**periodic.labels}, {**periodic.annotations}
         if verdict.retry:
             labels[names.RERUN_LABEL] = str(verdict.retry)
+        annotations.pop(names.SLOT, None)  # a run's own, not its configuration's
         if verdict.slot:
             annotations[names.SLOT] = verdict.slot
         state, why = newjob.first_state(config), f"horologium: {verdict.why}"

@@ -209,14 +209,13 @@ class JobActors:
             if job.state == "aborted":
                 end = plank.Patch({"completionTime": end.status["completionTime"]}, f"aborted: {why}")
             return await self._take(job, None, end)
-        if not cluster.store.synced:
-            return await self._without_cluster(job, None, cluster)
-        pod = cluster.own.get(name)
-        step = plank.decide(job, pod, self._settings(), self._env.clock.now(), self._runs.newer(name))
-        if cluster.away_for_s >= plank.AWAY_GRACE_S:
+        pod = cluster.own.get(name) if cluster.store.synced else None
+        newer = self._runs.newer(name)
+        step = plank.decide(job, pod, self._settings(), self._env.clock.now(), newer)
+        if not cluster.store.synced or cluster.away_for_s >= plank.AWAY_GRACE_S:
             return await self._without_cluster(job, step, cluster)
         unseen = job.state == "pending" and pod is not None and cluster.store.get(name) is None
-        if unseen and (isinstance(step, plank.Patch) or "again" in mails):
+        if unseen and newer is None and (isinstance(step, plank.Patch) or "again" in mails):
             # Only our own write speaks of this pod; it may be long gone. No job ends on that word alone.
             step = plank.decide(job, None, self._settings(), self._env.clock.now())
         again_s = await self._take(job, pod, step)
@@ -224,7 +223,7 @@ class JobActors:
             return UNSEEN_S if again_s is None else min(again_s, UNSEEN_S)
         return again_s
 
-    async def _without_cluster(self, job: JobView, step: plank.Step | None, cluster: Cluster) -> float | None:
+    async def _without_cluster(self, job: JobView, step: plank.Step, cluster: Cluster) -> float | None:
         """A cluster that is away stops its own jobs only until their deadline, by our own clock."""
         self._env.stories.add(job.name, f"waits for cluster {job.cluster}: {cluster.trouble or 'not listed yet'}")
         settings, now_s = self._settings(), self._env.clock.now()

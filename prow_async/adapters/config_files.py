@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio.to_thread
+import msgspec
 import structlog
 
 from prow_async.adapters import file_watch
 from prow_async.adapters.config_reader import Paths, Read, Reader
+from prow_async.api.config import Config
 from prow_async.api.errors import CannotStart, ConfigErrors, Problem
 from prow_async.core import config_changes
 from prow_async.ports.clock import Clock
@@ -28,6 +30,7 @@ _AGE = "prow_async_config_age_seconds"
 _PROBLEMS = "prow_async_config_problems"
 _QUARANTINED = "prow_async_config_quarantined_files"
 _LOAD_S = "prow_async_config_load_duration_seconds"
+_NAMESPACES = ("prowjob_namespace", "pod_namespace")
 _SHOWN_PROBLEMS = 50
 _SHOWN_CHARS = 300
 
@@ -172,13 +175,24 @@ class ConfigFiles:
     def _take(self, read: Read) -> Snapshot:
         self._warn(read.warnings)
         self._read = read
-        self._current = Snapshot(read.config, read.plugins, self._clock.now(), read.digest)
+        self._current = Snapshot(self._settled(read.config), read.plugins, self._clock.now(), read.digest)
         self._metrics.gauge(_LOADED_AT, self._current.loaded_s)
         self._metrics.gauge(_QUARANTINED, len({problem.file for problem in read.quarantined}))
         for problem in read.quarantined:
             log.error("job file set aside", file=problem.file, line=problem.line, problem=problem.text)
         self._show(read.quarantined)
         return self._current
+
+    def _settled(self, config: Config) -> Config:
+        """Keep the namespaces of the start: what is watched and written stands there, and nowhere else."""
+        if self._current is None:
+            return config
+        start = self._current.config
+        held = {name: getattr(start, name) for name in _NAMESPACES if getattr(config, name) != getattr(start, name)}
+        if not held:
+            return config
+        log.warning("another namespace takes a restart; until then that of the start stays in force", **held)
+        return msgspec.structs.replace(config, **held)
 
     def _warn(self, warnings: tuple[Problem, ...]) -> None:
         for warning in sorted(set(warnings).difference(self._said)):

@@ -5,6 +5,8 @@ Two that decide at once, or one that decides again after a crash, arrive at the 
 Source: upstream cmd/horologium/main.go, pkg/cron/cron.go.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from prow_async.api.jobconfig import Periodic
@@ -19,11 +21,36 @@ class Known(msgspec.Struct, frozen=True):
     """What is known of a periodic's runs."""
 
     last: JobView | None = None
-    """Its run with the greatest start time, None when the cluster has none."""
+    """Its newest run (see `newest`), None when the cluster has none."""
     slot: str = ""
     """The latest cron slot that has a run; empty when none of its runs names one."""
     looked_s: float | None = None
     """When it was asked about before; None: never, we have just started."""
+
+
+def newest(runs: Iterable[JobView]) -> JobView | None:
+    """Return the run that the next one is counted from: the one that started last; None when there is none.
+
+    No run started after the server had it: a start time that says so comes from a clock that is ahead, and would hide
+    all runs until then.
+    """
+    return max(runs, key=lambda job: (min(_started(job), job.created_s), job.created_s, job.name), default=None)
+
+
+def latest_slot(runs: Iterable[JobView], now_s: float) -> str:
+    """Return the latest slot that a run names; empty when none does.
+
+    The annotation is anybody's to write. One that is no instant, or is still to come, says nothing of past slots.
+    """
+    slots = ((at, job.slot) for job in runs if job.slot and (at := _instant(job.slot)) is not None and at <= now_s)
+    return max(slots, default=(0.0, ""))[1]
+
+
+def _instant(text: str) -> float | None:
+    try:
+        return instants.seconds(text)
+    except ValueError:
+        return None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

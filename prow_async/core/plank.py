@@ -123,7 +123,7 @@ def is_overdue(job: JobView, pod: PodView) -> bool:
     return job.complete and job.description in TIMEOUTS and adoption.owns(job, pod) and adoption.lives(pod)
 
 
-def without_cluster(job: JobView, step: Step | None, settings: Settings, away_s: float, now_s: float) -> Step:
+def without_cluster(job: JobView, step: Step, settings: Settings, away_s: float, now_s: float) -> Step:
     """Return the step of a job whose cluster is away: wait, and end at the deadline; a result that was seen stands.
 
     A job that needs its pod waits as long as a pod may be pending, since its cluster went away: before that it may have
@@ -131,7 +131,7 @@ def without_cluster(job: JobView, step: Step | None, settings: Settings, away_s:
     sweeper.
 
     Args:
-        step: what would be done otherwise, None when the cluster was never listed.
+        step: what would be done otherwise; of a cluster that was never listed no pod is known.
         away_s: how long the cluster has been away.
     """
     if isinstance(step, Wait | Settled) or (isinstance(step, Patch) and not step.delete_first and not step.delete_pod):

@@ -273,6 +273,8 @@ class Slots:
         del waiters.claims[name]
         if not waiters.claims:
             del self._lines[line]
+            if line[1]:  # the line may have been the one let in to look at its queue: the next has its turn
+                self._reopen(("queue", line[1]))
         elif first:
             self._place(line)
 

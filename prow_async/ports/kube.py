@@ -22,8 +22,8 @@ class Collection(Protocol):
     """Reads and writes of one kind.
 
     Every method raises: Retry (unreachable, 5xx, 429 with the wait the server asked for), Missing (404),
-    Exists (409 AlreadyExists), Stale (409 Conflict, failed precondition), Expired (410), Refused (everything else
-    the server said no to). None of them retries by itself.
+    Exists (409 AlreadyExists), Stale (409 Conflict, failed precondition), Refused (everything else the server said
+    no to); lists and watches Expired (410). None of them retries by itself.
     """
 
     @property

@@ -124,6 +124,40 @@ async def test_a_failure_keeps_the_slot_due() -> None:
 
 
 @story
+async def test_a_run_from_a_clock_that_is_ahead() -> None:
+    """1. A run's start time is still to come when it ends. 2. Those after it start each once, as long as ever after."""
+    town = town_of(periodic(minimum_interval="2m"))
+    town.kube.put(town.presubmit("ahead", type="periodic", job="nightly", refs=None))
+    town.kube.set_status("ahead", startTime=instants.rfc3339(town.clock.now() + 400))
+    end(town)
+    async with town.engine("horologium"):
+        for _ in range(12):
+            await passes(61)
+            end(town)
+    assert len(town.kube.all_jobs()) == 5
+
+
+@story
+async def test_a_slot_that_is_none_keeps_no_periodic_from_running() -> None:
+    """1. Runs, and a configuration, name slots that are none, or to come. 2. Everybody's runs start all the same."""
+    mistaken = periodic("mistaken", cron="10 * * * *", annotations={names.SLOT: "x"}, retry=Retry(False, 1, "1m"))
+    town = town_of(mistaken, periodic("other", interval="10m"))
+    for name, slot in (("soon", "soon"), ("later", "2999-01-01T00:00:00Z")):
+        town.kube.put(town.presubmit(name, type="periodic", job="mistaken", refs=None))
+        town.kube.patch(name, {"metadata": {"annotations": {names.SLOT: slot}}})
+    end(town)
+    async with town.engine("horologium"):
+        await passes(700)
+        end(town, "failure")
+        await passes(700)
+        end(town)
+        await passes(3600)
+    slots = [job.metadata.annotations.get(names.SLOT, "") for job in town.kube.all_jobs() if job.spec.job == "mistaken"]
+    assert sorted(slots) == ["", "2026-01-02T03:10:00Z", "2026-01-02T04:10:00Z", "2999-01-01T00:00:00Z", "soon"]
+    assert len([job for job in town.kube.all_jobs() if job.spec.job == "other"]) == 3
+
+
+@story
 async def test_a_refusal_keeps_the_slot_due() -> None:
     """1. At the slot the API server lets nobody create. 2. Somebody mends that. 3. The slot's run starts, late."""
     town = town_of(periodic(cron="10 * * * *"))

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from prow_async.adapters.kube import collection
+from prow_async.api import names
 from prow_async.api.config import Config, Plank
+from prow_async.sandbox.faults import Fault
 from tests.actors.script import DROP
-from tests.actors.worlds import Town, passes, settle, story
+from tests.actors.worlds import PODS, Town, passes, settle, story
 
 Json = dict[str, Any]
 SHORT = Config(plank=Plank(pod_pending_timeout_s=600.0, pod_unscheduled_timeout_s=300.0))
@@ -130,3 +133,66 @@ async def test_a_job_deleted_while_its_pod_is_being_made() -> None:
         await passes(30)
         assert town.metrics.total("prow_async_actor_restarts_total") == 0
         assert engine.idle
+
+
+@story
+async def test_outdated_while_its_pod_is_not_watched() -> None:
+    """1. `--label-selector` leaves a run's pod out. 2. A newer run comes. 3. The old one is aborted, its pod goes."""
+    town = Town()
+    pods = town.kube.collection(collection.PODS, PODS, "created-by-prow=true,team=a")
+    async with town.engine("plank", pods={"default": pods}):
+        town.kube.put(town.presubmit("old"))
+        await passes(5)
+        assert town.kube.job("old").status.state == "pending"
+        town.kube.put(town.presubmit("young", sha="6" * 40))
+        await passes(5)
+        old = town.kube.job("old")
+        assert (old.status.state, old.complete, town.kube.job("young").status.state) == ("aborted", True, "pending")
+        assert [pod["metadata"]["name"] for pod in town.kube.all_pods()] == ["young"]
+
+
+@story
+async def test_outdated_on_a_cluster_that_was_never_listed() -> None:
+    """1. A cluster does not answer from the start. 2. A newer run comes. 3. The old one is aborted all the same."""
+    town = Town(SHORT, aliases=("default", "far"))
+    town.clusters["far"].faults.fail("GET", "/pods", DROP, times=-1)
+    async with town.engine("plank"):
+        town.kube.put(town.presubmit("old", cluster="far"))
+        await passes(5)
+        town.kube.put(town.presubmit("young", cluster="far", sha="6" * 40))
+        await passes(5)
+        assert [(job.metadata.name, job.status.state) for job in town.kube.all_jobs()] == [
+            ("old", "aborted"),
+            ("young", "triggered"),
+        ]
+        town.clusters["far"].faults.heal()
+        await passes(60)
+        assert (town.kube.job("old").complete, town.kube.job("young").status.state) == (True, "pending")
+        assert [pod["metadata"]["name"] for pod in town.clusters["far"].all_pods()] == ["young"]
+
+
+@pytest.mark.parametrize(
+    ("method", "part", "end"),
+    [
+        ("POST", "/pods", ("error", "configuration")),
+        ("PATCH", "/prowjobs/a", ("success", None)),
+        ("GET", "/pods/a", ("success", None)),
+    ],
+)
+@story
+async def test_a_server_that_calls_one_object_expired(method: str, part: str, end: tuple[str, str | None]) -> None:
+    """1. What is no list is answered with 410. 2. It is taken for a refusal: a pod is not made, else tried again."""
+    town = Town()
+    async with town.engine("plank"):
+        if method == "GET":
+            await blind(town)
+        town.kube.faults.fail(method, part, Fault("answer", 410), times=3)
+        town.kube.put(town.prowjob("a"))
+        await passes(60)
+        town.kube.faults.heal()
+        if end[0] == "success":
+            town.kube.pod_ends("a")
+        await passes(60)
+        job = town.kube.job("a")
+        assert (job.status.state, job.metadata.labels.get(names.FAILURE_CLASS)) == end
+        assert town.metrics.total("prow_async_actor_restarts_total") == 0

@@ -9,7 +9,7 @@ import msgspec
 
 from prow_async.adapters.kube import answers
 from prow_async.api import names
-from prow_async.api.errors import Retry, Stale
+from prow_async.api.errors import Expired, Refused, Retry, Stale
 from prow_async.api.prowjob import Json
 from prow_async.core import nesting, objects
 from prow_async.ports.kube import Page
@@ -132,7 +132,7 @@ class KubeCollection:
         query = {"limit": str(limit), **self._narrow}
         if continue_:
             query["continue"] = continue_
-        body = await self._send("GET", f"{self._all}?{urlencode(query)}")
+        body = await self._ask("GET", f"{self._all}?{urlencode(query)}")
         try:
             page = _page(body)
         except msgspec.DecodeError as error:
@@ -215,6 +215,13 @@ class KubeCollection:
         return f"{method} {path.partition('?')[0]} in cluster {self._cluster or 'infra'}"
 
     async def _send(self, method: str, path: str, content_type: str = "", body: bytes = b"") -> bytes:
+        """Ask for one object, or write it. No list can be begun anew here: a 410 is a refusal like any other."""
+        try:
+            return await self._ask(method, path, content_type, body)
+        except Expired as error:
+            raise Refused(error.why, 410, "Expired") from error
+
+    async def _ask(self, method: str, path: str, content_type: str = "", body: bytes = b"") -> bytes:
         headers: Mapping[str, str] = {"Content-Type": content_type} if content_type else {}
         async with self._transport.send(method, path, headers, body) as reply:
             await answers.check(reply, self._what(method, path))

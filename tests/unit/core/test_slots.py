@@ -235,6 +235,31 @@ def test_every_grant_is_the_models(limits: Limits, script: list[tuple[str, Any]]
     assert s.overview()
 
 
+@pytest.mark.parametrize("leaves", ["aborted", "for another queue", "seen to run in another queue"])
+def test_who_leaves_while_a_place_in_the_queue_is_his_passes_it_on(leaves: str) -> None:
+    """More hold slots than plank allows. A queue gets a free place; its oldest is next, and leaves before he starts."""
+    s = Slots(Limits(total=3, queues={"q": 1, "p": 0}))
+    for name, queue in (("a", "q"), ("b", "")):
+        s.hold(claim(name, queue=queue))
+    s.wait(claim("first", 1, job="one", queue="q", limit=1))
+    s.wait(claim("second", 2, job="two", queue="q", limit=1))
+    assert s.grant() == []
+    s.hold(claim("c"))
+    s.hold(claim("d"))
+    s.drop("a")
+    assert s.grant() == []
+    match leaves:
+        case "aborted":
+            s.drop("first")
+        case "for another queue":
+            s.wait(claim("first", 1, job="one", queue="p", limit=1))
+        case _:
+            s.hold(claim("first", 1, job="one", queue="p", limit=1))
+            s.drop("b")
+    s.drop("c")
+    assert s.grant() == ["second"]
+
+
 def test_what_has_left_leaves_nothing_behind() -> None:
     """A closed queue, through which ten thousand jobs came and were aborted, is as small as before."""
     s = Slots(Limits(queues={"q": 0}))

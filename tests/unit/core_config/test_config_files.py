@@ -260,6 +260,20 @@ async def test_a_bad_reload_keeps_the_last_good_one(place: Place) -> None:
     assert names(files.current()) == ["new", "two"]
 
 
+@pytest.mark.anyio
+async def test_namespaces_are_those_of_the_start(place: Place) -> None:
+    """Everything is watched there and nowhere else; the rest of the changed file is in force at once."""
+    files = place.files()
+    before = files.load().config
+    for namespace in ("other", "third", "pods"):
+        place.main.write_text(f"pod_namespace: {namespace}\nprowjob_namespace: x\nlog_level: debug")
+        assert await files.reload()
+        now = files.current().config
+        assert (now.pod_namespace, now.prowjob_namespace) == (before.pod_namespace, before.prowjob_namespace)
+        assert now.log_level == "debug"
+    assert place.files().load().config.prowjob_namespace == "x"
+
+
 @asynccontextmanager
 async def watched(files: ConfigFiles) -> AsyncIterator[anyio.Event]:
     """Watch; the event is set at the first change."""
@@ -289,15 +303,15 @@ async def test_a_swapped_configmap_is_noticed(place: Place) -> None:
     mount = place.folder / "mount"
     for version in ("1", "2"):
         (mount / f"..{version}").mkdir(parents=True)
-        (mount / f"..{version}" / "config.yaml").write_text(f"pod_namespace: v{version}")
+        (mount / f"..{version}" / "config.yaml").write_text(f"plank: {{max_concurrency: {version}}}")
     (mount / "..data").symlink_to("..1")
     (mount / "config.yaml").symlink_to("..data/config.yaml")
     files = place.files(config_path=str(mount / "config.yaml"))
-    assert files.load().config.pod_namespace == "v1"
+    assert files.load().config.plank.max_concurrency == 1
     async with watched(files):
         (mount / "..data_tmp").symlink_to("..2")
         (mount / "..data_tmp").rename(mount / "..data")
-    assert files.current().config.pod_namespace == "v2"
+    assert files.current().config.plank.max_concurrency == 2
 
 
 BAD = "periodics:\n- name: bad\n  interval: 1h\n  cron: '@daily'\n  spec: {containers: [{image: i}]}\n"
