@@ -22,6 +22,8 @@ from prow_async.runtime.story import Stories
 
 log = structlog.get_logger()
 Wake = Literal["job", "again"]
+TRIES = 5
+"""While others write in between; after that the turn is taken again later."""
 MAX_REMEMBERED = 10_000
 WHO = "the external scheduler"
 """Not its address, which may hold a password: logs and job pages tell of it."""
@@ -79,22 +81,26 @@ class Scheduler:
         return await self._send(job, found)
 
     async def _send(self, job: JobView, found: scheduler.Go) -> float | None:
-        action = actions.PatchProwJob(
-            namespace=job.namespace,
-            name=job.name,
-            patch=scheduler.patch(found.cluster),
-            resource_version=job.resource_version,
-            why=found.why,
-        )
-        try:
-            await self._executor.perform(action, job.name)
-        except Missing:
-            return None
-        except Stale:
-            fresh = jobview.read(await self._source.get(job.name))
-            if not _waits(fresh) or fresh.uid != job.uid:
+        for _ in range(TRIES):
+            action = actions.PatchProwJob(
+                namespace=job.namespace,
+                name=job.name,
+                patch=scheduler.patch(found.cluster),
+                resource_version=job.resource_version,
+                why=found.why,
+            )
+            try:
+                await self._executor.perform(action, job.name)
+                break
+            except Missing:
                 return None
-            return await self._send(fresh, found)
+            except Stale:
+                fresh = jobview.read(await self._source.get(job.name))
+                if not _waits(fresh) or fresh.uid != job.uid:
+                    return None
+                job = fresh
+        else:
+            raise Retry(f"ProwJob {job.name} changed {TRIES} times while it was being given its cluster")
         if not self._executor.dry_run:
             log.info("cluster assigned", prowjob=job.name, job=job.job, cluster=found.cluster, why=found.why)
         return None

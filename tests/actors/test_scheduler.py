@@ -130,6 +130,18 @@ async def test_trouble_with_the_server_is_waited_out() -> None:
 
 
 @story
+async def test_others_write_all_the_time() -> None:
+    """1. One conflict after another. 2. After some the turn ends, and is taken again later. 3. At last it holds."""
+    town = Town()
+    town.kube.faults.fail("PATCH", "/prowjobs/a", Fault("answer", status=409), times=12)
+    town.kube.put(waiting(town, "a"))
+    async with town.engine("scheduler") as engine:
+        await passes(120)
+        assert town.kube.job("a").status.state == "triggered"
+        assert "changed 5 times while it was being given its cluster" in str(engine.stories.of("a"))
+
+
+@story
 async def test_somebody_else_was_faster() -> None:
     """1. Aborted while it waited. 2. It stays aborted."""
     town = Town()
