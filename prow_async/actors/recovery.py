@@ -49,6 +49,8 @@ class Env(msgspec.Struct, frozen=True):
     """Whether we are a GitHub App, whose own webhook's log is read instead of those of orgs and repos."""
     hook_url: str = ""
     """Our webhook's address as GitHub knows it; without it the ids that deliveries came with tell our webhooks."""
+    alone: bool = False
+    """Whether nobody else takes deliveries of our webhooks, neither a second hook nor upstream's."""
 
 
 class Recovery:
@@ -119,7 +121,7 @@ class Recovery:
             log.info("deliveries failed before this inbox existed; they are left alone", number=before)
         lost = recovery.add(self._lost.get(hook, {}), entries, max(horizon_s, self._box.began_s))
         known = await self._box.known([*lost])
-        decided = recovery.decide(lost, known, now_s, ASKS)
+        decided = recovery.decide(lost, known, now_s, ASKS, self._env.alone)
         self._lost[hook] = decided.lost
         self._count("recovered", len(decided.recovered))
         self._count("given up", len(decided.given_up))

@@ -82,6 +82,35 @@ async def test_deliveries_missed_while_we_were_down_are_asked_for_again(tmp_path
 
 
 @story
+async def test_what_another_hook_has_taken_is_not_asked_for(tmp_path: Path) -> None:
+    """1. Two hooks, ours and another; each takes what comes to it. 2. Nothing comes again. 3. One fails: it does."""
+    town = administered(UNIT)
+    for name in ("ours", "other"):
+        (tmp_path / name).mkdir()
+    with inboxes.opened(tmp_path / "ours", town.clock) as ours, inboxes.opened(tmp_path / "other", town.clock) as other:
+        async with hook(town, ours, nets=nets.Nets(ours, hook_url=OURS, heads_a_minute=0)):
+            for inbox in (ours, other, ours, other):
+                town.open_pull()
+                await Post(town, inbox).carry()
+            await passes(2 * recovery.EVERY_S)
+            assert not town.github.outbox.hooks_waiting()
+            down = Post(town, ours)
+            down.down = True
+            town.open_pull()
+            await down.carry()
+            await passes(2 * recovery.EVERY_S)
+            again = Post(town, other)
+            await again.carry()
+            assert {(delivery.guid, delivery.redelivery) for delivery in again.sent} == {
+                (delivery.guid, True) for delivery in down.sent
+            }
+            await passes(3 * recovery.EVERY_S)
+            assert not town.github.outbox.hooks_waiting()
+    assert job_names(town) == ["unit"] * 2
+    assert town.metrics.total("prow_async_recovered_deliveries_total", result="recovered") == len(down.sent)
+
+
+@story
 async def test_webhooks_of_others_are_left_alone(tmp_path: Path) -> None:
     """Without an address ours are those deliveries came from; none came from this one."""
     town = administered(UNIT)
