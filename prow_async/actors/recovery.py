@@ -23,6 +23,8 @@ log = structlog.get_logger()
 EVERY_S = 300.0
 ASKS = 200
 """At most so many deliveries are asked for in one round."""
+TROUBLES = 3
+"""After so many requests in a row that came to nothing, the others wait for the next round."""
 PAGES = 100
 OVERLAP_S = 900.0
 """A round reads back so far before the last one began: deliveries come into the log a little late."""
@@ -115,11 +117,11 @@ class Recovery:
         now_s = self._env.clock.now()
         horizon_s = now_s - recovery.LOG_REACHES_S
         entries = await self._entries(hook, max(horizon_s, self._read_to_s.get(hook, 0.0)))
-        self._read_to_s[hook] = now_s - OVERLAP_S
         before = sum(1 for one in entries if recovery.sent_s(one) < self._box.began_s and one.status_code >= 300)
         if before and hook not in self._lost:
             log.info("deliveries failed before this inbox existed; they are left alone", number=before)
         lost = recovery.add(self._lost.get(hook, {}), entries, max(horizon_s, self._box.began_s))
+        self._lost[hook], self._read_to_s[hook] = lost, now_s - OVERLAP_S
         known = await self._box.known([*lost])
         decided = recovery.decide(lost, known, now_s, ASKS, self._env.alone)
         self._lost[hook] = decided.lost
@@ -127,8 +129,23 @@ class Recovery:
         self._count("given up", len(decided.given_up))
         for gone in decided.given_up:
             log.error("webhook lost for good: GitHub does not bring it", event=gone.event, guid=gone.guid)
-        for one in decided.ask:
-            await self._ask(hook, one)
+        await self._ask_all(hook, decided.ask)
+
+    async def _ask_all(self, hook: HookOf, wanted: Sequence[Lost]) -> None:
+        """Ask for each; those that GitHub could not be asked for stand as before, and come again in the next round."""
+        unasked = {one.guid: one for one in wanted}
+        troubles = 0
+        for one in wanted:
+            try:
+                await self._ask(hook, one)
+                del unasked[one.guid]
+                troubles = 0
+            except ProwError as error:
+                log.info("webhook not asked for this time", guid=one.guid, why=str(error))
+                troubles += 1
+                if troubles == TROUBLES:
+                    break
+        self._lost[hook].update(unasked)
 
     async def _ask(self, hook: HookOf, one: Lost) -> None:
         why = f"{one.event} was sent {one.tries} times and is not here"

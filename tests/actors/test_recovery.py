@@ -1,12 +1,15 @@
 """Webhooks that did not come, on the small GitHub: asked for again, or their pull requests looked at."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from prow_async.actors import recovery
+from prow_async.api.errors import Retry
 from prow_async.apps import nets
+from prow_async.sandbox.faults import Fault
 from prow_async.sandbox.github.outbox import Delivery, Outcome
 from tests.actors import inbox as inboxes
 from tests.actors.inbox import StoreInbox
@@ -35,6 +38,23 @@ class Post:
                 else:
                     await self.inbox.accept(delivery.guid, delivery.event, delivery.headers(), delivery.body)
                     delivery.outcome = Outcome(200, now_s())
+
+
+class TroubledBox:
+    """An inbox whose keys cannot be read for a while."""
+
+    def __init__(self, inbox: StoreInbox) -> None:
+        self._inbox = inbox
+        self.trouble = True
+        self.began_s = inbox.began_s
+        self.last_before_start_s = inbox.last_before_start_s
+        self.hooks_seen = inbox.hooks_seen
+        self.accept = inbox.accept
+
+    async def known(self, guids: Sequence[str]) -> frozenset[str]:
+        if self.trouble:
+            raise Retry("the inbox cannot be read")
+        return await self._inbox.known(guids)
 
 
 def administered(*jobs: Any, owner: bool = True) -> Town:
@@ -108,6 +128,79 @@ async def test_what_another_hook_has_taken_is_not_asked_for(tmp_path: Path) -> N
             assert not town.github.outbox.hooks_waiting()
     assert job_names(town) == ["unit"] * 2
     assert town.metrics.total("prow_async_recovered_deliveries_total", result="recovered") == len(down.sent)
+
+
+@story
+async def test_requests_that_come_to_nothing_do_not_count(tmp_path: Path) -> None:
+    """1. Many fail. 2. For half a day GitHub takes no request to send them again. 3. It does: all are asked for."""
+    town = administered(UNIT)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        post = Post(town, inbox)
+        post.down = True
+        await passes(100)
+        for _ in range(8):
+            town.open_pull()
+        await post.carry()
+        post.down = False
+        town.github_faults.fail("POST", "/attempts", Fault("answer", status=502), times=1_000_000)
+        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+            await passes(12 * 3600)
+            assert not town.github.outbox.hooks_waiting()
+            town.github_faults.heal()
+            await passes(2 * recovery.EVERY_S)
+            await post.carry()
+            await passes(10)
+    assert job_names(town) == ["unit"] * 8
+    assert town.metrics.total("prow_async_recovered_deliveries_total", result="given up") == 0
+
+
+@story
+async def test_one_that_cannot_be_asked_for_holds_up_no_other(tmp_path: Path) -> None:
+    town = administered(UNIT)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        post = Post(town, inbox)
+        post.down = True
+        await passes(100)
+        for _ in range(5):
+            town.open_pull()
+            await post.carry()
+            await passes(2)
+        first = min(delivery.id for delivery in post.sent)
+        town.github_faults.fail("POST", f"/{first}/attempts", Fault("answer", status=502), times=1_000_000)
+        await passes(100)
+        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+            await passes(60)
+    asked = town.metrics.total("prow_async_recovered_deliveries_total", result="asked")
+    assert asked == len(post.sent) - 1
+
+
+@story
+async def test_what_was_read_of_the_log_is_kept_while_the_inbox_cannot_be_asked(tmp_path: Path) -> None:
+    """1. One fails, long before a start and many others. 2. The first look at the inbox fails. 3. The next asks."""
+    town = administered(UNIT)
+    for name in ("ours", "other"):
+        (tmp_path / name).mkdir()
+    with (
+        inboxes.opened(tmp_path / "ours", town.clock) as inbox,
+        inboxes.opened(tmp_path / "other", town.clock) as other,
+    ):
+        post = Post(town, inbox)
+        await passes(100)
+        post.down = True
+        town.open_pull()
+        await post.carry()
+        await passes(7200)
+        for _ in range(120):
+            town.open_pull()
+        await Post(town, other).carry()
+        await passes(1800)
+        box = TroubledBox(inbox)
+        async with hook(town, inbox, nets=nets.Nets(box, hook_url=OURS, heads_a_minute=0)):
+            await passes(60)
+            assert not town.github.outbox.hooks_waiting()
+            box.trouble = False
+            await passes(2 * recovery.EVERY_S)
+            assert town.github.outbox.hooks_waiting()
 
 
 @story
