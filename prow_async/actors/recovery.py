@@ -128,7 +128,7 @@ class Recovery:
         self._count("recovered", len(decided.recovered))
         self._count("given up", len(decided.given_up))
         for gone in decided.given_up:
-            log.error("webhook lost for good: GitHub does not bring it", event=gone.event, guid=gone.guid)
+            log.error("webhook lost for good: GitHub does not bring it", event_type=gone.event, guid=gone.guid)
         await self._ask_all(hook, decided.ask)
 
     async def _ask_all(self, hook: HookOf, wanted: Sequence[Lost]) -> None:

@@ -38,6 +38,8 @@ class Lost(msgspec.Struct, frozen=True):
     asked_s: float = 0.0
     taken: bool = False
     """Somebody has answered a try as if it were handled."""
+    over: bool = False
+    """It was given up. It is remembered while the log may name it, so that it is not taken for a new one."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -64,8 +66,9 @@ def add(lost: Mapping[str, Lost], log: Iterable[HookDelivery], since_s: float) -
             found[one.guid] = msgspec.structs.replace(
                 old, delivery_id=one.id, last_s=at_s, tries=old.tries + 1, taken=old.taken or taken
             )
-        elif taken and not old.taken:
-            found[one.guid] = msgspec.structs.replace(old, taken=True)
+        elif (taken and not old.taken) or at_s < old.first_s:
+            first_s = min(at_s, old.first_s)
+            found[one.guid] = msgspec.structs.replace(old, first_s=first_s, taken=old.taken or taken)
     if len(found) > OPEN:
         found = dict(sorted(found.items(), key=lambda item: item[1].first_s)[:OPEN])
     return found
@@ -86,8 +89,11 @@ def decide(lost: Mapping[str, Lost], known: frozenset[str], now_s: float, limit:
     for one in sorted(lost.values(), key=lambda one: one.first_s):
         if one.guid in here:
             continue
-        if one.asked >= len(WAITS_S) or now_s - one.first_s > LOG_REACHES_S:
-            given_up.append(one)
+        if one.over or one.asked >= len(WAITS_S) or now_s - one.first_s > LOG_REACHES_S:
+            if not one.over:
+                given_up.append(one)
+            if now_s - max(one.last_s, one.asked_s) <= LOG_REACHES_S:
+                left[one.guid] = msgspec.structs.replace(one, over=True)
         elif len(ask) < limit and now_s - max(one.last_s, one.asked_s) >= max(IN_FLIGHT_S, WAITS_S[one.asked]):
             ask.append(one)
             left[one.guid] = msgspec.structs.replace(one, asked=one.asked + 1, asked_s=now_s)

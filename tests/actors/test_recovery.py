@@ -131,6 +131,27 @@ async def test_what_another_hook_has_taken_is_not_asked_for(tmp_path: Path) -> N
 
 
 @story
+async def test_one_that_never_comes_is_given_up_once(tmp_path: Path) -> None:
+    """1. It fails, and so does every try that is asked for. 2. It is told of, and left alone from then on."""
+    town = administered(UNIT)
+    with inboxes.opened(tmp_path, town.clock) as inbox, structlog.testing.capture_logs() as logged:
+        post = Post(town, inbox)
+        post.down = True
+        await passes(100)
+        town.open_pull()
+        await post.carry()
+        (first,) = post.sent
+        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+            for _ in range(24 * 6):
+                await passes(600)
+                await post.carry()
+    assert [delivery.redelivery for delivery in post.sent] == [False, *[True] * 5]
+    (line,) = [line for line in logged if line["event"].startswith("webhook lost for good")]
+    assert (line["guid"], line["event_type"]) == (first.guid, "pull_request")
+    assert not [line for line in logged if line["event"].startswith("service failed")]
+
+
+@story
 async def test_requests_that_come_to_nothing_do_not_count(tmp_path: Path) -> None:
     """1. Many fail. 2. For half a day GitHub takes no request to send them again. 3. It does: all are asked for."""
     town = administered(UNIT)

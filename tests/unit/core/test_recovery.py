@@ -56,17 +56,19 @@ def test_several_tries_are_one_delivery() -> None:
     assert asked(tried(7, 90, guid="a"), tried(1, 500, guid="a")) == [7]
 
 
-def test_asked_again_after_longer_and_longer_and_then_given_up() -> None:
-    lost = recovery.add({}, [tried(1, 100)], 0.0)
-    now_s, asks = NOW_S, []
-    for _ in range(40_000):
-        found = recovery.decide(lost, frozenset(), now_s, 10, True)
-        asks += [now_s - NOW_S for _ in found.ask]
-        lost = found.lost
-        if found.given_up:
-            break
-        now_s += 10
+def test_asked_again_after_longer_and_longer_and_then_given_up_for_good() -> None:
+    """The log names it all the while, with the tries that were asked for; in the end it forgets it, as we do."""
+    log, lost = [tried(1, 100)], dict[str, recovery.Lost]()
+    asks, given_up = [], 0
+    for passed_s in range(0, 4 * 86400, 60):
+        since_s = NOW_S + passed_s - recovery.LOG_REACHES_S
+        found = recovery.decide(recovery.add(lost, log, since_s), frozenset(), NOW_S + passed_s, 10, True)
+        lost, given_up = found.lost, given_up + len(found.given_up)
+        for _ in found.ask:
+            asks.append(passed_s)
+            log.insert(0, tried(len(log) + 1, -passed_s, guid="guid-1"))
     assert not lost
+    assert given_up == 1
     assert asks == [0, 120, 120 + 900, 1020 + 3600, 4620 + 21600]
 
 
