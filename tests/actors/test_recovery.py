@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from prow_async.actors import recovery
+from prow_async.actors import backstop, recovery
 from prow_async.api.errors import Retry
 from prow_async.apps import nets
 from prow_async.sandbox.faults import Fault
@@ -50,6 +50,7 @@ class TroubledBox:
         self.last_before_start_s = inbox.last_before_start_s
         self.hooks_seen = inbox.hooks_seen
         self.accept = inbox.accept
+        self.oldest_waiting_s = inbox.oldest_waiting_s
 
     async def known(self, guids: Sequence[str]) -> frozenset[str]:
         if self.trouble:
@@ -62,6 +63,13 @@ def administered(*jobs: Any, owner: bool = True) -> Town:
     town = town_with(*jobs)
     town.github.account(BOT).everywhere = owner
     return town
+
+
+async def handled_before(town: Town, folder: Path) -> None:
+    """Let an inbox have had a delivery: what comes is no first start."""
+    with inboxes.opened(folder, town.clock) as inbox:
+        await inbox.accept("5b1f6bb6-3a2d-4b5c-9d11-0a2e2f2d7e33", "ping", {}, b"{}")
+        await inbox.finish(1)
 
 
 @story
@@ -305,11 +313,63 @@ async def test_a_first_start_only_reports(tmp_path: Path) -> None:
 
 
 @story
+async def test_what_a_first_start_has_reported_stays_so(tmp_path: Path) -> None:
+    """A pull request of a moment before the start is looked at in the second round too: nobody has pushed since."""
+    town = administered(UNIT)
+    await passes(1000)
+    town.open_pull()
+    await passes(10)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        async with hook(town, inbox, nets=nets.Nets(inbox, log=False)):
+            await passes(3 * 3600)
+    assert job_names(town) == []
+
+
+@story
+async def test_a_push_whose_webhook_is_under_way_is_left_to_it(tmp_path: Path) -> None:
+    """1. Just before a round, a push. 2. Its webhook comes just after. 3. Each runs once, also one nobody told of."""
+    town = administered(UNIT)
+    await handled_before(town, tmp_path)
+    await passes(1000)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        post = Post(town, inbox)
+        async with hook(town, inbox, nets=nets.Nets(inbox, log=False)):
+            await passes(backstop.SETTLE_S + backstop.EVERY_S - 2)
+            town.open_pull()
+            await passes(4)
+            await post.carry()
+            town.open_pull()
+            post.down = True
+            await post.carry()
+            await passes(10)
+            assert job_names(town) == ["unit"]
+            await passes(2 * backstop.EVERY_S)
+    assert job_names(town) == ["unit"] * 2
+
+
+@story
+async def test_a_push_whose_webhook_waits_in_the_inbox_is_left_to_it(tmp_path: Path) -> None:
+    """1. A plugin asks for another try for half an hour. 2. Heads are looked at meanwhile. 3. The jobs run once."""
+    town = administered(UNIT)
+    await handled_before(town, tmp_path)
+    await passes(1000)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        post = Post(town, inbox)
+        town.open_pull()
+        await post.carry()
+        town.kube.faults.fail("POST", "/prowjobs", Fault("answer", status=503), times=1_000_000)
+        async with hook(town, inbox, nets=nets.Nets(inbox, log=False)):
+            await passes(1800)
+            town.kube.faults.heal()
+            await passes(2 * backstop.EVERY_S)
+            assert inbox.statistics().waiting == 0
+    assert job_names(town) == ["unit"]
+
+
+@story
 async def test_so_many_a_minute(tmp_path: Path) -> None:
     town = administered(UNIT)
-    with inboxes.opened(tmp_path, town.clock) as inbox:
-        await inbox.accept("5b1f6bb6-3a2d-4b5c-9d11-0a2e2f2d7e33", "ping", {}, b"{}")
-        await inbox.finish(1)
+    await handled_before(town, tmp_path)
     await passes(1000)
     for _ in range(10):
         town.open_pull()

@@ -256,6 +256,10 @@ class DurableInbox:
     def statistics(self) -> Statistics:
         return self._statistics
 
+    def oldest_waiting_s(self) -> float | None:
+        """Return when the delivery that has waited longest was accepted; None when none waits."""
+        return self._statistics.oldest_received_s
+
     def report(self, metrics: Metrics) -> None:
         """Set the gauges; to be called before they are read."""
         oldest = self._statistics.oldest_received_s
