@@ -18,9 +18,12 @@ from prow_async.ports.clock import Clock
 from prow_async.ports.config import Snapshot
 from prow_async.ports.github import DeliveryLog
 from prow_async.ports.metrics import Metrics
+from prow_async.runtime.backoff import Backoff
 
 log = structlog.get_logger()
 EVERY_S = 300.0
+"""On average. It varies, so that two hooks that began together look one after the other: the second one sees in the
+log what the first one has asked for."""
 ASKS = 200
 """At most so many deliveries are asked for in one round."""
 TROUBLES = 3
@@ -66,13 +69,14 @@ class Recovery:
         self._lost: dict[HookOf, dict[str, Lost]] = {}
         self._read_to_s: dict[HookOf, float] = {}
         self._warned: set[str] = set()
+        self._pause = Backoff(EVERY_S * 4 / 3, EVERY_S * 4 / 3)
 
     async def run(self) -> None:
         """Go round until cancelled."""
         while True:
             with cause.because(cause.Cause("recovery", "recovery", "sync")):
                 await self.round()
-            await anyio.sleep(EVERY_S)
+            await anyio.sleep(self._pause.wait_s(1))
 
     async def round(self) -> None:
         """Look at every webhook of ours once. What cannot be read is told once and left for the next round."""

@@ -150,7 +150,7 @@ async def test_one_that_never_comes_is_given_up_once(tmp_path: Path) -> None:
         await post.carry()
         (first,) = post.sent
         async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
-            for _ in range(24 * 6):
+            for _ in range(10 * 6):
                 await passes(600)
                 await post.carry()
     assert [delivery.redelivery for delivery in post.sent] == [False, *[True] * 5]
@@ -161,7 +161,7 @@ async def test_one_that_never_comes_is_given_up_once(tmp_path: Path) -> None:
 
 @story
 async def test_requests_that_come_to_nothing_do_not_count(tmp_path: Path) -> None:
-    """1. Many fail. 2. For half a day GitHub takes no request to send them again. 3. It does: all are asked for."""
+    """1. Many fail. 2. For nine hours GitHub takes no request to send them again. 3. It does: all are asked for."""
     town = administered(UNIT)
     with inboxes.opened(tmp_path, town.clock) as inbox:
         post = Post(town, inbox)
@@ -173,7 +173,7 @@ async def test_requests_that_come_to_nothing_do_not_count(tmp_path: Path) -> Non
         post.down = False
         town.github_faults.fail("POST", "/attempts", Fault("answer", status=502), times=1_000_000)
         async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
-            await passes(12 * 3600)
+            await passes(9 * 3600)
             assert not town.github.outbox.hooks_waiting()
             town.github_faults.heal()
             await passes(2 * recovery.EVERY_S)
@@ -230,6 +230,28 @@ async def test_what_was_read_of_the_log_is_kept_while_the_inbox_cannot_be_asked(
             box.trouble = False
             await passes(2 * recovery.EVERY_S)
             assert town.github.outbox.hooks_waiting()
+
+
+@story
+async def test_two_hooks_do_not_both_ask(tmp_path: Path) -> None:
+    """1. Two start together. 2. Deliveries fail, one after another. 3. In the end both do not ask for each of them."""
+    town = administered(UNIT)
+    for name in ("0", "1"):
+        (tmp_path / name).mkdir()
+    with inboxes.opened(tmp_path / "0", town.clock) as zero, inboxes.opened(tmp_path / "1", town.clock) as one:
+        nets_of = {inbox: nets.Nets(inbox, hook_url=OURS, heads_a_minute=0) for inbox in (zero, one)}
+        post = Post(town, zero)
+        async with hook(town, zero, nets=nets_of[zero]), hook(town, one, nets=nets_of[one]):
+            for _ in range(5):
+                post.down = True
+                town.open_pull()
+                await post.carry()
+                post.down = False
+                for _ in range(200):
+                    await passes(5)
+                    await post.carry()
+    asked = sum(delivery.redelivery for delivery in post.sent)
+    assert 5 <= asked < 10
 
 
 @story
