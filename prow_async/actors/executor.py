@@ -38,6 +38,8 @@ AT_ONCE = 24
 """Writes under way to one cluster. More would wait in the API server instead, each on a connection of its own: they
 bring no higher rate, and every connection costs memory that stays."""
 MAP_TRIES = 5
+SKEW_S = 10.0
+"""So far GitHub's clock may be behind ours where times of both are compared."""
 LONGEST_WAIT_S = 60.0
 """Whoever ordered an action that has to wait longer is told so: it has other work meanwhile, and may decide anew."""
 _URGENCY: Mapping[type[actions.Action], causes.Urgency] = {
@@ -364,12 +366,12 @@ class Executor:
                 raise AssertionError(f"{type(action).__name__} is not a GitHub action")
 
     async def _said(self, action: actions.CreateComment, since_s: float) -> bool:
-        """True when a comment of ours with this very text is there, written at `since_s` or later (whole seconds)."""
+        """True when a comment of ours with this very text is there, written at `since_s` or later by our clock."""
         assert self._to.github is not None
         bot = await self._to.github.bot_user()
         for comment in await self._to.github.comments(action.org, action.repo, action.number):
             mine = comment.user.login == bot.login and comment.body == action.body
-            if mine and instants.seconds(comment.created_at) >= int(since_s):
+            if mine and instants.seconds(comment.created_at) >= int(since_s - SKEW_S):
                 return True
         return False
 

@@ -22,16 +22,24 @@ BUSY_S = 15.0
 
 
 class Forwarder:
-    """Sends deliveries on."""
+    """Sends deliveries on.
 
-    def __init__(self, forward: Forward, metrics: Metrics) -> None:
+    Args:
+        dry_run: sends nothing: whoever got a delivery would act upon it.
+    """
+
+    def __init__(self, forward: Forward, metrics: Metrics, dry_run: bool = False) -> None:
         self._forward = forward
         self._metrics = metrics
+        self._dry_run = dry_run
         self._breakers: dict[str, Breaker] = {}
         self._lanes: dict[str, anyio.CapacityLimiter] = {}
 
     async def handle(self, delivery: Delivery, plugin: ExternalPlugin) -> Outcome:
         """Raises Retry while the endpoint does not answer, or says that it cannot now."""
+        if self._dry_run:
+            log.info("dry run: not forwarded", plugin=plugin.name, **_guid(delivery))
+            return Outcome(f"external {plugin.name}: not forwarded on dry run")
         self._admit(plugin)
         lane = self._lanes.setdefault(plugin.endpoint, anyio.CapacityLimiter(AT_ONCE))
         if lane.statistics().tasks_waiting >= IN_LINE:

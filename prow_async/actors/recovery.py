@@ -18,11 +18,16 @@ from prow_async.ports.clock import Clock
 from prow_async.ports.config import Snapshot
 from prow_async.ports.github import DeliveryLog
 from prow_async.ports.metrics import Metrics
+from prow_async.runtime.backoff import Backoff
 
 log = structlog.get_logger()
 EVERY_S = 300.0
+"""On average. It varies, so that two hooks that began together look one after the other: the second one sees in the
+log what the first one has asked for."""
 ASKS = 200
 """At most so many deliveries are asked for in one round."""
+TROUBLES = 3
+"""After so many requests in a row that came to nothing, the others wait for the next round."""
 PAGES = 100
 OVERLAP_S = 900.0
 """A round reads back so far before the last one began: deliveries come into the log a little late."""
@@ -49,6 +54,8 @@ class Env(msgspec.Struct, frozen=True):
     """Whether we are a GitHub App, whose own webhook's log is read instead of those of orgs and repos."""
     hook_url: str = ""
     """Our webhook's address as GitHub knows it; without it the ids that deliveries came with tell our webhooks."""
+    alone: bool = False
+    """Whether nobody else takes deliveries of our webhooks, neither a second hook nor upstream's."""
 
 
 class Recovery:
@@ -62,13 +69,14 @@ class Recovery:
         self._lost: dict[HookOf, dict[str, Lost]] = {}
         self._read_to_s: dict[HookOf, float] = {}
         self._warned: set[str] = set()
+        self._pause = Backoff(EVERY_S * 4 / 3, EVERY_S * 4 / 3)
 
     async def run(self) -> None:
         """Go round until cancelled."""
         while True:
             with cause.because(cause.Cause("recovery", "recovery", "sync")):
                 await self.round()
-            await anyio.sleep(EVERY_S)
+            await anyio.sleep(self._pause.wait_s(1))
 
     async def round(self) -> None:
         """Look at every webhook of ours once. What cannot be read is told once and left for the next round."""
@@ -113,20 +121,35 @@ class Recovery:
         now_s = self._env.clock.now()
         horizon_s = now_s - recovery.LOG_REACHES_S
         entries = await self._entries(hook, max(horizon_s, self._read_to_s.get(hook, 0.0)))
-        self._read_to_s[hook] = now_s - OVERLAP_S
         before = sum(1 for one in entries if recovery.sent_s(one) < self._box.began_s and one.status_code >= 300)
         if before and hook not in self._lost:
             log.info("deliveries failed before this inbox existed; they are left alone", number=before)
         lost = recovery.add(self._lost.get(hook, {}), entries, max(horizon_s, self._box.began_s))
+        self._lost[hook], self._read_to_s[hook] = lost, now_s - OVERLAP_S
         known = await self._box.known([*lost])
-        decided = recovery.decide(lost, known, now_s, ASKS)
+        decided = recovery.decide(lost, known, now_s, ASKS, self._env.alone)
         self._lost[hook] = decided.lost
         self._count("recovered", len(decided.recovered))
         self._count("given up", len(decided.given_up))
         for gone in decided.given_up:
-            log.error("webhook lost for good: GitHub does not bring it", event=gone.event, guid=gone.guid)
-        for one in decided.ask:
-            await self._ask(hook, one)
+            log.error("webhook lost for good: GitHub does not bring it", event_type=gone.event, guid=gone.guid)
+        await self._ask_all(hook, decided.ask)
+
+    async def _ask_all(self, hook: HookOf, wanted: Sequence[Lost]) -> None:
+        """Ask for each; those that GitHub could not be asked for stand as before, and come again in the next round."""
+        unasked = {one.guid: one for one in wanted}
+        troubles = 0
+        for one in wanted:
+            try:
+                await self._ask(hook, one)
+                del unasked[one.guid]
+                troubles = 0
+            except ProwError as error:
+                log.info("webhook not asked for this time", guid=one.guid, why=str(error))
+                troubles += 1
+                if troubles == TROUBLES:
+                    break
+        self._lost[hook].update(unasked)
 
     async def _ask(self, hook: HookOf, one: Lost) -> None:
         why = f"{one.event} was sent {one.tries} times and is not here"

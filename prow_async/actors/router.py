@@ -87,7 +87,7 @@ class Router:
         self._snapshot = snapshot
         self._reads = reads
         self._sharers = Sharers(inbox, executor, env)
-        self._forwarder = None if env.forward is None else Forwarder(env.forward, env.metrics)
+        self._forwarder = None if env.forward is None else Forwarder(env.forward, env.metrics, executor.dry_run)
         self._lanes: dict[Lane, deque[_Handling]] = {}
         self._newest: dict[str, tuple[int, int]] = {}
         """Of each pull request or branch: how many deliveries are under way, and the number of the newest."""

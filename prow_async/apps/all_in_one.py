@@ -123,7 +123,7 @@ async def opened(shell: process.Shell) -> AsyncIterator[Running]:
             reports=await reports.opened(shell, config, cluster.infos, stack),
             inbox=inbox,
             forward=forward,
-            nets=hook_app.nets_of(values, inbox),
+            nets=hook_app.nets_of(values, inbox, alone=True),
             plugins=hook_app.PLUGINS,
             decisions=explained,
             explain_in_help=values["explain-in-help"],

@@ -42,12 +42,17 @@ def inbox_settings(values: Mapping[str, Any]) -> Settings:
     return Settings(max_bytes=most << 20, history_bytes=history << 20)
 
 
-def nets_of(values: Mapping[str, Any], inbox: durable.DurableInbox) -> nets.Nets:
-    """Read which nets are out for webhooks that do not come."""
+def nets_of(values: Mapping[str, Any], inbox: durable.DurableInbox, alone: bool = False) -> nets.Nets:
+    """Read which nets are out for webhooks that do not come.
+
+    Args:
+        alone: no other process takes webhooks of this installation.
+    """
     return nets.Nets(
         inbox,
         app=bool(values.get("github-app-id", "")),
         hook_url=values["webhook-url"],
+        alone=alone,
         log=values["recover-deliveries"],
         heads_a_minute=values["backstop-per-minute"],
     )

@@ -27,6 +27,8 @@ class Nets(msgspec.Struct, frozen=True):
     app: bool = False
     """We are a GitHub App: its own webhook's log is read."""
     hook_url: str = ""
+    alone: bool = False
+    """No other process takes webhooks of this installation."""
     log: bool = True
     heads_a_minute: int = backstop.A_MINUTE
     """So many heads are handed on in a minute; 0: none are looked at."""
@@ -47,7 +49,7 @@ def services(nets: Nets, around: Around, enablement: Enablement, installation: s
     """Make the services to run beside the hook."""
     found: dict[str, Service] = {}
     if nets.log:
-        env = recovery.Env(around.snapshot, around.metrics, around.clock, nets.app, nets.hook_url)
+        env = recovery.Env(around.snapshot, around.metrics, around.clock, nets.app, nets.hook_url, nets.alone)
         found["recovery"] = recovery.Recovery(nets.box, around.github, around.executor, env).run
     if nets.heads_a_minute > 0:
         about = backstop.Env(

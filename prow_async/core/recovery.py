@@ -1,8 +1,10 @@
 """Which deliveries GitHub is asked to send again, and which heads of pull requests nobody told us of.
 
 GitHub keeps a log of what it sent to a webhook for three days and sends nothing again by itself. A delivery that
-failed, or that it holds for delivered and our inbox has never seen, is asked for until the inbox has it. What was sent
-before this inbox existed was for others to handle: it is counted, not asked for.
+failed is asked for until the inbox has it, or somebody has taken it: a second hook with an inbox of its own, or
+upstream's, may stand behind the same address. Where nobody else can, what GitHub holds for delivered and our inbox has
+never seen is asked for too. What was sent before this inbox existed was for others to handle: it is counted, not asked
+for.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,6 +36,10 @@ class Lost(msgspec.Struct, frozen=True):
     tries: int
     asked: int = 0
     asked_s: float = 0.0
+    taken: bool = False
+    """Somebody has answered a try as if it were handled."""
+    over: bool = False
+    """It was given up. It is remembered while the log may name it, so that it is not taken for a new one."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -42,7 +48,7 @@ class Round(msgspec.Struct, frozen=True):
     ask: tuple[Lost, ...]
     lost: dict[str, Lost]
     recovered: tuple[str, ...]
-    """GUIDs that were asked for and are here now."""
+    """GUIDs that were asked for and have come now."""
     given_up: tuple[Lost, ...]
 
 
@@ -53,37 +59,47 @@ def add(lost: Mapping[str, Lost], log: Iterable[HookDelivery], since_s: float) -
         at_s = sent_s(one)
         if not one.guid or one.event == "ping" or at_s < since_s or one.status_code in _HOPELESS:
             continue
-        old = found.get(one.guid)
+        old, taken = found.get(one.guid), 200 <= one.status_code < 300
         if old is None:
-            found[one.guid] = Lost(one.guid, one.id, one.event, at_s, at_s, 1)
+            found[one.guid] = Lost(one.guid, one.id, one.event, at_s, at_s, 1, taken=taken)
         elif one.id > old.delivery_id:
-            found[one.guid] = msgspec.structs.replace(old, delivery_id=one.id, last_s=at_s, tries=old.tries + 1)
+            found[one.guid] = msgspec.structs.replace(
+                old, delivery_id=one.id, last_s=at_s, tries=old.tries + 1, taken=old.taken or taken
+            )
+        elif (taken and not old.taken) or at_s < old.first_s:
+            first_s = min(at_s, old.first_s)
+            found[one.guid] = msgspec.structs.replace(old, first_s=first_s, taken=old.taken or taken)
     if len(found) > OPEN:
         found = dict(sorted(found.items(), key=lambda item: item[1].first_s)[:OPEN])
     return found
 
 
-def decide(lost: Mapping[str, Lost], known: frozenset[str], now_s: float, limit: int) -> Round:
+def decide(lost: Mapping[str, Lost], known: frozenset[str], now_s: float, limit: int, alone: bool) -> Round:
     """Choose what to ask for, oldest first.
 
     Args:
         known: GUIDs of `lost` that the inbox has.
         limit: ask for so many at most.
+        alone: nobody else takes deliveries of this webhook.
     """
+    here = known if alone else known | {one.guid for one in lost.values() if one.taken}
     left: dict[str, Lost] = {}
     ask: list[Lost] = []
     given_up: list[Lost] = []
     for one in sorted(lost.values(), key=lambda one: one.first_s):
-        if one.guid in known:
+        if one.guid in here:
             continue
-        if one.asked >= len(WAITS_S) or now_s - one.first_s > LOG_REACHES_S:
-            given_up.append(one)
+        if one.over or one.asked >= len(WAITS_S) or now_s - one.first_s > LOG_REACHES_S:
+            if not one.over:
+                given_up.append(one)
+            if now_s - max(one.last_s, one.asked_s) <= LOG_REACHES_S:
+                left[one.guid] = msgspec.structs.replace(one, over=True)
         elif len(ask) < limit and now_s - max(one.last_s, one.asked_s) >= max(IN_FLIGHT_S, WAITS_S[one.asked]):
             ask.append(one)
             left[one.guid] = msgspec.structs.replace(one, asked=one.asked + 1, asked_s=now_s)
         else:
             left[one.guid] = one
-    recovered = tuple(guid for guid, one in lost.items() if guid in known and one.asked)
+    recovered = tuple(guid for guid, one in lost.items() if guid in here and one.asked)
     return Round(tuple(ask), left, recovered, tuple(given_up))
 
 

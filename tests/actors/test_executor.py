@@ -203,6 +203,34 @@ async def test_a_comment_whose_answer_is_lost_is_not_doubled() -> None:
     assert bodies(town, number) == ["hello"]
 
 
+class Ahead:
+    """A clock that is ahead of the town's, and so of GitHub's."""
+
+    def __init__(self, town: Town, by_s: float) -> None:
+        self._clock = town.clock
+        self._by_s = by_s
+
+    def now(self) -> float:
+        return self._clock.now() + self._by_s
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+
+@story
+async def test_a_comment_is_found_though_our_clock_is_ahead() -> None:
+    """Seconds apart, as clocks are: neither a lost answer nor a crash doubles it."""
+    town = Town()
+    number, _ = town.open_pull()
+    clock = Ahead(town, by_s=5)
+    targets = Targets(town.kube.jobs, town.kube.events, {}, town.client)
+    act = Executor(targets, town.metrics, clock, town.ids)
+    town.github_faults.fail("POST", "/comments", DROP, done=True)
+    await act.perform(comment(number), "x")
+    await act.resume(comment(number), "x", clock.now())
+    assert bodies(town, number) == ["hello"]
+
+
 @story
 async def test_a_comment_that_was_not_written_is_written() -> None:
     """1. The first try never arrives. 2. It looks: only an older one with the same words is there. 3. Written."""

@@ -398,6 +398,28 @@ async def test_plugins_as_configured(tmp_path: Path) -> None:
             assert await inbox.fate(guid) != "waiting"
 
 
+@pytest.mark.parametrize("raises", [False, True])
+@story
+async def test_words_that_cannot_be_written_hold_up_nobody(raises: bool, tmp_path: Path) -> None:
+    """1. What becomes of a delivery has no UTF-8 form: a file's name is in it. 2. It ends, and so does the next."""
+
+    def decide(number: int) -> Decision:
+        if raises:
+            raise ValueError("no such file: \udcff.yaml")
+        return Decision((), "read \udcff.yaml")
+
+    town = town_with(plugins=("p",))
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        async with hook(town, inbox, plugin("p", nothing, decide)):
+            for _ in range(2):
+                town.open_pull()
+                (guid,) = await deliver(town, inbox)
+                await passes(5)
+                assert "?.yaml" in (await inbox.fate(guid) or "")
+            assert inbox.statistics().waiting == 0
+            assert len(inbox.aside.letters()) == 2 * raises
+
+
 @story
 async def test_dry_run(tmp_path: Path) -> None:
     """On dry run decisions are made and recorded, and nothing is written to anybody else."""

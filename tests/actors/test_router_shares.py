@@ -62,6 +62,19 @@ async def test_external_plugins_get_the_whole_body(tmp_path: Path) -> None:
 
 
 @story
+async def test_on_dry_run_external_plugins_get_nothing(tmp_path: Path) -> None:
+    """They would act upon it."""
+    town = town_of(external=(NEAR,))
+    town.open_pull()
+    others = Others(near=[200])
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        (guid,) = await deliver(town, inbox)
+        async with hook(town, inbox, forward=others, dry_run=True):
+            assert others.tries == 0
+            assert await inbox.fate(guid) == "external near: not forwarded on dry run"
+
+
+@story
 async def test_an_external_plugin_that_is_away(tmp_path: Path) -> None:
     """1. It does not answer for an hour. 2. Nobody else waits for it. 3. Back: it gets all, whole, in order."""
     town = town_of("p", external=(NEAR,))

@@ -13,7 +13,7 @@ from prow_async.adapters.inbox import reader
 from prow_async.adapters.inbox.durable import DurableInbox
 from prow_async.adapters.inbox.store import Settings
 from prow_async.api.actions import Decision
-from tests.contract.inbox_parts import TIDY_S, accept, guid, inbox, log_files, pass_through, waiting
+from tests.contract.inbox_parts import TIDY_S, accept, guid, inbox, log_files, pass_through, tidied, waiting
 
 pytestmark = pytest.mark.anyio
 HISTORY = Settings(segment_bytes=256 << 10, spares=1, history_bytes=1 << 20)
@@ -148,6 +148,20 @@ async def test_history_is_kept_up_to_its_size(tmp_path: Path, tool: Tool) -> Non
         assert guid(1999) in handled[-1] or guid(1999) in "".join(handled)
         assert len(log_files(tmp_path)) < 12
         assert [line.split()[2] for line in await tool("ls")] == [guid(5000)]
+
+
+@pytest.mark.parametrize(("history", "most", "kept"), [(16, 1024, 16), (40, 42, 21)])
+async def test_history_of_many_files_is_kept_and_leaves_room(
+    history: int, most: int, kept: int, tmp_path: Path
+) -> None:
+    """1. Much passes through, bit by bit. 2. What was wished for is kept, but no more than half of all room."""
+    size = 64 << 10
+    wished = Settings(size, spares=1, carry_above=2, history_bytes=history * size, max_bytes=most * size)
+    async with inbox(tmp_path, wished) as box:
+        for first in range(0, 1500, 100):
+            await pass_through(box, range(first, first + 100), 3000)
+            await tidied(tmp_path, kept + 4)
+        assert kept <= len([name for name in log_files(tmp_path) if not name.startswith("spare")])
 
 
 async def test_looking_while_much_is_written(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """In-repo configuration from real repositories: what counts, what is remembered, what is refused."""
 
+import os
 import shutil
 import socket
 import threading
@@ -86,6 +87,16 @@ async def test_a_pull_request_is_read_as_merged(place: Place) -> None:
     assert await place.names(root) == ["a"]
     assert await place.names(base, head) == ["b", "c"]
     assert await place.names(base, head, other) == ["b", "c", "d"]
+
+
+async def test_a_file_whose_name_is_no_text(place: Place) -> None:
+    """What is told of it can be written anywhere, whoever named it; it counts as any other."""
+    name = os.fsdecode(b".prow/\xff.yaml")
+    root = place.origin.commit({"code": "1"})
+    assert await place.names(root, place.origin.commit({name: job("a")}, root)) == ["a"]
+    with pytest.raises(ConfigErrors) as told:
+        await place.names(root, place.origin.commit({name: "presubmits: [{"}, root))
+    assert str(told.value).startswith(".prow/\ufffd.yaml:1: ")
 
 
 async def test_the_folder_hides_the_file_and_ignore_files_count(place: Place) -> None:

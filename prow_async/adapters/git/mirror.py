@@ -179,7 +179,7 @@ class Mirror:
             if line:
                 facts, _, path = line.partition(b"\t")
                 mode, _, id_ = facts.decode().split(" ")
-                entries.append(Entry(path.decode(errors="surrogateescape"), mode, id_))
+                entries.append(Entry(path.decode(errors="replace"), mode, id_))
         return entries
 
     def read(self, ids: Sequence[str], limit_bytes: int, tree: str = "") -> list[bytes]:

@@ -178,7 +178,7 @@ class DurableInbox:
         now_s = self._clock.now()
         for seq in notes:
             self._fresh.drop(seq)
-        ops = [Op(records.Finished(seq, now_s, note[:1000])) for seq, note in notes.items()]
+        ops = [Op(records.Finished(seq, now_s, _writable(note[:1000]))) for seq, note in notes.items()]
         for first in range(0, len(ops), GROUP_OPS // 2):
             await self._write(*ops[first : first + GROUP_OPS // 2])
 
@@ -203,6 +203,7 @@ class DurableInbox:
         return self._store.waits(seq)
 
     async def bury(self, delivery: Delivery, why: str) -> None:
+        why = _writable(why)
         left = await self._aside(lambda: self.aside.bury(delivery, self._clock.now(), why))
         if left:
             log.warning("deliveries laid aside were dropped for newer ones", number=left)
@@ -254,6 +255,10 @@ class DurableInbox:
 
     def statistics(self) -> Statistics:
         return self._statistics
+
+    def oldest_waiting_s(self) -> float | None:
+        """Return when the delivery that has waited longest was accepted; None when none waits."""
+        return self._statistics.oldest_received_s
 
     def report(self, metrics: Metrics) -> None:
         """Set the gauges; to be called before they are read."""
@@ -415,6 +420,11 @@ def key_of(guid: str, body: bytes) -> int:
     else:
         data = guid.encode(errors="surrogateescape") + b"\0" + hashlib.sha256(body).digest()
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)
+
+
+def _writable(text: str) -> str:
+    """Return a text that has a UTF-8 form: what failed may speak of a file whose name has none."""
+    return text.encode(errors="replace").decode()
 
 
 def _emptied(groups: deque[_Group]) -> Iterator[_Group]:

@@ -40,7 +40,8 @@ class Settings(msgspec.Struct, frozen=True):
     max_waiting: int = 100_000
     """Deliveries are refused while so many wait."""
     history_bytes: int = 0
-    """So much of the log is kept at least, handled or not, for people who look back."""
+    """So much of the log is kept at least, handled or not, for people who look back, but no more than half of
+    `max_bytes`: new deliveries need room beside it."""
     carry_above: int = 4
     """With more segments than this, the oldest is emptied as soon as a quarter of it, or less, is needed."""
 
@@ -264,16 +265,18 @@ class Store:
     def _leaving(self) -> list[Segment]:
         """Segments from the oldest on in which nothing is needed."""
         leaving: list[Segment] = []
+        kept = min(self.settings.history_bytes, self.settings.max_bytes // 2)
         size = sum(segment.size_bytes for segment in self._index.segments.values())
         for segment in self._index.segments.values():
             size -= segment.size_bytes
-            if segment.live_bytes or segment is self._current or size < self.settings.history_bytes:
-                break
+            if segment is self._current or size < kept:
+                return leaving
+            if segment.live_bytes:
+                few = segment.live_bytes * 4 <= segment.size_bytes
+                crowded = not leaving and len(self._index.segments) > self.settings.carry_above
+                return [segment] if few and crowded else leaving
             leaving.append(segment)
-        if leaving or len(self._index.segments) <= self.settings.carry_above:
-            return leaving
-        oldest = next(iter(self._index.segments.values()))
-        return [oldest] if oldest.live_bytes * 4 <= oldest.size_bytes and oldest is not self._current else []
+        return leaving
 
     def tidy(self, now_s: float) -> None:
         """Bring keys into their file and let segments go: the three steps below, one after the other."""
