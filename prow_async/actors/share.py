@@ -28,6 +28,7 @@ from prow_async.runtime.bound import Bound
 log = structlog.get_logger()
 AFTER = "/after"
 """Behind a plugin's name: what it decided when it knew what had become of its actions."""
+_SIDE_BY_SIDE = (actions.CreateProwJob, actions.UpdateConfigMap)
 After = Callable[[Decision, tuple[ActionState, ...]], Decision | None]
 
 
@@ -202,7 +203,10 @@ class Sharers:
         self._env.decisions.keep(explained)
 
     async def _act(self, share: Share, entry: _Entry, fresh: bool) -> None:
-        """Perform what is not done yet, in order; ProwJobs that follow one another are created side by side."""
+        """Perform what is not done yet, in order; ProwJobs that follow one another are created side by side.
+
+        So are ConfigMaps changed: a cluster that is away holds up its own alone.
+        """
         acts, states = entry.decision.actions, entry.states
         todo = [i for i, state in enumerate(states) if state in {"planned", "sent"}]
         again: list[Retry] = []
@@ -244,11 +248,11 @@ def _joined(first: Decision, then: Decision) -> Decision:
 
 
 def _batches(every: Sequence[actions.Action], todo: Sequence[int]) -> list[list[int]]:
-    """Group indexes: neighbouring CreateProwJobs together, everything else alone."""
+    """Group indexes: neighbours of a kind whose order says nothing together, everything else alone."""
     batches: list[list[int]] = []
     for index in todo:
-        creates = isinstance(every[index], actions.CreateProwJob)
-        if creates and batches and isinstance(every[batches[-1][-1]], actions.CreateProwJob):
+        kind = type(every[index])
+        if kind in _SIDE_BY_SIDE and batches and type(every[batches[-1][-1]]) is kind:
             batches[-1].append(index)
         else:
             batches.append([index])

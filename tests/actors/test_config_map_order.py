@@ -1,15 +1,20 @@
 """Two merges that touch one ConfigMap: the newer one wins, whichever hook writes last and whatever happens between."""
 
+from pathlib import Path
+
 import anyio
+import msgspec
 import pytest
 
-from prow_async.adapters.kube.collection import CONFIG_MAPS
-from prow_async.api.actions import UpdateConfigMap
+from prow_async.adapters.kube.collection import CONFIG_MAPS, KubeCollection
+from prow_async.api.actions import Decision, UpdateConfigMap
 from prow_async.api.errors import Retry
 from prow_async.sandbox.faults import Fault
+from tests.actors import inbox as inboxes
 from tests.actors.script import DROP
 from tests.actors.test_executor import executor
-from tests.actors.worlds import JOBS, Town, story
+from tests.actors.test_router import deliver, hook, nothing, plugin, town_with
+from tests.actors.worlds import JOBS, Cluster, Town, passes, story
 
 SECOND = "2026-01-01T00:00:00Z"
 OLDER = f"{SECOND} 000000010"
@@ -86,3 +91,27 @@ async def test_somebody_who_never_stops_writing_is_told_of() -> None:
     town.kube.faults.fail("PATCH", "/configmaps", Fault("answer", status=409), times=9999)
     with pytest.raises(Retry, match="was changed by others"):
         await executor(town).perform(NEW, "x")
+
+
+@story
+async def test_a_cluster_that_is_away_holds_up_its_own_alone(tmp_path: Path) -> None:
+    """1. The first of two clusters does not answer; the other's ConfigMap is written. 2. It answers again: its too."""
+    town = town_with(plugins=("p",))
+    town.open_pull()
+    far = town.clusters["far"] = Cluster("far", town.ids, town.clock)
+    both = tuple(msgspec.structs.replace(OLD, cluster=alias) for alias in ("far", "default"))
+
+    def maps(alias: str, namespace: str) -> KubeCollection:
+        return town.clusters[alias].collection(CONFIG_MAPS, namespace)
+
+    far.faults.fail("GET", "/configmaps", DROP, times=9999)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        (guid,) = await deliver(town, inbox)
+        async with hook(town, inbox, plugin("p", nothing, lambda number: Decision(both, "both")), config_maps=maps):
+            await passes(60)
+            assert stands(town)["shared"] == OLDER
+            assert far.world.objects("configmaps", JOBS) == []
+            far.faults.heal()
+            await passes(600)
+            assert [found["data"]["shared"] for found in far.world.objects("configmaps", JOBS)] == [OLDER]
+            assert await inbox.fate(guid) == "p: both"
