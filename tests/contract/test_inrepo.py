@@ -2,7 +2,9 @@
 
 import shutil
 import socket
+import subprocess
 import threading
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +20,7 @@ from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Refused, Retry
 from prow_async.api.inrepo import RepoJobs, Texts, Wanted
 from prow_async.core import inrepo, inrepo_patterns, inrepo_pods
-from tests.gitrepo import Origin
+from tests.gitrepo import Origin, git
 
 pytestmark = pytest.mark.anyio
 
@@ -303,3 +305,56 @@ async def test_an_origin_that_moved(place: Place) -> None:
     place.origin.folder = place.folder / "moved" / "o" / "r.git"
     after = place.origin.commit({".prow.yaml": job("b")}, root)
     assert await place.names(after) == ["b"]
+
+
+def nested(origin: Origin, *, deep: int) -> str:
+    """Commit a `.prow` of a few objects that lists as 10 ** deep files: all names in a folder are of one thing."""
+
+    def tree(kind: str, sha: str, *names: str) -> str:
+        return git(origin.folder, "mktree", text="".join(f"{kind} {sha}\t{name}\n" for name in names))
+
+    found = tree("100644 blob", git(origin.folder, "hash-object", "-w", "--stdin", text="#"), *map(str, range(10)))
+    for _ in range(deep - 1):
+        found = tree("040000 tree", found, *map(str, range(10)))
+    sha = git(origin.folder, "commit-tree", "-m", "deep", tree("040000 tree", found, ".prow"))
+    git(origin.folder, "update-ref", "refs/heads/deep", sha)
+    return sha
+
+
+async def test_what_is_small_to_push_and_large_to_read_is_not_held(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. One blob under many names. 2. One folder under many names, which are folders of such, and so on."""
+    monkeypatch.setattr(inrepo, "MAX_BYTES", 1 << 20)
+    fat = place.origin.commit(dict.fromkeys((f".prow/{number}.yaml" for number in range(100)), "#" * (1 << 20)))
+    deep = nested(place.origin, deep=6)
+    for sha, told in (
+        (fat, "o/r: what is read of it is larger than 1048576 bytes"),
+        (deep, "o/r: the list of its files"),
+    ):
+        tracemalloc.start()
+        with pytest.raises(Refused, match=told):
+            await place.jobs(sha)
+        held, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most - held < 10 << 20
+
+
+def oddly_named(origin: Origin) -> str:
+    """Commit a file whose name is no UTF-8."""
+    blob = git(origin.folder, "hash-object", "-w", "--stdin", text=job("a"))
+    told = {"cwd": origin.folder, "input": b"100644 blob %s\t\xff.yaml\0" % blob.encode()}
+    folder = subprocess.run(["git", "mktree", "-z"], capture_output=True, check=True, **told).stdout.decode()
+    sha = git(
+        origin.folder,
+        *("commit-tree", "-m", "odd"),
+        git(origin.folder, "mktree", text=f"040000 tree {folder.strip()}\t.prow\n"),
+    )
+    git(origin.folder, "update-ref", "refs/heads/odd", sha)
+    return sha
+
+
+async def test_a_name_that_is_no_text_is_shown_and_read(place: Place) -> None:
+    """git takes any bytes for a name; what is said of a file must be something that can be written down."""
+    (found,) = (await place.jobs(oddly_named(place.origin))).presubmits
+    assert (found.name, found.source.file) == ("a", ".prow/\\xff.yaml")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from prow_async.adapters.git.command import REMOTE_TIMEOUT_S, Failed, Git, Remote, version
+from prow_async.adapters.git.command import LONGEST_BYTES, REMOTE_TIMEOUT_S, Failed, Git, Remote, TooMuch, version
 from prow_async.api.errors import Refused
 from prow_async.api.inrepo import Wanted
 
@@ -168,18 +168,24 @@ class Mirror:
         """List those of `paths` that stand in a tree, by the id of the tree."""
         return self._listed("ls-tree", "-z", tree, "--", *paths)
 
-    def below(self, tree: str) -> list[Entry]:
-        """List everything in a tree that is no folder, at any depth, in git's order."""
-        return self._listed("ls-tree", "-r", "-z", tree)
+    def below(self, tree: str, limit_bytes: int = LONGEST_BYTES) -> list[Entry]:
+        """List everything in a tree that is no folder, at any depth, in git's order.
 
-    def _listed(self, *arguments: str) -> list[Entry]:
-        _, out = self._git.run(*arguments)
+        Raises: Refused when the list is longer than `limit_bytes`.
+        """
+        return self._listed("ls-tree", "-r", "-z", tree, limit_bytes=limit_bytes)
+
+    def _listed(self, *arguments: str, limit_bytes: int = LONGEST_BYTES) -> list[Entry]:
+        try:
+            _, out = self._git.run(*arguments, limit_bytes=limit_bytes)
+        except TooMuch as error:
+            raise Refused(f"{self._name}: the list of its files is larger than {limit_bytes} bytes") from error
         entries = []
         for line in out.split(b"\0"):
             if line:
                 facts, _, path = line.partition(b"\t")
                 mode, _, id_ = facts.decode().split(" ")
-                entries.append(Entry(path.decode(errors="surrogateescape"), mode, id_))
+                entries.append(Entry(path.decode(errors="backslashreplace"), mode, id_))
         return entries
 
     def read(self, ids: Sequence[str], limit_bytes: int, tree: str = "") -> list[bytes]:
@@ -197,11 +203,12 @@ class Mirror:
             if tree:
                 self._fetch_blobs(tree, ids)
             asked = "".join(f"{id_}\n" for id_ in ids).encode()
-            _, out = self._git.run("cat-file", "--batch", input=asked, timeout_s=REMOTE_TIMEOUT_S)
+            bound = limit_bytes + 200 * len(ids)
+            _, out = self._git.run("cat-file", "--batch", input=asked, timeout_s=REMOTE_TIMEOUT_S, limit_bytes=bound)
         except Failed as error:
             raise error.as_refusal(f"{self._url}: files cannot be read") from error
-        if len(out) > limit_bytes + 200 * len(ids):
-            raise Refused(f"{self._name}: what is read of it is larger than {limit_bytes} bytes")
+        except TooMuch as error:
+            raise Refused(f"{self._name}: what is read of it is larger than {limit_bytes} bytes") from error
         found, rest = [], memoryview(out)
         for id_ in ids:
             head = bytes(rest[:200]).partition(b"\n")[0]

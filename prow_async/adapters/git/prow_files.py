@@ -45,7 +45,8 @@ def read(mirror: Mirror, place: Place) -> list[SourceFile]:
         return []
     if place.source.is_file:
         return [SourceFile(inrepo.FILE, mirror.read([place.source.id], inrepo.MAX_BYTES)[0])]
-    below = [(f"{inrepo.FOLDER}/{entry.path}", entry.id) for entry in mirror.below(place.source.id) if entry.is_file]
+    listed = mirror.below(place.source.id, inrepo.MAX_BYTES)
+    below = [(f"{inrepo.FOLDER}/{entry.path}", entry.id) for entry in listed if entry.is_file]
     files = [(path, id_) for path, id_ in below if path.endswith(_YAML)]
     rules = [(path, id_) for path, id_ in below if path.rpartition("/")[2] == prowignore.NAME]
     if len(files) + len(rules) > inrepo.MAX_FILES:
