@@ -171,6 +171,25 @@ async def test_a_damaged_mirror_is_made_anew(place: Place) -> None:
     assert await place.names(root) == ["a"]
 
 
+@pytest.mark.parametrize(("files", "left"), [("*.idx", 0), ("*.pack", 0), ("*.pack", 40), ("config", 0)])
+async def test_a_mirror_cut_short_is_made_anew(place: Place, files: str, left: int) -> None:
+    """As a machine leaves it that lost its power, whatever is asked next."""
+    root = place.origin.commit({".prow.yaml": job("a")})
+    await place.jobs(root)
+    next_ = place.origin.commit({".prow.yaml": job("b")}, root)
+    mirror = place.folder / "mirrors/o/r.git"
+    whole = place.folder / "whole"
+    shutil.copytree(mirror, whole)
+    for sha, name in ((root, "a"), (next_, "b")):
+        shutil.rmtree(mirror)
+        shutil.copytree(whole, mirror)
+        for found in mirror.rglob(files):
+            found.chmod(0o600)
+            found.write_bytes(found.read_bytes()[:left])
+        place.start()
+        assert await place.names(sha) == [name]
+
+
 async def test_what_cannot_be_had_is_refused_or_tried_again(place: Place) -> None:
     root = place.origin.commit({"code": "1\n", ".prow.yaml": job("a")})
     one, two = (place.origin.commit({"code": text}, root) for text in ("2\n", "3\n"))

@@ -64,7 +64,7 @@ _CONFIG = {
 }
 _DAMAGE = re.compile(
     r"bad object|corrupt|not a git repository|unable to read|broken|loose object|packfile|unable to (?:create|write)"
-    r"|bad config|read-only|no space",
+    r"|bad config|read-only|no space|index file .* is too small|'origin' does not appear to be a git repository",
     re.IGNORECASE,
 )
 _TROUBLE = re.compile(

@@ -195,7 +195,8 @@ class Mirror:
             limit_bytes: of all together.
             tree: the folder they stand in: what was never read of it is fetched in one go, else file by file.
 
-        Raises: Refused when they are larger, or one is not there; Retry for trouble on the way.
+        Raises: Refused when they are larger, or one is no file; Retry for trouble on the way; Failed when the mirror
+            lacks one.
         """
         if not ids:
             return []
@@ -213,6 +214,8 @@ class Mirror:
         for id_ in ids:
             head = bytes(rest[:200]).partition(b"\n")[0]
             words = head.split(b" ")
+            if words[1:] == [b"missing"]:  # a tree names it, and its origin would have given it
+                raise Failed("cat-file", 0, f"{id_} is missing")
             if len(words) != 3 or words[1] != b"blob":
                 raise Refused(f"{self._url}: {id_} is no file that it has")
             start = len(head) + 1
