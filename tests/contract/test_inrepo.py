@@ -1,5 +1,6 @@
 """In-repo configuration from real repositories: what counts, what is remembered, what is refused."""
 
+import itertools
 import shutil
 import socket
 import subprocess
@@ -180,12 +181,12 @@ async def test_a_mirror_cut_short_is_made_anew(place: Place, files: str, left: i
     mirror = place.folder / "mirrors/o/r.git"
     whole = place.folder / "whole"
     shutil.copytree(mirror, whole)
-    for sha, name in ((root, "a"), (next_, "b")):
+    for cut, (sha, name) in itertools.product(sorted(whole.rglob(files)), ((root, "a"), (next_, "b"))):
         shutil.rmtree(mirror)
         shutil.copytree(whole, mirror)
-        for found in mirror.rglob(files):
-            found.chmod(0o600)
-            found.write_bytes(found.read_bytes()[:left])
+        found = mirror / cut.relative_to(whole)
+        found.chmod(0o600)
+        found.write_bytes(found.read_bytes()[:left])
         place.start()
         assert await place.names(sha) == [name]
 
