@@ -17,6 +17,7 @@ import pytest
 from prow_async.adapters.git import inrepo as adapter
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
+from prow_async.adapters.git.mirror import Mirror, check
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Refused, Retry
 from prow_async.api.inrepo import RepoJobs, Texts, Wanted
@@ -211,6 +212,10 @@ HOSTILE = [
     Wanted(org="o", repo="../r", base_sha="a" * 40),
     Wanted(org="-o", repo="r", base_sha="a" * 40),
     Wanted(org="o", repo="r\n", base_sha="a" * 40),
+    Wanted(org="o", repo=".", base_sha="a" * 40),
+    Wanted(org="o", repo="..", base_sha="a" * 40),
+    Wanted(org="o", repo="..\n", base_sha="a" * 40),
+    Wanted(org="o", repo=".git", base_sha="a" * 40),
     Wanted(org="o", repo="", base_sha="a" * 40),
     Wanted(org="o", repo="r", base_sha="--upload-pack=touch x"),
     Wanted(org="o", repo="r", base_sha="main"),
@@ -224,6 +229,16 @@ async def test_hostile_names_never_reach_git(place: Place, wanted: Wanted) -> No
     with pytest.raises(Refused, match=r"is no (repository|commit)"):
         await place.reader.jobs(place.config, wanted)
     assert not (place.folder / "mirrors").exists()
+
+
+@pytest.mark.parametrize("name", [".github", "-", "..."])
+async def test_odd_names_that_repositories_have(tmp_path: Path, name: str) -> None:
+    sha = Origin(tmp_path / "server", f"o/{name}").commit({".prow.yaml": job("a")})
+    mirror = Mirror(tmp_path / "mirrors/o" / f"{name}.git", Remote(f"file://{tmp_path / 'server'}"), "o", name)
+    wanted = Wanted(org="o", repo=name, base_sha=sha)
+    check(wanted)
+    with mirror.locked():
+        assert [entry.path for entry in mirror.below(mirror.merged(wanted))] == [".prow.yaml"]
 
 
 async def test_a_remote_helper_is_never_run(place: Place) -> None:

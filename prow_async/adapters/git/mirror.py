@@ -26,7 +26,9 @@ _FETCH = (
     "--filter=blob:none",
 )
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
+_ORG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
+_REPO = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]+", re.ASCII)
+"""A repository may be called `.github`, or `-`; what git is told of it never begins with its name."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -47,8 +49,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 def check(wanted: Wanted) -> None:
     """Raise Refused for names that no repository and no commit can have: what is left cannot mislead git."""
-    for name in (wanted.org, wanted.repo):
-        if not _NAME.fullmatch(name) or name.endswith(".git"):
+    for name, shape in ((wanted.org, _ORG), (wanted.repo, _REPO)):
+        if not shape.fullmatch(name) or name.endswith(".git"):
             raise Refused(f"{wanted.full_name!r} is no repository's name")
     for sha in (wanted.base_sha, *wanted.heads):
         if not _SHA.fullmatch(sha):
