@@ -318,12 +318,15 @@ async def test_many_at_once_ask_git_once(place: Place) -> None:
     assert place.counts.found == Counter(lookups=30, hits=29, misses=1)
 
 
-async def test_old_commits_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mirror stays bounded, and what was forgotten is fetched again."""
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_old_commits_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch, restarts: bool) -> None:
+    """The mirror stays bounded, in processes that end soon too, and what was forgotten is fetched again."""
     monkeypatch.setattr(adapter.mirror, "KEPT_COMMITS", 2)
-    monkeypatch.setattr(adapter.mirror, "_GC_EVERY", 1)
+    monkeypatch.setattr(adapter.mirror, "_GC_EVERY", 50 if restarts else 2)
     shas = [place.origin.commit({".prow.yaml": job(f"j{number}")}) for number in range(5)]
     for sha in shas:
+        if restarts:
+            place.start()
         await place.jobs(sha)
     [mirror] = (place.folder / "mirrors" / "o").glob("*.git")
     assert len(list((mirror / "refs" / "prow" / "seen").glob("*"))) <= 2

@@ -147,7 +147,7 @@ class Mirror:
         except Failed as error:
             raise error.as_refusal(f"{self._url} does not give {', '.join(missing)}") from error
         self._fetches += 1
-        if self._fetches % _GC_EVERY == 0:
+        if self._fetches % _GC_EVERY == 1:  # the first of a process among them: it may not live to see many
             self._tidy()
 
     def _is_here(self, sha: str) -> bool:
