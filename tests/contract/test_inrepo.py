@@ -192,6 +192,19 @@ async def test_a_mirror_cut_short_is_made_anew(place: Place, files: str, left: i
         assert await place.names(sha) == [name]
 
 
+async def test_a_disk_without_a_place_is_tried_again(place: Place) -> None:
+    root = place.origin.commit({".prow.yaml": job("a")})
+    (place.folder / "mirrors").touch()
+    with pytest.raises(Retry, match="o/r: its mirror cannot be kept at .*/mirrors/o/r.git"):
+        await place.jobs(root)
+    (place.folder / "mirrors").unlink()
+    (place.folder / "mirrors/o/r.lock").mkdir(parents=True)
+    with pytest.raises(Retry, match="Is a directory"):
+        await place.jobs(root)
+    (place.folder / "mirrors/o/r.lock").rmdir()
+    assert await place.names(root) == ["a"]
+
+
 async def test_what_cannot_be_had_is_refused_or_tried_again(place: Place) -> None:
     root = place.origin.commit({"code": "1\n", ".prow.yaml": job("a")})
     one, two = (place.origin.commit({"code": text}, root) for text in ("2\n", "3\n"))

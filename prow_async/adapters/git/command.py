@@ -156,6 +156,8 @@ class Git:
             )
         except FileNotFoundError as error:
             raise CannotStart("git is not there: install it, or put it on PATH") from error
+        except OSError as error:  # as many processes as there may be, no memory
+            raise Retry(f"git {arguments[0]} cannot be started: {error.strerror or error}") from error
         try:
             out, err = _talk(process, input, timeout_s, limit_bytes)
         except subprocess.TimeoutExpired as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from prow_async.adapters.git.command import LONGEST_BYTES, REMOTE_TIMEOUT_S, Failed, Git, Remote, TooMuch, version
-from prow_async.api.errors import Refused
+from prow_async.api.errors import Refused, Retry
 from prow_async.api.inrepo import Wanted
 
 MERGE_TREE = (2, 38)
@@ -73,21 +73,28 @@ class Mirror:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out, and have the mirror there."""
+        """Keep other processes out, and have the mirror there. Raises Retry where the disk has no place for it."""
         if version() < MERGE_TREE:
             have, need = ".".join(map(str, version())), ".".join(map(str, MERGE_TREE))
             raise Refused(f"reading repositories takes git {need} or newer, this is {have}: install a newer one")
-        self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self._folder.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._open()
+        with contextlib.ExitStack() as held:
+            try:
+                self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                lock = held.enter_context(open(self._folder.with_suffix(".lock"), "w"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._open()
+            except OSError as error:
+                raise self._no_place(error) from error
             yield
+
+    def _no_place(self, error: OSError) -> Retry:
+        return Retry(f"{self._name}: its mirror cannot be kept at {self._folder}: {error.strerror or error}")
 
     def _open(self) -> None:
         """Make the mirror, or make it anew where it is damaged; have it follow its origin to another address."""
         ready = self._folder / "prow-async-mirror"
         if ready.exists():
-            if ready.read_text() != self._url:
+            if ready.read_text(errors="replace") != self._url:
                 self._git.run("config", "remote.origin.url", self._url)
                 ready.write_text(self._url)
             return
