@@ -150,7 +150,7 @@ def _ignored(folder: str) -> Ignored:
     path = os.path.join(folder, prowignore.NAME)
     try:
         return Ignored(folder, read(path))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise CannotStart(f"configuration {path}: cannot be read: {error}") from error
 
 

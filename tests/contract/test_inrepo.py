@@ -99,7 +99,7 @@ async def test_the_folder_hides_the_file_and_ignore_files_count(place: Place) ->
     other = commit({".prow.yml": job("x"), "prow.yaml": job("y")})
     ignored = commit(
         {
-            ".prowignore": "skipped*\n",
+            ".prowignore": "!\nskipped*\na.yaml\\\n",
             ".prow/skipped.yaml": "not: [even",
             ".prow/a.yaml": job("a"),
             ".prow/in/.prowignore": "*\n!kept.yaml\n",

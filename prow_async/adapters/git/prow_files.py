@@ -65,10 +65,7 @@ def _ignored(mirror: Mirror, rules: list[tuple[str, str]], tree: str) -> dict[st
     found = {}
     for (path, _), content in zip(rules, mirror.read([id_ for _, id_ in rules], inrepo.MAX_BYTES, tree), strict=True):
         folder = path.rpartition("/")[0]
-        try:
-            found[folder] = Ignored(folder, content)
-        except ValueError as error:
-            raise Refused(f"{path} does not read: {error}") from error
+        found[folder] = Ignored(folder, content)
     return found
 
 
