@@ -28,6 +28,7 @@ from prow_async.runtime.bound import Bound
 log = structlog.get_logger()
 AFTER = "/after"
 """Behind a plugin's name: what it decided when it knew what had become of its actions."""
+_SIDE_BY_SIDE = (actions.CreateProwJob, actions.UpdateConfigMap)
 After = Callable[[Decision, tuple[ActionState, ...]], Decision | None]
 
 
@@ -202,25 +203,31 @@ class Sharers:
         self._env.decisions.keep(explained)
 
     async def _act(self, share: Share, entry: _Entry, fresh: bool) -> None:
-        """Perform what is not done yet, in order; ProwJobs that follow one another are created side by side."""
+        """Perform what is not done yet, in order; ProwJobs that follow one another are created side by side.
+
+        So are ConfigMaps of several clusters changed: one that is away holds up its own alone.
+        """
         acts, states = entry.decision.actions, entry.states
         todo = [i for i, state in enumerate(states) if state in {"planned", "sent"}]
         again: list[Retry] = []
-        for batch in _batches(acts, todo):
+        for lines in _batches(acts, todo):
             async with anyio.create_task_group() as group:
-                for index in batch:
-                    group.start_soon(self._one, share, acts[index], (index, states, fresh), again)
+                for line in lines:
+                    group.start_soon(self._line, share, entry, line, fresh, again)
             if again:
                 await self._inbox.mark(share.delivery.seq, entry.name, tuple(states))
                 raise again[0]
 
-    async def _one(
-        self,
-        share: Share,
-        action: actions.Action,
-        place: tuple[int, list[ActionState], bool],
-        again: list[Retry],
-    ) -> None:
+    async def _line(self, share: Share, entry: _Entry, line: list[int], fresh: bool, again: list[Retry]) -> None:
+        """Perform one after the other, until one has to be tried again."""
+        for index in line:
+            try:
+                await self._one(share, entry.decision.actions[index], (index, entry.states, fresh))
+            except Retry as error:
+                again.append(error)
+                return
+
+    async def _one(self, share: Share, action: actions.Action, place: tuple[int, list[ActionState], bool]) -> None:
         index, states, fresh = place
         try:
             if fresh or states[index] == "planned":
@@ -230,8 +237,8 @@ class Sharers:
             if stored is not None and isinstance(action, actions.CreateProwJob):
                 self._env.started(stored)
             states[index] = "done"
-        except Retry as error:
-            again.append(error)
+        except Retry:
+            raise
         except ProwError as error:
             states[index] = "refused"
             self._metrics.count("prow_plugin_handle_errors", took_action="true", **share.labels())
@@ -243,13 +250,19 @@ def _joined(first: Decision, then: Decision) -> Decision:
     return Decision((*first.actions, *then.actions), f"{first.why}; {then.why}")
 
 
-def _batches(every: Sequence[actions.Action], todo: Sequence[int]) -> list[list[int]]:
-    """Group indexes: neighbouring CreateProwJobs together, everything else alone."""
-    batches: list[list[int]] = []
+def _batches(every: Sequence[actions.Action], todo: Sequence[int]) -> list[list[list[int]]]:
+    """Group indexes into batches that come one after the other, each of lines that go side by side.
+
+    Neighbours whose order says nothing share a batch: ProwJobs, each a line, and ConfigMaps, a line for each cluster.
+    """
+    batches: list[dict[object, list[int]]] = []
+    before: type[actions.Action] | None = None
     for index in todo:
-        creates = isinstance(every[index], actions.CreateProwJob)
-        if creates and batches and isinstance(every[batches[-1][-1]], actions.CreateProwJob):
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
+        action = every[index]
+        line = action.cluster if isinstance(action, actions.UpdateConfigMap) else index
+        kind = type(action)
+        if kind is not before or kind not in _SIDE_BY_SIDE:
+            batches.append({})
+        batches[-1].setdefault(line, []).append(index)
+        before = kind
+    return [list(batch.values()) for batch in batches]

@@ -109,6 +109,16 @@ def job_files(path: str) -> list[str]:
     return _tree(path, _YAML) if os.path.isdir(path) else [path]
 
 
+def own_files(folder: str) -> list[str]:
+    """Return the files of a repository's own configuration: those of its `.prow`, heeding `.prowignore` above it too.
+
+    Raises CannotStart for a `.prowignore` that cannot be read.
+    """
+    above = os.path.dirname(folder.rstrip("/"))
+    ignores = os.path.lexists(os.path.join(above, prowignore.NAME))
+    return _tree(folder.rstrip("/"), _YAML, (_ignored(above),) if ignores else ())
+
+
 def files_ending(folder: str, suffix: str) -> list[str]:
     """Return the files of a tree whose names end so. Raises CannotStart when the folder is not there."""
     if not os.path.isdir(folder):
@@ -140,7 +150,7 @@ def _ignored(folder: str) -> Ignored:
     path = os.path.join(folder, prowignore.NAME)
     try:
         return Ignored(folder, read(path))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise CannotStart(f"configuration {path}: cannot be read: {error}") from error
 
 

@@ -1,6 +1,8 @@
 """`.prowignore`: which files of a tree are not configuration, in the syntax of gitignore."""
 
+import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 NAME = ".prowignore"
 
@@ -11,13 +13,17 @@ class Ignored:
     Args:
         folder: where it stands; "" is the top. Paths asked about begin with it.
 
-    Raises ValueError for a line that does not read.
+    A line that is no pattern, such as one that ends in a backslash, matches nothing, as git has it.
     """
 
     def __init__(self, folder: str, content: bytes) -> None:
         import pathspec  # takes a while, and few trees have such a file
 
-        self._spec = pathspec.GitIgnoreSpec.from_lines(content.decode(errors="replace").splitlines())
+        found: list[Any] = []
+        for line in content.decode(errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                found += pathspec.GitIgnoreSpec.from_lines([line]).patterns
+        self._spec = pathspec.GitIgnoreSpec(found)
         self._start = len(folder) + 1 if folder else 0
 
     def verdict(self, path: str) -> bool | None:

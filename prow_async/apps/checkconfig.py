@@ -45,7 +45,12 @@ FLAGS = (
     Flag("strict", "bool", False, "fail when a warning has something to say"),
     Flag("include-default-warnings", "bool", False, "with --warnings: the default ones too"),
     Flag("prow-yaml-repo-name", "str", "", "org/repo whose own configuration to check too"),
-    Flag("prow-yaml-path", "str", "", "its file or folder (default: .prow or .prow.yaml of the job's clone)"),
+    Flag(
+        "prow-yaml-path",
+        "str",
+        "",
+        "its file or folder (default: .prow or .prow.yaml of the working directory, else of the job's clone)",
+    ),
     flag_groups.IN_REPO_FORBID,
     Flag("format", "str", "text", "text, or github: annotations of lines in GitHub Actions (ours)"),
     Flag("o", "str", "", "json: one object for machines (ours)"),
@@ -75,6 +80,8 @@ def main(argv: Sequence[str]) -> int:
     parsed = flags.parse(PROGRAM, FLAGS, argv)
     if parsed["format"] not in _FORMATS or parsed["o"] not in ("", "json"):
         raise CannotStart(f"{PROGRAM}: --format is text or github, -o is json")
+    if parsed["prow-yaml-path"] and not parsed["prow-yaml-repo-name"]:
+        raise CannotStart(f"{PROGRAM}: --prow-yaml-path needs --prow-yaml-repo-name: whose configuration is it?")
     names, policy = active(parsed), config_flags.in_repo_policy(parsed.values)
     found = list(_check(parsed, names, policy))
     failed = any(one.severity == "error" or (parsed["strict"] and one.severity == "warning") for one in found)
@@ -138,13 +145,17 @@ def _check_in_repo(parsed: flags.Flags, config: Config, policy: PodPolicy) -> It
     repo = parsed["prow-yaml-repo-name"]
     if repo.count("/") != 1 or not all(repo.split("/")):
         raise CannotStart(f"{PROGRAM}: --prow-yaml-repo-name={repo} is no org/repo")
-    path = parsed["prow-yaml-path"] or _in_clone(repo)
-    folder = path if os.path.isdir(path) else ""
+    path = parsed["prow-yaml-path"] or _found(repo)
+    if not path:
+        text = f"{repo}: neither {inrepo.FOLDER} nor {inrepo.FILE} is here: nothing of its own is checked"
+        yield Finding(_NOTE, "notice", "", 0, text)
+        return
     try:
-        listed = config_disk.job_files(path) if folder else [path]
+        listed = config_disk.own_files(path) if os.path.isdir(path) else [path]
         sources = [SourceFile(found, config_disk.read(found)) for found in listed]
     except OSError as error:
-        raise CannotStart(f"{PROGRAM}: --prow-yaml-path={path}: {error.strerror or error}") from error
+        where = error.filename or path
+        raise CannotStart(f"{PROGRAM}: --prow-yaml-path: {where}: {error.strerror or error}") from error
     found = inrepo.parse(repo, sources)
     problems = [problem for file in found.files for problem in (*file.problems, *file.unknown)]
     try:
@@ -154,11 +165,14 @@ def _check_in_repo(parsed: flags.Flags, config: Config, policy: PodPolicy) -> It
     yield from (_finding(_LOAD, "error", problem) for problem in problems)
 
 
-def _in_clone(repo: str) -> str:
-    """Return where a job that checks its own repository has it cloned."""
-    clone = f"/home/prow/go/src/github.com/{repo}"
-    folder = f"{clone}/{inrepo.FOLDER}"
-    return folder if os.path.isdir(folder) else f"{clone}/{inrepo.FILE}"
+def _found(repo: str) -> str:
+    """Return where the repository's own configuration is: here, or where a job has it cloned; "" where it has none."""
+    for clone in ("", f"/home/prow/go/src/github.com/{repo}/"):
+        if os.path.isdir(f"{clone}{inrepo.FOLDER}"):
+            return f"{clone}{inrepo.FOLDER}"
+        if os.path.exists(f"{clone}{inrepo.FILE}"):
+            return f"{clone}{inrepo.FILE}"
+    return ""
 
 
 def _finding(name: str, severity: str, problem: Problem) -> Finding:

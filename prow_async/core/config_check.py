@@ -163,8 +163,7 @@ def _clone_problems(job: JobBase) -> Iterator[str]:
     uses_token = job.decoration_config is not None and job.decoration_config.oauth_token_secret is not None
     uris = [("clone_uri", job.clone_uri), *(("extra_refs: clone_uri", ref.clone_uri) for ref in job.extra_refs)]
     for key, uri in uris:
-        bare = uri.partition("@")[2] if uri.startswith("git@") or "@" in uri.partition("/")[0] else uri
-        why = urls.problem(bare) if "://" in bare else None
+        why = urls.problem(uri[uri.find("@") + 1 :])  # whoever comes before the @, as upstream
         if why:
             yield f"{key}: {why}"
         if uses_token and uri and not uri.startswith(("https://", "http://")):

@@ -237,10 +237,13 @@ def _mounted(container: Json, *mounts: Json) -> Json:
 
 
 def _secret_mounts(spec: Json) -> list[Json]:
-    """Return where the user's containers see secrets; a path once, as one container cannot mount it twice."""
+    """Return where the user's containers see secrets; what several see at one path once.
+
+    Two secrets at one path both stay: the API server refuses such a sidecar, where the second would not be censored.
+    """
     secret = {volume.get("name") for volume in spec.get("volumes") or () if volume.get("secret") is not None}
     found = {
-        mount.get("mountPath"): mount
+        tuple(str(mount.get(key, "")) for key in ("mountPath", "name", "subPath", "subPathExpr")): mount
         for container in reversed(spec["containers"])
         for mount in reversed(container.get("volumeMounts") or ())
         if mount.get("name") in secret
@@ -277,9 +280,8 @@ def _settled(spec: Json, config: DecorationConfig) -> Json:
             out["affinity"] = config.scheduling_options.affinity
         if config.scheduling_options.tolerations and not out.get("tolerations"):
             out["tolerations"] = list(config.scheduling_options.tolerations)
-    grace_ns = nanoseconds(config.grace_period)
-    if out.get("terminationGracePeriodSeconds") is None and grace_ns:
-        out["terminationGracePeriodSeconds"] = grace_ns // 1_000_000_000 * 5 // 4
+    if out.get("terminationGracePeriodSeconds") is None and config.grace_period is not None:
+        out["terminationGracePeriodSeconds"] = nanoseconds(config.grace_period) // 1_000_000_000 * 5 // 4
     if config.default_service_account_name and not out.get("serviceAccountName"):
         out["serviceAccountName"] = config.default_service_account_name
     return out

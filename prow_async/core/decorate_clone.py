@@ -6,8 +6,9 @@ Source: upstream pkg/pod-utils/decorate/podspec.go (CloneRefs, DetermineWorkDir)
 import msgspec
 
 from prow_async.api import podoptions
-from prow_async.api.prowjob import DecorationConfig, Json, ProwJob, Refs, SecretKey
+from prow_async.api.prowjob import DecorationConfig, Json, ProwJob, SecretKey
 from prow_async.core import podenv
+from prow_async.core.clone import folder_for
 
 SRC_ROOT = "/home/prow/go"
 _LOG = "/logs/clone.json"
@@ -83,10 +84,4 @@ def clone(job: ProwJob, image: str, resources: Json | None) -> Clone | None:
         "volumeMounts": mounts,
         **({"resources": resources} if resources else {}),
     }
-    return Clone(container, volumes, path_for(next((one for one in refs if one.workdir), refs[0])))
-
-
-def path_for(refs: Refs, root: str = SRC_ROOT) -> str:
-    """Return where a repo is cloned to: below its path alias, its link without the scheme, or github.com."""
-    link = refs.repo_link.partition("://")[2] or refs.repo_link
-    return f"{root}/src/{refs.path_alias or link or f'github.com/{refs.org}/{refs.repo}'}"
+    return Clone(container, volumes, folder_for(next((one for one in refs if one.workdir), refs[0]), SRC_ROOT))

@@ -5,6 +5,7 @@ Source: upstream pkg/plugins/updateconfig. Deviations: docs/parity.md, section 1
 
 import gzip
 import hashlib
+import itertools
 import posixpath
 from collections.abc import Iterator, Sequence
 
@@ -23,6 +24,8 @@ from prow_async.ports.plugin import Event, Help, Plugin, Reads
 log = structlog.get_logger()
 LIMIT_BYTES = 16 << 20
 """All that one pull request may put into ConfigMaps, each counted: a single one holds 1 MiB."""
+TOLD_MAX = 40_000
+"""Characters of the comment's list: GitHub takes 65,536, and what is quoted stands beside it."""
 VERSION = "VERSION"
 """The key that names the commit a ConfigMap was last updated from."""
 LABELS = {"app.kubernetes.io/name": "prow", "app.kubernetes.io/component": "updateconfig-plugin"}
@@ -260,9 +263,17 @@ def after(decision: Decision, outcomes: tuple[ActionState, ...]) -> Decision | N
     text = f"Updated the {told[0]}"
     if len(told) > 1:
         text = "\n".join([f"Updated {len(told)} configmaps:", "", *_list(told)])
-    body = replies.reply(talk.login, text, talk.body, talk.url)
+    body = replies.reply(talk.login, _shortened(text), talk.body, talk.url)
     why = f"{len(updated)} of {len(outcomes)} ConfigMaps were updated"
     return Decision((talk.where.comment(body, why),), why)
+
+
+def _shortened(text: str) -> str:
+    """Leave out lines at the end that GitHub would not take."""
+    lines = text.split("\n")
+    ends = itertools.accumulate(len(line) + 1 for line in lines)
+    kept = sum(end <= TOLD_MAX for end in ends)
+    return text if kept == len(lines) else "\n".join([*lines[:kept], "", f"... and {len(lines) - kept} lines more."])
 
 
 def _told(action: UpdateConfigMap) -> str:

@@ -1,15 +1,20 @@
 """Two merges that touch one ConfigMap: the newer one wins, whichever hook writes last and whatever happens between."""
 
+from pathlib import Path
+
 import anyio
+import msgspec
 import pytest
 
-from prow_async.adapters.kube.collection import CONFIG_MAPS
-from prow_async.api.actions import UpdateConfigMap
+from prow_async.adapters.kube.collection import CONFIG_MAPS, KubeCollection
+from prow_async.api.actions import Decision, UpdateConfigMap
 from prow_async.api.errors import Retry
 from prow_async.sandbox.faults import Fault
+from tests.actors import inbox as inboxes
 from tests.actors.script import DROP
 from tests.actors.test_executor import executor
-from tests.actors.worlds import JOBS, Town, story
+from tests.actors.test_router import deliver, hook, nothing, plugin, town_with
+from tests.actors.worlds import JOBS, Cluster, Town, passes, story
 
 SECOND = "2026-01-01T00:00:00Z"
 OLDER = f"{SECOND} 000000010"
@@ -86,3 +91,33 @@ async def test_somebody_who_never_stops_writing_is_told_of() -> None:
     town.kube.faults.fail("PATCH", "/configmaps", Fault("answer", status=409), times=9999)
     with pytest.raises(Retry, match="was changed by others"):
         await executor(town).perform(NEW, "x")
+
+
+@story
+async def test_a_cluster_that_is_away_holds_up_its_own_alone(tmp_path: Path) -> None:
+    """1. The first of two clusters does not answer; the other's ConfigMap is written. 2. It answers again: its too.
+
+    One that takes requests and never answers is asked for one of its ConfigMaps at a time: all together would take the
+    plugin's time, and the delivery be given up.
+    """
+    town = town_with(plugins=("p",))
+    town.open_pull()
+    far = town.clusters["far"] = Cluster("far", town.ids, town.clock)
+    many = tuple(msgspec.structs.replace(OLD, cluster="far", name=f"m{number}") for number in range(300))
+    both = (*many, OLD)
+
+    def maps(alias: str, namespace: str) -> KubeCollection:
+        return town.clusters[alias].collection(CONFIG_MAPS, namespace)
+
+    far.faults.fail("GET", "/configmaps", Fault("drop", delay_s=59), times=99999)
+    with inboxes.opened(tmp_path, town.clock) as inbox:
+        (guid,) = await deliver(town, inbox)
+        async with hook(town, inbox, plugin("p", nothing, lambda number: Decision(both, "both")), config_maps=maps):
+            await passes(60)
+            assert stands(town)["shared"] == OLDER
+            await passes(1500)
+            assert far.world.objects("configmaps", JOBS) == []
+            far.faults.heal()
+            await passes(3600)
+            assert len(far.world.objects("configmaps", JOBS)) == len(many)
+            assert await inbox.fate(guid) == "p: both"

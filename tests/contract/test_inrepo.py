@@ -1,9 +1,12 @@
 """In-repo configuration from real repositories: what counts, what is remembered, what is refused."""
 
+import itertools
 import os
 import shutil
 import socket
+import subprocess
 import threading
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,11 +18,12 @@ import pytest
 from prow_async.adapters.git import inrepo as adapter
 from prow_async.adapters.git.command import Remote
 from prow_async.adapters.git.inrepo import InRepoConfig
+from prow_async.adapters.git.mirror import Mirror, check
 from prow_async.api.config import Config
 from prow_async.api.errors import ConfigErrors, Refused, Retry
 from prow_async.api.inrepo import RepoJobs, Texts, Wanted
 from prow_async.core import inrepo, inrepo_patterns, inrepo_pods
-from tests.gitrepo import Origin
+from tests.gitrepo import Origin, git
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +100,7 @@ async def test_a_file_whose_name_is_no_text(place: Place) -> None:
     assert await place.names(root, place.origin.commit({name: job("a")}, root)) == ["a"]
     with pytest.raises(ConfigErrors) as told:
         await place.names(root, place.origin.commit({name: "presubmits: [{"}, root))
-    assert str(told.value).startswith(".prow/\ufffd.yaml:1: ")
+    assert str(told.value).startswith(".prow/\\xff.yaml:1: ")
 
 
 async def test_the_folder_hides_the_file_and_ignore_files_count(place: Place) -> None:
@@ -106,7 +110,7 @@ async def test_the_folder_hides_the_file_and_ignore_files_count(place: Place) ->
     other = commit({".prow.yml": job("x"), "prow.yaml": job("y")})
     ignored = commit(
         {
-            ".prowignore": "skipped*\n",
+            ".prowignore": "!\nskipped*\na.yaml\\\n",
             ".prow/skipped.yaml": "not: [even",
             ".prow/a.yaml": job("a"),
             ".prow/in/.prowignore": "*\n!kept.yaml\n",
@@ -180,6 +184,38 @@ async def test_a_damaged_mirror_is_made_anew(place: Place) -> None:
     assert await place.names(root) == ["a"]
 
 
+@pytest.mark.parametrize(("files", "left"), [("*.idx", 0), ("*.pack", 0), ("*.pack", 40), ("config", 0)])
+async def test_a_mirror_cut_short_is_made_anew(place: Place, files: str, left: int) -> None:
+    """As a machine leaves it that lost its power, whatever is asked next."""
+    root = place.origin.commit({".prow.yaml": job("a")})
+    await place.jobs(root)
+    next_ = place.origin.commit({".prow.yaml": job("b")}, root)
+    mirror = place.folder / "mirrors/o/r.git"
+    whole = place.folder / "whole"
+    shutil.copytree(mirror, whole)
+    for cut, (sha, name) in itertools.product(sorted(whole.rglob(files)), ((root, "a"), (next_, "b"))):
+        shutil.rmtree(mirror)
+        shutil.copytree(whole, mirror)
+        found = mirror / cut.relative_to(whole)
+        found.chmod(0o600)
+        found.write_bytes(found.read_bytes()[:left])
+        place.start()
+        assert await place.names(sha) == [name]
+
+
+async def test_a_disk_without_a_place_is_tried_again(place: Place) -> None:
+    root = place.origin.commit({".prow.yaml": job("a")})
+    (place.folder / "mirrors").touch()
+    with pytest.raises(Retry, match="o/r: its mirror cannot be kept at .*/mirrors/o/r.git"):
+        await place.jobs(root)
+    (place.folder / "mirrors").unlink()
+    (place.folder / "mirrors/o/r.lock").mkdir(parents=True)
+    with pytest.raises(Retry, match="Is a directory"):
+        await place.jobs(root)
+    (place.folder / "mirrors/o/r.lock").rmdir()
+    assert await place.names(root) == ["a"]
+
+
 async def test_what_cannot_be_had_is_refused_or_tried_again(place: Place) -> None:
     root = place.origin.commit({"code": "1\n", ".prow.yaml": job("a")})
     one, two = (place.origin.commit({"code": text}, root) for text in ("2\n", "3\n"))
@@ -200,6 +236,10 @@ HOSTILE = [
     Wanted(org="o", repo="../r", base_sha="a" * 40),
     Wanted(org="-o", repo="r", base_sha="a" * 40),
     Wanted(org="o", repo="r\n", base_sha="a" * 40),
+    Wanted(org="o", repo=".", base_sha="a" * 40),
+    Wanted(org="o", repo="..", base_sha="a" * 40),
+    Wanted(org="o", repo="..\n", base_sha="a" * 40),
+    Wanted(org="o", repo=".git", base_sha="a" * 40),
     Wanted(org="o", repo="", base_sha="a" * 40),
     Wanted(org="o", repo="r", base_sha="--upload-pack=touch x"),
     Wanted(org="o", repo="r", base_sha="main"),
@@ -213,6 +253,16 @@ async def test_hostile_names_never_reach_git(place: Place, wanted: Wanted) -> No
     with pytest.raises(Refused, match=r"is no (repository|commit)"):
         await place.reader.jobs(place.config, wanted)
     assert not (place.folder / "mirrors").exists()
+
+
+@pytest.mark.parametrize("name", [".github", "-", "..."])
+async def test_odd_names_that_repositories_have(tmp_path: Path, name: str) -> None:
+    sha = Origin(tmp_path / "server", f"o/{name}").commit({".prow.yaml": job("a")})
+    mirror = Mirror(tmp_path / "mirrors/o" / f"{name}.git", Remote(f"file://{tmp_path / 'server'}"), "o", name)
+    wanted = Wanted(org="o", repo=name, base_sha=sha)
+    check(wanted)
+    with mirror.locked():
+        assert [entry.path for entry in mirror.below(mirror.merged(wanted))] == [".prow.yaml"]
 
 
 async def test_a_remote_helper_is_never_run(place: Place) -> None:
@@ -292,12 +342,15 @@ async def test_many_at_once_ask_git_once(place: Place) -> None:
     assert place.counts.found == Counter(lookups=30, hits=29, misses=1)
 
 
-async def test_old_commits_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mirror stays bounded, and what was forgotten is fetched again."""
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_old_commits_are_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch, restarts: bool) -> None:
+    """The mirror stays bounded, in processes that end soon too, and what was forgotten is fetched again."""
     monkeypatch.setattr(adapter.mirror, "KEPT_COMMITS", 2)
-    monkeypatch.setattr(adapter.mirror, "_GC_EVERY", 1)
+    monkeypatch.setattr(adapter.mirror, "_GC_EVERY", 50 if restarts else 2)
     shas = [place.origin.commit({".prow.yaml": job(f"j{number}")}) for number in range(5)]
     for sha in shas:
+        if restarts:
+            place.start()
         await place.jobs(sha)
     [mirror] = (place.folder / "mirrors" / "o").glob("*.git")
     assert len(list((mirror / "refs" / "prow" / "seen").glob("*"))) <= 2
@@ -314,3 +367,56 @@ async def test_an_origin_that_moved(place: Place) -> None:
     place.origin.folder = place.folder / "moved" / "o" / "r.git"
     after = place.origin.commit({".prow.yaml": job("b")}, root)
     assert await place.names(after) == ["b"]
+
+
+def nested(origin: Origin, *, deep: int) -> str:
+    """Commit a `.prow` of a few objects that lists as 10 ** deep files: all names in a folder are of one thing."""
+
+    def tree(kind: str, sha: str, *names: str) -> str:
+        return git(origin.folder, "mktree", text="".join(f"{kind} {sha}\t{name}\n" for name in names))
+
+    found = tree("100644 blob", git(origin.folder, "hash-object", "-w", "--stdin", text="#"), *map(str, range(10)))
+    for _ in range(deep - 1):
+        found = tree("040000 tree", found, *map(str, range(10)))
+    sha = git(origin.folder, "commit-tree", "-m", "deep", tree("040000 tree", found, ".prow"))
+    git(origin.folder, "update-ref", "refs/heads/deep", sha)
+    return sha
+
+
+async def test_what_is_small_to_push_and_large_to_read_is_not_held(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. One blob under many names. 2. One folder under many names, which are folders of such, and so on."""
+    monkeypatch.setattr(inrepo, "MAX_BYTES", 1 << 20)
+    fat = place.origin.commit(dict.fromkeys((f".prow/{number}.yaml" for number in range(100)), "#" * (1 << 20)))
+    deep = nested(place.origin, deep=6)
+    for sha, told in (
+        (fat, "o/r: what is read of it is larger than 1048576 bytes"),
+        (deep, "o/r: the list of its files"),
+    ):
+        tracemalloc.start()
+        with pytest.raises(Refused, match=told):
+            await place.jobs(sha)
+        held, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most - held < 10 << 20
+
+
+def oddly_named(origin: Origin) -> str:
+    """Commit a file whose name is no UTF-8."""
+    blob = git(origin.folder, "hash-object", "-w", "--stdin", text=job("a"))
+    told = {"cwd": origin.folder, "input": b"100644 blob %s\t\xff.yaml\0" % blob.encode()}
+    folder = subprocess.run(["git", "mktree", "-z"], capture_output=True, check=True, **told).stdout.decode()
+    sha = git(
+        origin.folder,
+        *("commit-tree", "-m", "odd"),
+        git(origin.folder, "mktree", text=f"040000 tree {folder.strip()}\t.prow\n"),
+    )
+    git(origin.folder, "update-ref", "refs/heads/odd", sha)
+    return sha
+
+
+async def test_a_name_that_is_no_text_is_shown_and_read(place: Place) -> None:
+    """git takes any bytes for a name; what is said of a file must be something that can be written down."""
+    (found,) = (await place.jobs(oddly_named(place.origin))).presubmits
+    assert (found.name, found.source.file) == ("a", ".prow/\\xff.yaml")

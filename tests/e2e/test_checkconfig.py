@@ -364,3 +364,25 @@ def test_a_repository_s_own_configuration_is_checked_beside_the_static_one(tmp_p
         done = tree.check("--prow-yaml-repo-name=o/r", "--prow-yaml-path=own", flag)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert tree.check("--in-repo-forbid=x").returncode == 2
+    done = tree.check("--prow-yaml-path=own")
+    assert (done.returncode, "--prow-yaml-path needs --prow-yaml-repo-name" in done.stderr) == (2, True)
+
+
+def test_a_repository_s_own_configuration_is_found_where_the_check_runs(tmp_path: Path) -> None:
+    """1. There is none. 2. The file. 3. The folder hides it, and what .prowignore beside it names does not count."""
+    tree = Tree(tmp_path, jobs=f"presubmits: {{o/r: [{{name: a, {POD}}}]}}")
+    asked = ("--prow-yaml-repo-name=o/r", "--exclude-warning=non-decorated-jobs")
+    done = tree.check(*asked)
+    assert (done.returncode, "nothing of its own is checked" in done.stdout) == (0, True)
+    (tmp_path / ".prow.yaml").write_text("[")
+    done = tree.check(*asked)
+    assert (done.returncode, done.stdout.startswith(".prow.yaml:1: ")) == (1, True)
+    (tmp_path / ".prow").mkdir()
+    (tmp_path / ".prow" / "draft.yaml").write_text("[")
+    done = tree.check(*asked)
+    assert (done.returncode, done.stdout.startswith(".prow/draft.yaml:1: ")) == (1, True)
+    (tmp_path / ".prowignore").write_text("draft.*")
+    assert tree.check(*asked).returncode == 0
+    (tmp_path / ".prow" / "link.yaml").symlink_to("nowhere")
+    done = tree.check(*asked)
+    assert (done.returncode, ".prow/link.yaml: No such file" in done.stderr) == (2, True)

@@ -8,8 +8,11 @@ import base64
 import contextlib
 import os
 import re
+import select
+import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,6 +23,10 @@ from prow_async.api.errors import CannotStart, Refused, Retry
 
 LOCAL_TIMEOUT_S = 60.0
 REMOTE_TIMEOUT_S = 600.0
+LONGEST_BYTES = 256 << 20
+"""Of what a command may print: the list of a million files, say. Small trees can be written that list as billions."""
+_TOLD_BYTES = 64 << 10
+"""Of the last errors."""
 _PASSED_ON = (
     "PATH",
     "http_proxy",
@@ -57,7 +64,7 @@ _CONFIG = {
 }
 _DAMAGE = re.compile(
     r"bad object|corrupt|not a git repository|unable to read|broken|loose object|packfile|unable to (?:create|write)"
-    r"|bad config|read-only|no space",
+    r"|bad config|read-only|no space|index file .* is too small|'origin' does not appear to be a git repository",
     re.IGNORECASE,
 )
 _TROUBLE = re.compile(
@@ -104,6 +111,10 @@ class Failed(Exception):
         return Retry(why) if _TROUBLE.search(self.said) else Refused(why)
 
 
+class TooMuch(Refused):
+    """A command prints more than its caller can take."""
+
+
 class Git:
     """git on one repository.
 
@@ -123,10 +134,12 @@ class Git:
         input: bytes = b"",
         ok: Sequence[int] = (0,),
         timeout_s: float = LOCAL_TIMEOUT_S,
+        limit_bytes: int = LONGEST_BYTES,
     ) -> tuple[int, bytes]:
         """Run a command to its end; return its exit code, one of `ok`, and what it printed.
 
-        Raises: Failed for another exit code, Retry when it took too long, CannotStart when there is no git.
+        Raises: Failed for another exit code, Retry when it took too long, CannotStart when there is no git, TooMuch
+            when it prints more than `limit_bytes`; no more than these are held.
         """
         token = self._remote.token(self._org)
         env = self._environment(token)
@@ -143,8 +156,10 @@ class Git:
             )
         except FileNotFoundError as error:
             raise CannotStart("git is not there: install it, or put it on PATH") from error
+        except OSError as error:  # as many processes as there may be, no memory
+            raise Retry(f"git {arguments[0]} cannot be started: {error.strerror or error}") from error
         try:
-            out, err = process.communicate(input, timeout_s)
+            out, err = _talk(process, input, timeout_s, limit_bytes)
         except subprocess.TimeoutExpired as error:
             raise Retry(f"git {arguments[0]} did not end within {timeout_s:.0f} s") from error
         finally:
@@ -168,6 +183,45 @@ class Git:
         return env
 
 
+def _talk(process: subprocess.Popen[bytes], input: bytes, timeout_s: float, limit_bytes: int) -> tuple[bytes, bytes]:
+    """Do what Popen.communicate does, within bounds. Raises TooMuch, TimeoutExpired."""
+    until_s, left = time.monotonic() + timeout_s, memoryview(input)
+    out, err = bytearray(), bytearray()
+    assert process.stdin is not None
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(process.stdin, selectors.EVENT_WRITE)
+        for stream, taken in ((process.stdout, out), (process.stderr, err)):
+            assert stream is not None
+            waiting.register(stream, selectors.EVENT_READ, taken)
+        while waiting.get_map():
+            ready = waiting.select(max(0.0, until_s - time.monotonic()))
+            if not ready:
+                raise subprocess.TimeoutExpired(process.args, timeout_s)
+            for key, _ in ready:
+                if key.data is None:
+                    left = _written(key.fd, left)
+                    if not left:
+                        waiting.unregister(process.stdin)
+                        process.stdin.close()
+                elif said := os.read(key.fd, 1 << 16):
+                    key.data.extend(said)
+                else:
+                    waiting.unregister(key.fd)
+            del err[:-_TOLD_BYTES]
+            if len(out) > limit_bytes:
+                raise TooMuch(f"what git prints is larger than {limit_bytes} bytes")
+    process.wait(max(0.0, until_s - time.monotonic()))
+    return bytes(out), bytes(err)
+
+
+def _written(pipe: int, left: memoryview) -> memoryview:
+    """Write what a pipe that is ready takes at once; return what is left, nothing where nobody reads it."""
+    try:
+        return left[os.write(pipe, left[: select.PIPE_BUF]) :] if left else left
+    except BrokenPipeError:
+        return left[:0]
+
+
 def _last_words(err: bytes, token: str) -> str:
     text = err.decode(errors="replace")
     if token:
@@ -182,7 +236,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 @cache

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from prow_async.adapters.git.command import REMOTE_TIMEOUT_S, Failed, Git, Remote, version
-from prow_async.api.errors import Refused
+from prow_async.adapters.git.command import LONGEST_BYTES, REMOTE_TIMEOUT_S, Failed, Git, Remote, TooMuch, version
+from prow_async.api.errors import Refused, Retry
 from prow_async.api.inrepo import Wanted
 
 MERGE_TREE = (2, 38)
@@ -26,7 +26,9 @@ _FETCH = (
     "--filter=blob:none",
 )
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
+_ORG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
+_REPO = re.compile(r"(?!\.\.?$)[A-Za-z0-9._-]+", re.ASCII)
+"""A repository may be called `.github`, or `-`; what git is told of it never begins with its name."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -47,8 +49,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 def check(wanted: Wanted) -> None:
     """Raise Refused for names that no repository and no commit can have: what is left cannot mislead git."""
-    for name in (wanted.org, wanted.repo):
-        if not _NAME.fullmatch(name) or name.endswith(".git"):
+    for name, shape in ((wanted.org, _ORG), (wanted.repo, _REPO)):
+        if not shape.fullmatch(name) or name.endswith(".git"):
             raise Refused(f"{wanted.full_name!r} is no repository's name")
     for sha in (wanted.base_sha, *wanted.heads):
         if not _SHA.fullmatch(sha):
@@ -71,21 +73,28 @@ class Mirror:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out, and have the mirror there."""
+        """Keep other processes out, and have the mirror there. Raises Retry where the disk has no place for it."""
         if version() < MERGE_TREE:
             have, need = ".".join(map(str, version())), ".".join(map(str, MERGE_TREE))
             raise Refused(f"reading repositories takes git {need} or newer, this is {have}: install a newer one")
-        self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self._folder.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._open()
+        with contextlib.ExitStack() as held:
+            try:
+                self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                lock = held.enter_context(open(self._folder.with_suffix(".lock"), "w"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._open()
+            except OSError as error:
+                raise self._no_place(error) from error
             yield
+
+    def _no_place(self, error: OSError) -> Retry:
+        return Retry(f"{self._name}: its mirror cannot be kept at {self._folder}: {error.strerror or error}")
 
     def _open(self) -> None:
         """Make the mirror, or make it anew where it is damaged; have it follow its origin to another address."""
         ready = self._folder / "prow-async-mirror"
         if ready.exists():
-            if ready.read_text() != self._url:
+            if ready.read_text(errors="replace") != self._url:
                 self._git.run("config", "remote.origin.url", self._url)
                 ready.write_text(self._url)
             return
@@ -145,7 +154,7 @@ class Mirror:
         except Failed as error:
             raise error.as_refusal(f"{self._url} does not give {', '.join(missing)}") from error
         self._fetches += 1
-        if self._fetches % _GC_EVERY == 0:
+        if self._fetches % _GC_EVERY == 1:  # the first of a process among them: it may not live to see many
             self._tidy()
 
     def _is_here(self, sha: str) -> bool:
@@ -168,18 +177,24 @@ class Mirror:
         """List those of `paths` that stand in a tree, by the id of the tree."""
         return self._listed("ls-tree", "-z", tree, "--", *paths)
 
-    def below(self, tree: str) -> list[Entry]:
-        """List everything in a tree that is no folder, at any depth, in git's order."""
-        return self._listed("ls-tree", "-r", "-z", tree)
+    def below(self, tree: str, limit_bytes: int = LONGEST_BYTES) -> list[Entry]:
+        """List everything in a tree that is no folder, at any depth, in git's order.
 
-    def _listed(self, *arguments: str) -> list[Entry]:
-        _, out = self._git.run(*arguments)
+        Raises: Refused when the list is longer than `limit_bytes`.
+        """
+        return self._listed("ls-tree", "-r", "-z", tree, limit_bytes=limit_bytes)
+
+    def _listed(self, *arguments: str, limit_bytes: int = LONGEST_BYTES) -> list[Entry]:
+        try:
+            _, out = self._git.run(*arguments, limit_bytes=limit_bytes)
+        except TooMuch as error:
+            raise Refused(f"{self._name}: the list of its files is larger than {limit_bytes} bytes") from error
         entries = []
         for line in out.split(b"\0"):
             if line:
                 facts, _, path = line.partition(b"\t")
                 mode, _, id_ = facts.decode().split(" ")
-                entries.append(Entry(path.decode(errors="replace"), mode, id_))
+                entries.append(Entry(path.decode(errors="backslashreplace"), mode, id_))
         return entries
 
     def read(self, ids: Sequence[str], limit_bytes: int, tree: str = "") -> list[bytes]:
@@ -189,7 +204,8 @@ class Mirror:
             limit_bytes: of all together.
             tree: the folder they stand in: what was never read of it is fetched in one go, else file by file.
 
-        Raises: Refused when they are larger, or one is not there; Retry for trouble on the way.
+        Raises: Refused when they are larger, or one is no file; Retry for trouble on the way; Failed when the mirror
+            lacks one.
         """
         if not ids:
             return []
@@ -197,15 +213,18 @@ class Mirror:
             if tree:
                 self._fetch_blobs(tree, ids)
             asked = "".join(f"{id_}\n" for id_ in ids).encode()
-            _, out = self._git.run("cat-file", "--batch", input=asked, timeout_s=REMOTE_TIMEOUT_S)
+            bound = limit_bytes + 200 * len(ids)
+            _, out = self._git.run("cat-file", "--batch", input=asked, timeout_s=REMOTE_TIMEOUT_S, limit_bytes=bound)
         except Failed as error:
             raise error.as_refusal(f"{self._url}: files cannot be read") from error
-        if len(out) > limit_bytes + 200 * len(ids):
-            raise Refused(f"{self._name}: what is read of it is larger than {limit_bytes} bytes")
+        except TooMuch as error:
+            raise Refused(f"{self._name}: what is read of it is larger than {limit_bytes} bytes") from error
         found, rest = [], memoryview(out)
         for id_ in ids:
             head = bytes(rest[:200]).partition(b"\n")[0]
             words = head.split(b" ")
+            if words[1:] == [b"missing"]:  # a tree names it, and its origin would have given it
+                raise Failed("cat-file", 0, f"{id_} is missing")
             if len(words) != 3 or words[1] != b"blob":
                 raise Refused(f"{self._url}: {id_} is no file that it has")
             start = len(head) + 1

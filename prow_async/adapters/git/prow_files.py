@@ -45,7 +45,8 @@ def read(mirror: Mirror, place: Place) -> list[SourceFile]:
         return []
     if place.source.is_file:
         return [SourceFile(inrepo.FILE, mirror.read([place.source.id], inrepo.MAX_BYTES)[0])]
-    below = [(f"{inrepo.FOLDER}/{entry.path}", entry.id) for entry in mirror.below(place.source.id) if entry.is_file]
+    listed = mirror.below(place.source.id, inrepo.MAX_BYTES)
+    below = [(f"{inrepo.FOLDER}/{entry.path}", entry.id) for entry in listed if entry.is_file]
     files = [(path, id_) for path, id_ in below if path.endswith(_YAML)]
     rules = [(path, id_) for path, id_ in below if path.rpartition("/")[2] == prowignore.NAME]
     if len(files) + len(rules) > inrepo.MAX_FILES:
@@ -64,10 +65,7 @@ def _ignored(mirror: Mirror, rules: list[tuple[str, str]], tree: str) -> dict[st
     found = {}
     for (path, _), content in zip(rules, mirror.read([id_ for _, id_ in rules], inrepo.MAX_BYTES, tree), strict=True):
         folder = path.rpartition("/")[0]
-        try:
-            found[folder] = Ignored(folder, content)
-        except ValueError as error:
-            raise Refused(f"{path} does not read: {error}") from error
+        found[folder] = Ignored(folder, content)
     return found
 
 

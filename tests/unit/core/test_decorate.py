@@ -99,6 +99,7 @@ def test_unset_durations_are_written_as_zero() -> None:
     found = options(decorated(timeout=None, grace_period=None)["containers"][0])
     assert (found["timeout"], found["grace_period"]) == (0, 0)
     assert "terminationGracePeriodSeconds" not in decorated(grace_period=None)
+    assert decorated(grace_period="0s")["terminationGracePeriodSeconds"] == 0
     assert options(decorated(timeout=5_000_000_000)["containers"][0])["timeout"] == 5_000_000_000
 
 
@@ -174,6 +175,8 @@ def test_nothing_to_clone(config: dict[str, Any]) -> None:
     [
         ((), "github.com/o/r"),
         ((Refs("p", "q", path_alias="k8s.io/q", workdir=True),), "k8s.io/q"),
+        ((Refs("p", "q", path_alias="k8s.io//q/", workdir=True),), "k8s.io/q"),
+        ((Refs("p", "q", repo_link="https://git.example.com/p/q/", workdir=True),), "git.example.com/p/q"),
         ((Refs("p", "q", "https://git.example/p/q", workdir=True),), "git.example/p/q"),
         ((Refs("p", "q"), Refs("p", "z", workdir=True)), "github.com/p/z"),
     ],
@@ -250,6 +253,14 @@ def test_censoring_mounts_the_tests_secrets() -> None:
         "include_directories": ["x"],
     }
     assert options(decorated(SECRETS)["containers"][-1])["censoring_options"] == {}
+
+
+def test_no_secret_hides_behind_another_at_its_path() -> None:
+    """The API server refuses this pod; with one of the two alone it would run, and the other secret be uploaded."""
+    volumes = [{"name": name, "secret": {"secretName": name}} for name in ("s", "t")]
+    containers = [{**CONTAINER, "name": name, "volumeMounts": [{"name": name, "mountPath": "/s"}]} for name in "st"]
+    sidecar = decorated({"containers": containers, "volumes": volumes}, censor_secrets=True)["containers"][-1]
+    assert mounts(sidecar)[2:] == [("s", "/s"), ("t", "/s")]
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_prowignore_leaves_files_out(place: Place) -> None:
     for name in ("gen/a1.yaml", "gen/keep.yaml", "deep/x1.yaml", "deep/in/y1.yaml", "deep/in/z.yaml"):
         (place.jobs / name).parent.mkdir(parents=True, exist_ok=True)
         (place.jobs / name).write_text("")
-    (place.jobs / ".prowignore").write_text("# generated\n/gen/*\n!keep.yaml\n*1.yaml\n")
+    (place.jobs / ".prowignore").write_text("# generated\n!\nkeep.yaml\\\n/gen/*\n!keep.yaml\n*1.yaml\n")
     (place.jobs / "deep" / "in" / ".prowignore").write_text("!y1.yaml\nz.*\n")
     found = config_disk.job_files(str(place.jobs))
     assert [os.path.relpath(path, place.jobs) for path in found] == [

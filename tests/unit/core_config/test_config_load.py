@@ -242,6 +242,8 @@ def test_what_is_wrong_with_the_main_file(text: str, complaint: str) -> None:
         ("job_queue_name: q", '6: job "j": job_queue_name: "q" is not in plank.job_queue_capacities'),
         ("rerun_auth_config: {allow_anyone: true, github_users: [u]}", '6: job "j": rerun_auth_config: allow_anyone'),
         ("clone_uri: 'https://%zz'", '6: job "j": clone_uri: '),
+        ("clone_uri: ':o/r'", '6: job "j": clone_uri: '),
+        ("clone_uri: 'git@10.0.0.1:o/r'", '6: job "j": clone_uri: '),
         ("interval: 2h\n  cron: '@daily'", '5: job "j": interval: only one of cron, interval and minimum_interval'),
         ("cron: '* *'", '3: job "j": cron: '),
         ("interval: soon", '5: job "j": interval: time: invalid duration "soon"'),

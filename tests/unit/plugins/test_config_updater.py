@@ -307,3 +307,16 @@ async def test_what_was_updated_is_told() -> None:
         " * `other` configmap in namespace `x` at cluster `arm`:\n   - key `3` using file `b/3`\n   - key `4` removed"
     )
     assert await told("refused", "refused") is None
+
+
+async def test_a_list_that_no_comment_holds_is_cut_between_lines() -> None:
+    facts = await facts_of({"a/*": glob()}, *(changed(f"a/{number:0100}") for number in range(1000)))
+    assert facts is not None
+    reaction = config_updater.after(config_updater.decide(facts), ("done",))
+    assert reaction is not None
+    (comment,) = reaction.actions
+    assert isinstance(comment, CreateComment)
+    assert len(comment.body) < 65_536
+    shown = comment.body.count(" - key ")
+    assert shown > 100
+    assert f"using file `a/{shown - 1:0100}`\n\n... and {1000 - shown} lines more." in comment.body
