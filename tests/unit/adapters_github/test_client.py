@@ -19,6 +19,7 @@ from prow_async.adapters.github.requests import Requests
 from prow_async.adapters.github.wire import Ask, Options, Pass, Raw, Wire
 from prow_async.api.errors import Missing, ProwError, Refused, Retry
 from prow_async.api.github import HookWanted, Status
+from prow_async.ports import cause
 from tests import virtual
 from tests.unit.adapters_github.script import TOKEN, LoopClock, Play, Script, ScriptedReply, Seen, client
 from tests.unit.sandbox_github.sample import NOW_S, FixedClock
@@ -253,6 +254,25 @@ def test_a_cancelled_reader_takes_nobody_along() -> None:
     assert (got, len(script.sent)) == ([7, 7, 7], 2)
 
 
+def test_who_is_in_a_hurry_does_not_wait_for_who_is_not() -> None:
+    """The same read, asked for by both: the urgent one goes next, and whoever comes then shares it."""
+    script = Script(Play(content=PULL, after_s=5))
+    github = client(script, concurrency=1)
+
+    async def ask(number: int, urgency: cause.Urgency) -> None:
+        with cause.because(cause.Cause(urgency=urgency)):
+            await github.pull("o", "r", number)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number, urgency in ((1, "comment"), (2, "sync"), (7, "sync"), (7, "status"), (7, "comment")):
+                tasks.start_soon(ask, number, urgency)
+                await anyio.sleep(0.1)
+
+    virtual.run(body)
+    assert [sent.path[-1] for sent in script.sent] == ["1", "7", "2", "7"]
+
+
 def test_a_read_after_a_write_is_not_shared_with_one_before_it() -> None:
     """Who has written sees at least what it wrote."""
     script = Script(Play(content=PULL, after_s=5), Play(201), Play(content=PULL))
@@ -286,6 +306,16 @@ def test_unchanged_answers_come_from_memory() -> None:
     first, second = virtual.run(body)
     assert first == second
     assert [sent.headers.get("if-none-match") for sent in script.sent] == [None, 'W/"1"', 'W/"1"', None]
+
+
+def test_pages_of_open_pulls_without_end() -> None:
+    """A link that leads back is given up, not followed for ever."""
+    link = '<https://x.invalid/repos/o/r/pulls?state=open&page={}>; rel="next"'
+    script = Script(*[Play(content=[PULL], headers={"link": link.format(page % 2)}) for page in range(50)])
+    result, _ = outcome_of(lambda: client(script, read_retries=0).open_pulls("o", "r"))
+    assert isinstance(result, Retry)
+    assert "circles" in result.why
+    assert len(script.sent) < 5
 
 
 def test_nulls_count_as_absent() -> None:
