@@ -49,14 +49,21 @@ class _Entry(msgspec.Struct):
 
 
 def read(content: bytes) -> Levels | str:
-    """Read a secret file; a text that is no map of secrets is one secret, returned as it is."""
-    text = content.decode(errors="surrogateescape").strip()
+    """Read a secret file; a text that is no map of secrets is one secret, returned as it is.
+
+    Raises UserMistake for bytes that are no text: in a map they could not be written.
+    """
+    try:
+        text = content.decode().strip()
+    except UnicodeDecodeError as error:
+        raise UserMistake("the secrets are no UTF-8 text: put one in their place that is, or begin anew") from error
     try:
         document = next(iter(yaml.load_all(text, Loader=yaml.BaseLoader)), None)
         if document is None or document in ("", "~", "null", "Null", "NULL"):
             return {}
         read_levels = msgspec.convert(document, dict[str, list[_Entry] | None])
-    except (yaml.YAMLError, msgspec.ValidationError, RecursionError):
+        "".join(entry.value for entries in read_levels.values() for entry in entries or ()).encode()
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: of another shape, or no characters
         return text
     return {
         scope: tuple(Token(entry.value, entry.created_at) for entry in entries or ())

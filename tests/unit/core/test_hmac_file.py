@@ -27,9 +27,20 @@ def test_what_is_written_is_read_again_by_the_tool_and_by_the_hook() -> None:
     assert tokens.levels == {"org/repo": (b"old", b"123"), "*": (b"0x10",)}
 
 
-@pytest.mark.parametrize("content", [b"one secret\n", b"12345", b"- a\n- b", b"a: b", b"{", b"a: [b]"])
+NO_TEXTS = (b'o: [{value: "\\uDCFF"}]', b'o: [{value: "\\U00110000"}]')
+"""Escapes of what is no character."""
+
+
+@pytest.mark.parametrize("content", [b"one secret\n", b"12345", b"- a\n- b", b"a: b", b"{", b"a: [b]", *NO_TEXTS])
 def test_anything_else_is_one_secret(content: bytes) -> None:
     assert hmac_file.read(content) == content.decode().strip()
+
+
+def test_bytes_that_are_no_text_are_told_of_and_stay() -> None:
+    """The hook takes them for one secret; in a map there is no place for them."""
+    assert webhook.parse_tokens(b"\xc3(secret").levels == {"*": (b"\xc3(secret",)}
+    with pytest.raises(UserMistake, match="UTF-8"):
+        hmac_file.read(b"\xc3(secret")
 
 
 def test_nothing_is_no_secret() -> None:
