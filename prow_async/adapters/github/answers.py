@@ -43,7 +43,7 @@ def text_of(body: bytes) -> str:
     """Take the message and what is wrong with which field out of an error's body; empty when it has none."""
     try:
         found = msgspec.json.decode(body, type=_Body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     errors = [found.errors] if isinstance(found.errors, str) else found.errors
     details = [e if isinstance(e, str) else e.message or f"{e.field} {e.code}".strip() for e in errors]

@@ -186,7 +186,7 @@ class AppCredentials:
             raise self._explained(answers.error_for(found, now_s))
         try:
             return msgspec.json.decode(body, type=type_)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             why = self.censor(f"GitHub's answer to {ask.shown} does not read as expected: {error}")
             raise Retry(why) from error
 

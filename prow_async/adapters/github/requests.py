@@ -23,6 +23,8 @@ PAGES = 2000
 """No list of ours is longer; one that is has pages that lead nowhere."""
 GRAPHQL_ACCEPT = "application/vnd.github.antiope-preview+json, application/vnd.github.merge-info-preview+json"
 RATE_LIMITED = "RATE_LIMITED"
+UNREADABLE = (ValueError, LookupError, RecursionError)
+"""What reading an answer may raise: no JSON, of another shape, in no known encoding, nested without end."""
 
 
 class _GraphError(msgspec.Struct, frozen=True):
@@ -82,7 +84,7 @@ class Requests:
         _, headers, body = await self._read(ask)
         try:
             return msgspec.convert(_without_nulls(sansio.decipher_response(200, headers, body)[0]), type_)
-        except (ValueError, LookupError, msgspec.ValidationError) as error:
+        except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
     async def items(self, path: str, type_: type[T], key: str = "", query: Mapping[str, str] = {}) -> list[T]:
@@ -133,7 +135,7 @@ class Requests:
             self._flights.wrote()
         try:
             return sansio.decipher_response(200, headers, answer)[0]
-        except (ValueError, LookupError) as error:
+        except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
     async def graphql(self, query: str, variables: Mapping[str, Any], org: str) -> Any:
@@ -143,7 +145,7 @@ class Requests:
         _, _, answer = await self._read(ask)
         try:
             return msgspec.json.decode(answer, type=_GraphAnswer).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
     async def _page(self, ask: Ask, type_: type[T], key: str) -> tuple[list[T], str]:
@@ -152,7 +154,7 @@ class Requests:
             data, _, more = sansio.decipher_response(200, headers, body)
             entries = data[key] if key and isinstance(data, dict) else data
             found = msgspec.convert(_without_nulls(entries), list[type_])  # type: ignore[valid-type]
-        except (ValueError, LookupError, TypeError, msgspec.ValidationError) as error:
+        except (*UNREADABLE, TypeError) as error:
             raise await self._unreadable(ask, error) from error
         return found, paths.of_url(more) if more else ""
 
@@ -207,7 +209,7 @@ class Requests:
     def _judge_graphql(self, ask: Ask, headers: Mapping[str, str], body: bytes) -> None:
         try:
             errors = msgspec.json.decode(body, type=_GraphAnswer).errors
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise Retry(f"GitHub's answer to {ask.shown} does not read as expected: {error}") from error
         if not errors:
             return
