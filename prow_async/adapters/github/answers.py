@@ -13,6 +13,9 @@ from prow_async.api.errors import Missing, ProwError, Refused, Retry, Stale
 TEXT_LIMIT = 500
 """Characters of GitHub's text that go into an error."""
 
+SECONDARY = "secondary rate limit"
+"""What the text of a secondary limit says, in one case or another."""
+
 SECONDARY_WAIT_S = 60.0
 """GitHub asks for at least a minute when a secondary limit names no time."""
 
@@ -64,7 +67,7 @@ def error_for(answer: Answered, now_s: float) -> ProwError:
         return Refused(f"{why} (the token has none of the scopes that this needs: {scopes})", status, answer.text)
     if 300 <= status < 500 and status != 408:
         return Refused(why, status, answer.text)
-    return Retry(why, _asked_wait_s(answer.headers, now_s), status)
+    return Retry(why, asked_wait_s(answer.headers, now_s), status)
 
 
 def limit_ends_in_s(headers: Mapping[str, str], now_s: float) -> float | None:
@@ -79,7 +82,7 @@ def pause_s(answer: Answered, now_s: float) -> float | None:
     """Return how long to be silent after a refusal (403, 429) that is a limit; None where it is another one."""
     if answer.status != 429 and not _is_limit(answer):
         return None
-    return _asked_wait_s(answer.headers, now_s) or SECONDARY_WAIT_S
+    return asked_wait_s(answer.headers, now_s) or SECONDARY_WAIT_S
 
 
 def lacking_scopes(headers: Mapping[str, str]) -> str:
@@ -98,10 +101,11 @@ def _is_limit(answer: Answered) -> bool:
     return (
         answer.headers.get("x-ratelimit-remaining") == "0"
         or "retry-after" in answer.headers
-        or "secondary rate limit" in answer.text.lower()
+        or SECONDARY in answer.text.lower()
     )
 
 
-def _asked_wait_s(headers: Mapping[str, str], now_s: float) -> float | None:
+def asked_wait_s(headers: Mapping[str, str], now_s: float) -> float | None:
+    """Return how long an answer asks to be silent, itself or by its budget; None where it does not say."""
     after = number(headers.get("retry-after", ""))
     return limit_ends_in_s(headers, now_s) if after is None else after + 1.0

@@ -216,8 +216,8 @@ class Requests:
         kinds = {error.type for error in errors}
         said = self._credentials.censor("; ".join(error.message for error in errors)[: answers.TEXT_LIMIT])
         why = f"GitHub answered a GraphQL query with: {said}"
-        if RATE_LIMITED in kinds:
-            wait_s = answers.limit_ends_in_s(headers, self._wire.now())
+        if RATE_LIMITED in kinds or answers.SECONDARY in said.lower():
+            wait_s = answers.asked_wait_s(headers, self._wire.now())
             raise Retry(why, wait_s or answers.SECONDARY_WAIT_S, 403)
         if kinds == {"NOT_FOUND"}:
             raise Missing(why)

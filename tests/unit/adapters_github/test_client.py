@@ -424,6 +424,16 @@ GRAPHS: list[tuple[str, Play, str]] = [
     ("data", Play(content={"data": {"a": 1}}), "{'a': 1}"),
     ("limit", Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}, headers=LIMITED), "Retry 31.0"),
     ("limit without headers", Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}), "Retry 60.0"),
+    (
+        "limit that names a time",
+        Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}, headers={"retry-after": "7"}),
+        "Retry 8.0",
+    ),
+    (
+        "secondary limit",
+        Play(content={"errors": [{"message": "You have exceeded a secondary rate limit."}]}),
+        "Retry 60.0",
+    ),
     ("not found", Play(content={"data": None, "errors": [{"type": "NOT_FOUND", "message": "no"}]}), "Missing"),
     ("forbidden", Play(content={"errors": [{"type": "FORBIDDEN", "message": "no"}]}), "Refused 403"),
     ("bad query", Play(content={"errors": [{"message": "Field 'x' doesn't exist"}]}), "Refused 422"),
