@@ -78,6 +78,34 @@ def test_a_scope_that_is_no_longer_managed_goes_once_its_webhook_has_gone() -> N
     assert set(hmac_file.settled(found, {"gone"})) == {"stays/here", "gone"}
 
 
+@pytest.mark.parametrize(
+    ("levels", "scope", "wanted"),
+    [
+        ({"*": ("all",)}, "org", ("all", "new")),
+        ({"*": ("all",), "org": ("a", "b")}, "org/repo", ("a", "b", "new")),
+        ({"*": ("all",), "org": ("a",)}, "org", ("a", "new")),
+        ({"*": ("all",), "org": ()}, "org", ("new",)),
+        ({}, "*", ("new",)),
+    ],
+)
+def test_one_more_secret_takes_none_away(
+    levels: dict[str, tuple[str, ...]], scope: str, wanted: tuple[str, ...]
+) -> None:
+    """What the scope's webhook is signed with is still known, until old ones are pruned."""
+    found = {name: tuple(Token(value, "2020-01-01T00:00:00Z") for value in values) for name, values in levels.items()}
+    after = hmac_file.add(found, scope, Token("new", "2021-01-01T00:00:00Z"))
+    assert tuple(token.value for token in after[scope]) == wanted
+    assert [token.value for token in hmac_file.newest(after[scope])] == ["new"]
+    assert {name: one for name, one in after.items() if name != scope} == {
+        name: one for name, one in found.items() if name != scope
+    }
+
+
+def test_scopes() -> None:
+    assert all(map(hmac_file.is_scope, ("*", "o", "o.x/r_1-a")))
+    assert not any(map(hmac_file.is_scope, ("", "/", "o/", "/r", "a/b/c", "a b", "*/r", "o/r ")))
+
+
 def test_the_newest_stays() -> None:
     young = Token("young", "2024-01-01T00:00:00Z")
     assert hmac_file.newest((OLD, young, Token("ageless"), Token("odd", "yesterday"))) == (young,)
