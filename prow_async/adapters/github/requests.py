@@ -159,12 +159,12 @@ class Requests:
         return found, paths.of_url(more) if more else ""
 
     async def _read(self, ask: Ask) -> Raw:
-        view = (await self._credentials.travel(ask)).view
+        travel = await self._credentials.travel(ask)
         answer, shared = await self._flights.share(
-            ask, view, lambda: patiently(ask, self._wire.options, lambda: self._follow(ask))
+            ask, travel.view, lambda: patiently(ask, self._wire.options, lambda: self._follow(ask))
         )
         if shared:
-            self._memory.count("COALESCED", ask, await self._credentials.travel(ask))
+            self._memory.count("COALESCED", ask, travel)
         return answer
 
     async def _follow(self, ask: Ask) -> Raw:

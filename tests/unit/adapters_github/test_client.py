@@ -420,6 +420,51 @@ def test_reads_in_flight_are_shared_within_one_view_alone() -> None:
     assert sorted(reads) == ["a", "b"]
 
 
+class Ending(FixedToken):
+    """A token that is gone, and cannot be had again, once it has been used."""
+
+    def __init__(self) -> None:
+        super().__init__(TOKEN)
+        self.gone = False
+
+    async def travel(self, ask: Ask) -> Pass:
+        if self.gone:
+            raise Retry("no token to be had now")
+        return self.on()
+
+
+class Last(Script):
+    """The script whose first request is the last one of a token."""
+
+    def __init__(self, token: Ending, *plays: Play) -> None:
+        super().__init__(*plays)
+        self._token = token
+
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
+    ) -> AsyncIterator[ScriptedReply]:
+        async with super().send(method, path, headers, body) as reply:
+            self._token.gone = True
+            yield reply
+
+
+def test_an_answer_that_is_shared_needs_no_further_token() -> None:
+    token, got = Ending(), list[str]()
+    github = on(Last(token, Play(content=PULL, after_s=1)), token, Seen(), LoopClock())
+
+    async def ask() -> None:
+        got.append((await github.pull("o", "r", 7)).title)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(ask)
+
+    virtual.run(body)
+    assert got == ["T"] * 3
+
+
 GRAPHS: list[tuple[str, Play, str]] = [
     ("data", Play(content={"data": {"a": 1}}), "{'a': 1}"),
     ("limit", Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}, headers=LIMITED), "Retry 31.0"),
