@@ -16,6 +16,9 @@ TEXT_LIMIT = 500
 SECONDARY = "secondary rate limit"
 """What the text of a secondary limit says, in one case or another."""
 
+FARTHEST_S = 86400.0
+"""A reset that lies farther ahead is none: GitHub's are within the hour."""
+
 SECONDARY_WAIT_S = 60.0
 """GitHub asks for at least a minute when a secondary limit names no time."""
 
@@ -75,7 +78,7 @@ def limit_ends_in_s(headers: Mapping[str, str], now_s: float) -> float | None:
     if headers.get("x-ratelimit-remaining") != "0":
         return None
     reset_s = number(headers.get("x-ratelimit-reset", ""))
-    return None if reset_s is None else max(1.0, reset_s - now_s + 1.0)
+    return None if reset_s is None or reset_s > now_s + FARTHEST_S else max(1.0, reset_s - now_s + 1.0)
 
 
 def pause_s(answer: Answered, now_s: float) -> float | None:

@@ -83,7 +83,7 @@ class Requests:
         ask = Ask("GET", path, org or paths.org_of(path), question=question)
         _, headers, body = await self._read(ask)
         try:
-            return msgspec.convert(_without_nulls(sansio.decipher_response(200, headers, body)[0]), type_)
+            return msgspec.convert(_without_nulls(_deciphered(headers, body)[0]), type_)
         except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
@@ -134,7 +134,7 @@ class Requests:
         finally:
             self._flights.wrote()
         try:
-            return sansio.decipher_response(200, headers, answer)[0]
+            return _deciphered(headers, answer)[0]
         except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
@@ -151,7 +151,7 @@ class Requests:
     async def _page(self, ask: Ask, type_: type[T], key: str) -> tuple[list[T], str]:
         _, headers, body = await self._read(ask)
         try:
-            data, _, more = sansio.decipher_response(200, headers, body)
+            data, more = _deciphered(headers, body)
             entries = data[key] if key and isinstance(data, dict) else data
             found = msgspec.convert(_without_nulls(entries), list[type_])  # type: ignore[valid-type]
         except (*UNREADABLE, TypeError) as error:
@@ -229,6 +229,15 @@ class Requests:
         """Forget what was kept, lest it be taken for unchanged, and say what came."""
         await self._memory.forget(ask)
         return Retry(self._credentials.censor(f"GitHub's answer to {ask.shown} does not read as expected: {error}"))
+
+
+def _deciphered(headers: Mapping[str, str], body: bytes) -> tuple[Any, str | None]:
+    """Decode an answer by its content type; return it and the link to the next page. What it says of the budget, and
+    may say oddly, is read elsewhere.
+    """
+    needed = {name: headers[name] for name in ("content-type", "link") if name in headers}
+    data, _, more = sansio.decipher_response(200, needed, body)
+    return data, more
 
 
 def answer_as(type_: type[T], content: Any) -> T:

@@ -195,6 +195,26 @@ def test_a_used_up_budget_is_respected() -> None:
     assert outcome_of(lambda: github.pull("o", "r", 7))[0].number == 7
 
 
+@pytest.mark.parametrize("reset", ["", "soon", str(int(NOW_S) * 1000)])
+def test_a_used_up_budget_that_does_not_say_when_it_ends(reset: str) -> None:
+    """Nothing is sent for a minute, then the token is good again."""
+    odd = {"x-ratelimit-remaining": "0", "x-ratelimit-limit": "many"} | ({"x-ratelimit-reset": reset} if reset else {})
+    script = Script(Play(403, {"message": "no"}, odd), Play(content=PULL, headers=odd))
+    github = client(script, read_retries=0)
+
+    async def body() -> list[Any]:
+        found: list[Any] = []
+        for wait_s in (0, 30, 31, 0):
+            await anyio.sleep(wait_s)
+            try:
+                found.append((await github.pull("o", "r", 7)).title)
+            except Retry as error:
+                found.append(error.after_s)
+        return found
+
+    assert virtual.run(body) == [60.0, 30.0, "T", "T"]
+
+
 def test_the_token_is_in_no_error() -> None:
     """Should GitHub repeat the token, it is starred out."""
     for play in (
