@@ -24,7 +24,7 @@ class Explainer:
     async def pull(self, org: str, repo: str, number: int, job: str = "", live: bool = False) -> str:
         """Tell of a pull request's newest decisions; with `live` also what a push would start now.
 
-        Raises what the GitHub port raises, with `live` only.
+        Raises Retry when nothing on record can be read; with `live` also what the GitHub port raises.
         """
         kept = await self._decisions.of_pull(org, repo, number, SHOWN)
         decided = [(one, self._again(one)) for one in kept]

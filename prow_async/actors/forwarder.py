@@ -34,6 +34,8 @@ class Forwarder:
         self._dry_run = dry_run
         self._breakers: dict[str, Breaker] = {}
         self._lanes: dict[str, anyio.CapacityLimiter] = {}
+        self._tried: set[str] = set()
+        """Endpoints that were left alone, and that one delivery tries now."""
 
     async def handle(self, delivery: Delivery, plugin: ExternalPlugin) -> Outcome:
         """Raises Retry while the endpoint does not answer, or says that it cannot now."""
@@ -52,8 +54,19 @@ class Forwarder:
         wait_s = self._breakers.get(plugin.endpoint, Breaker()).wait_s(anyio.current_time())
         if wait_s:
             raise Retry(f"{_name(plugin)} is left alone for now", wait_s)
+        if plugin.endpoint in self._tried:
+            raise Retry(f"{_name(plugin)} is tried with another delivery", BUSY_S)
 
     async def _hand_over(self, delivery: Delivery, plugin: ExternalPlugin) -> Outcome:
+        if plugin.endpoint not in self._breakers or not self._breakers[plugin.endpoint].open_until_s:
+            return await self._deliver(delivery, plugin)
+        self._tried.add(plugin.endpoint)
+        try:
+            return await self._deliver(delivery, plugin)
+        finally:
+            self._tried.discard(plugin.endpoint)
+
+    async def _deliver(self, delivery: Delivery, plugin: ExternalPlugin) -> Outcome:
         breaker, began_s = self._breakers.get(plugin.endpoint, Breaker()), anyio.current_time()
         try:
             status = await self._send(delivery, plugin)

@@ -88,7 +88,7 @@ class HelpDesk:
                     found[plugin.name] = msgspec.structs.replace(told, events=plugin.events or None)
                 else:
                     log.warning("external plugin gives no help", plugin=plugin.name, status=status)
-            except (ProwError, msgspec.DecodeError) as error:
+            except (ProwError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 log.warning("external plugin gives no help", plugin=plugin.name, why=str(error))
 
         with anyio.move_on_after(EXTERNAL_S):

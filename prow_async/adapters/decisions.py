@@ -15,7 +15,7 @@ import anyio.to_thread
 import msgspec
 import structlog
 
-from prow_async.api.errors import CannotStart
+from prow_async.api.errors import CannotStart, Retry
 from prow_async.api.explained import Explained
 from prow_async.ports.clock import Clock
 from prow_async.ports.metrics import Metrics
@@ -28,12 +28,15 @@ KEPT_ROWS = 100_000
 KEPT_BYTES = 256 << 20
 WAITING_MAX = 2000
 LONGEST_BYTES = 4 << 20
+PATIENCE_S = 5.0
+"""So long another process that writes is waited for."""
 _FORMAT = 1
 _SCHEMA = """
 create table if not exists decisions(
   id integer primary key, place text not null, at real not null, size integer not null, body blob not null);
 create index if not exists decisions_place on decisions(place, id);
 """
+_IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _decode = msgspec.json.Decoder(Explained).decode
 
 
@@ -58,7 +61,10 @@ class SqliteDecisions:
 
     async def of_pull(self, org: str, repo: str, number: int, limit: int) -> list[Explained]:
         await self._write()
-        return await anyio.to_thread.run_sync(self._read, _place(org, repo, number), limit, limiter=self._one)
+        try:
+            return await anyio.to_thread.run_sync(self._read, _place(org, repo, number), limit, limiter=self._one)
+        except sqlite3.Error as error:
+            raise Retry(f"the decisions on record cannot be read: {error}") from error
 
     async def run(self) -> None:
         """Write what is kept, in batches, until cancelled; then write the rest."""
@@ -129,15 +135,16 @@ def _place(org: str, repo: str, number: int) -> str:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
     try:
         version = database.execute("pragma user_version").fetchone()[0]
         if version > _FORMAT:
             raise CannotStart(f"{path} has format {version}, this version knows {_FORMAT}: move it away to go on")
-        database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = off")
-        database.executescript(_SCHEMA)
-        database.execute(f"pragma user_version = {_FORMAT}")
+        if version < _FORMAT:  # whoever only reads does not wait for who writes
+            database.execute("pragma journal_mode = wal")
+            database.executescript(_SCHEMA)
+            database.execute(f"pragma user_version = {_FORMAT}")
     except BaseException:
         database.close()
         raise
@@ -148,6 +155,8 @@ def _open_or_anew(path: Path, clock: Clock, metrics: Metrics) -> SqliteDecisions
     try:
         return SqliteDecisions(path, clock, metrics)
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _IN_USE:
+            raise CannotStart(f"{path} is in use by another process: try again") from error
         aside = path.with_suffix(".damaged")
         log.warning("the file of decisions is damaged; it is moved aside", path=str(aside), why=str(error))
     try:

@@ -14,7 +14,7 @@ from prow_async.actors.explainer import Explainer
 from prow_async.adapters import clock as clocks
 from prow_async.adapters import decisions as decisions_file
 from prow_async.adapters.metrics import PrometheusMetrics
-from prow_async.api.errors import CannotStart
+from prow_async.api.errors import CannotStart, Retry
 from prow_async.apps import flags, process
 from prow_async.apps.flags import Flag
 from prow_async.plugins import trigger
@@ -73,7 +73,11 @@ async def _from_folder(folder: Path, pull: tuple[str, str, int], job: str) -> st
     if not path.is_file():
         raise CannotStart(f"{path} is not there: hook keeps its decisions beside its inbox (--inbox-dir)")
     async with decisions_file.opened(path, clocks.SystemClock(), PrometheusMetrics()) as kept:
-        return await Explainer((trigger.PLUGIN,), kept, _no_reads).pull(*pull, job)
+        try:
+            return await Explainer((trigger.PLUGIN,), kept, _no_reads).pull(*pull, job)
+        except Retry as error:
+            trouble = error
+    raise CannotStart(f"{path}: {trouble.why}") from trouble
 
 
 def _no_reads() -> Reads:

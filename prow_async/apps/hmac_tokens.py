@@ -104,7 +104,7 @@ async def _by_hand(store: Store, found: Levels | str, values: Mapping[str, Any],
     """Make secrets or prune them, without a look at GitHub."""
     changed: Levels = {hmac_file.EVERYWHERE: (Token(found),)} if isinstance(found, str) else found
     for scope in values["make"]:
-        if scope.count("/") > 1 or not scope.strip("/"):
+        if not hmac_file.is_scope(scope):
             raise UserMistake(f"--make={scope}: give an org, org/repo or *")
         changed = hmac_file.add(changed, scope, Token(_make(), instants.rfc3339(now_s)))
         _say(f"{scope}: one more secret; it now has {len(changed[scope])}")

@@ -4,6 +4,7 @@ Source: upstream cmd/hmac/main.go, pkg/github/hmac.go. Deviations: a webhook tha
 old secrets of its own scope alone, and the new secret is never dropped while GitHub may already sign with it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -14,6 +15,7 @@ from prow_async.api.errors import UserMistake
 from prow_async.core import instants
 
 EVERYWHERE = "*"
+_SCOPE = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)?")
 LONG_AGO = "0001-01-01T00:00:00Z"
 """How Go writes the zero time: the age of secrets that say nothing of it."""
 
@@ -49,14 +51,21 @@ class _Entry(msgspec.Struct):
 
 
 def read(content: bytes) -> Levels | str:
-    """Read a secret file; a text that is no map of secrets is one secret, returned as it is."""
-    text = content.decode(errors="surrogateescape").strip()
+    """Read a secret file; a text that is no map of secrets is one secret, returned as it is.
+
+    Raises UserMistake for bytes that are no text: in a map they could not be written.
+    """
+    try:
+        text = content.decode().strip()
+    except UnicodeDecodeError as error:
+        raise UserMistake("the secrets are no UTF-8 text: put one in their place that is, or begin anew") from error
     try:
         document = next(iter(yaml.load_all(text, Loader=yaml.BaseLoader)), None)
         if document is None or document in ("", "~", "null", "Null", "NULL"):
             return {}
         read_levels = msgspec.convert(document, dict[str, list[_Entry] | None])
-    except (yaml.YAMLError, msgspec.ValidationError, RecursionError):
+        "".join(entry.value for entries in read_levels.values() for entry in entries or ()).encode()
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: of another shape, or no characters
         return text
     return {
         scope: tuple(Token(entry.value, entry.created_at) for entry in entries or ())
@@ -108,8 +117,21 @@ def plan(found: Levels | str, wanted: ManagedWebhooks, now_s: float, make: Calla
 
 
 def add(levels: Levels, scope: str, token: Token) -> Levels:
-    """Return the secrets with one more for a scope, beside those it has."""
-    return levels | {scope: (*levels.get(scope, ()), token)}
+    """Return the secrets with one more for a scope, beside those it has.
+
+    One that has none of its own keeps those that did for it until now, as the oldest: its webhook is signed with one of
+    them, and from now on nobody asks for those of others.
+    """
+    there = levels.get(scope)
+    if there is None:
+        wider = next((name for name in (scope.partition("/")[0], EVERYWHERE) if name in levels), EVERYWHERE)
+        there = tuple(Token(one.value) for one in levels.get(wider, ()))
+    return levels | {scope: (*there, token)}
+
+
+def is_scope(text: str) -> bool:
+    """True for an org, org/repo and `*`."""
+    return text == EVERYWHERE or _SCOPE.fullmatch(text) is not None
 
 
 def settled(plan: Plan, failed: set[str]) -> Levels:

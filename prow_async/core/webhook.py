@@ -122,7 +122,7 @@ def parse_tokens(file_content: bytes) -> Tokens:
     try:
         # BaseLoader builds nothing but text, lists and maps, so that secrets made of digits keep their spelling.
         document = next(iter(yaml.load_all(content, Loader=yaml.BaseLoader)), None)
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a character that there is none of
         return _single(content)
     if document is None or (isinstance(document, str) and document in _NULLS):
         return Tokens({}, "map")
@@ -150,7 +150,7 @@ def _entries(entries: object) -> tuple[bytes, ...] | None:
     tokens: list[bytes] = []
     for entry in entries:
         value = entry.get("value", "") if isinstance(entry, dict) else None
-        if not isinstance(value, str):
+        if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
             return None
         if value not in _NULLS:
             tokens.append(value.encode())

@@ -10,4 +10,7 @@ class Decisions(Protocol):
         """Keep it. Returns at once; a few of the last may be lost with the process, for nothing rests on them."""
 
     async def of_pull(self, org: str, repo: str, number: int, limit: int) -> list[Explained]:
-        """Return the newest decisions about a pull request, oldest of them first. Names ignore case."""
+        """Return the newest decisions about a pull request, oldest of them first. Names ignore case.
+
+        Raises Retry when they cannot be read.
+        """

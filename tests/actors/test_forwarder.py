@@ -71,3 +71,26 @@ async def test_it_holds_up_few_and_is_asked_once() -> None:
     await passes(5)
     await crowd.hand(100)
     assert crowd.done[-1] == "external slow: answered 200"
+
+
+@story
+async def test_after_a_pause_one_delivery_tries() -> None:
+    """1. Of many that come then one is sent, the others come again. 2. Once it is answered all are sent."""
+    hung = Hung()
+    crowd = Crowd(hung)
+    await crowd.hand(0)
+    await passes(6)
+    async with anyio.create_task_group() as group:
+        for number in range(forwarder.AT_ONCE + forwarder.IN_LINE):
+            group.start_soon(crowd.hand, number)
+        await passes(1)
+        assert hung.got == 2
+        busy = f"external plugin slow at http://slow is tried with another delivery, {forwarder.BUSY_S}"
+        assert crowd.kinds()[busy] == forwarder.AT_ONCE + forwarder.IN_LINE - 1
+    hung.well = True
+    await passes(10)
+    async with anyio.create_task_group() as group:
+        for number in range(10):
+            await crowd.hand(number)
+            group.start_soon(crowd.hand, number)
+    assert crowd.kinds()["external slow: answered 200"] == 20

@@ -13,9 +13,15 @@ from prow_async.plugins import trigger
 from tests.actors.test_router import ORG, REPO, UNIT, town_with
 from tests.actors.worlds import Configured, passes, story
 
+ODD = {
+    "http://odd/help": b"<html>",
+    "http://latin/help": b'{"Description": "caf\xe9"}',
+    "http://deep/help": b'{"Deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
 
 class Others:
-    """Other people's programs: two answer, one is slow, one is away, one refuses, one talks nonsense."""
+    """Other people's programs: two answer, one is slow, one is away, one refuses, some talk nonsense."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Asked, ...]] = []
@@ -28,15 +34,17 @@ class Others:
             raise Retry("connection refused")
         if url == "http://no/help":
             return 404, b""
+        if url in ODD:
+            return 200, ODD[url]
         told = PluginHelp(description=url, events=("whatever it says",))
-        return 201, b"<html>" if url == "http://odd/help" else msgspec.json.encode(told)
+        return 201, msgspec.json.encode(told)
 
 
 @story
 async def test_the_document() -> None:
     """1. Slow, absent and odd ones are named, but without help. 2. Repositories of orgs are read once an hour."""
     town = town_with(UNIT)
-    names = ("good", "all", "slow", "away", "odd", "no")
+    names = ("good", "all", "slow", "away", "odd", "latin", "deep", "no")
     events: dict[str, tuple[str, ...]] = {"good": ("push",)}
     external = tuple(ExternalPlugin(name, f"http://{name}", events.get(name, ())) for name in names)
     config = PluginConfig(
@@ -50,10 +58,10 @@ async def test_the_document() -> None:
     assert anyio.current_time() - began_s <= 1.0
     assert document.all_repos == (f"{ORG}/{REPO}",)
     assert document.repo_plugins == {"": ("trigger", "unknown"), f"{ORG}/{REPO}": ("trigger", "unknown")}
-    assert document.repo_external_plugins[f"{ORG}/{REPO}"] == ("all", "away", "good", "no", "odd", "slow")
+    assert document.repo_external_plugins[f"{ORG}/{REPO}"] == tuple(sorted(names))
     told = document.external_plugin_help
     assert {name: help_.events for name, help_ in told.items()} == {"all": None, "good": ("push",)}
-    assert others.asked == [(Asked(ORG, REPO),)] * 6
+    assert others.asked == [(Asked(ORG, REPO),)] * len(names)
     commands = document.plugin_help["trigger"].commands or ()
     assert any(command.usage.startswith("/test ") for command in commands)
     assert document.plugin_help["trigger"].config == {

@@ -13,7 +13,7 @@ from prow_async.adapters.github.app import AppCredentials
 from prow_async.adapters.github.client import Client
 from prow_async.adapters.github.requests import Requests
 from prow_async.adapters.github.wire import Options, Wire
-from prow_async.api.errors import CannotStart, Missing, Refused
+from prow_async.api.errors import CannotStart, Missing, Refused, Retry
 from prow_async.api.github import HookOf, Status
 from prow_async.core import instants
 from prow_async.sandbox.github import apps, witness
@@ -120,6 +120,89 @@ async def test_a_token_that_is_unknown_is_renewed_once(town: Town, door: Door, t
             await github.labels(*APP, 1)
         assert caught.value.status == 401
         assert jwt_of(town.asked[-1]) not in str(caught.value)
+
+
+class Mint:
+    """A GitHub that gives one token of an hour, and then as the test says."""
+
+    def __init__(self) -> None:
+        self.again = anyio.Event()
+        self.status = 502
+        self.installed: dict[str, object] = {"id": 5, "account": {"login": "acme"}, "app_slug": "prow"}
+        self.paths: list[str] = []
+
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
+    ) -> AsyncIterator[ScriptedReply]:
+        self.paths.append(path)
+        if path.startswith("/app/installations?"):
+            yield ScriptedReply(Play(content=[self.installed]))
+        elif not path.endswith("/access_tokens"):
+            yield ScriptedReply(Play(content={"name": "app"}))
+        else:
+            token = {"token": f"t{self.asked}", "expires_at": instants.rfc3339(NOW_S + 3600.0 * self.asked)}
+            if self.asked > 1:
+                await self.again.wait()
+            yield ScriptedReply(Play(201 if self.asked == 1 else self.status, token))
+
+    @property
+    def asked(self) -> int:
+        return sum(path.endswith("/access_tokens") for path in self.paths)
+
+    def client(self, town: Town) -> Client:
+        wire = Wire(self, town.seen, town.clock, Options(read_retries=0))
+        return Client(Requests(wire, AppCredentials("1", town.key, wire), town.seen), town.seen)
+
+
+async def test_a_good_token_is_used_while_no_other_is_to_be_had(town: Town) -> None:
+    """1. Asked for early, refused for now: the old one does, and is tried to be renewed now and then. 2. Near its end
+    the trouble is everybody's.
+    """
+    mint = Mint()
+    github = mint.client(town)
+    mint.again.set()
+    await github.repo(*APP)
+    town.clock.now_s += 3600 - 250
+    for asked in (2, 2, 3):
+        assert (await github.repo(*APP)).name == "app"
+        assert mint.asked == asked
+        town.clock.now_s += 15
+    town.clock.now_s = NOW_S + 3600 - 30
+    with pytest.raises(Retry, match="502"):
+        await github.repo(*APP)
+    mint.status = 201
+    assert (await github.repo(*APP)).name == "app"
+
+
+async def test_nobody_waits_for_the_renewal_of_a_good_token(town: Town) -> None:
+    mint = Mint()
+    github = mint.client(town)
+    mint.status = 201
+    await github.repo(*APP)
+    town.clock.now_s += 3600 - 250
+    async with anyio.create_task_group() as group:
+        group.start_soon(github.repo, *APP)
+        while mint.asked < 2:
+            await anyio.sleep(0)
+        with anyio.fail_after(20):
+            await github.repo(APP[0], "other")
+        mint.again.set()
+    assert mint.asked == 2
+
+
+async def test_where_the_app_is_suspended(town: Town) -> None:
+    """It is called so each time, and found when it is no more."""
+    mint = Mint()
+    github = mint.client(town)
+    mint.installed["suspended_at"] = instants.rfc3339(NOW_S)
+    for _ in range(3):
+        with pytest.raises(Refused, match="suspended for acme"):
+            await github.repo(*APP)
+    assert len(mint.paths) == 1
+    del mint.installed["suspended_at"]
+    town.clock.now_s += 61
+    assert (await github.repo(*APP)).name == "app"
 
 
 class Echo:

@@ -243,7 +243,31 @@ async def test_a_cut_answer_and_the_base_path() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("address", ["", "github.com", "ftp://x", "http://", "http://u:p@host", "http://h?q=1"])
+async def test_a_link_from_one_endpoint_is_followed_on_another() -> None:
+    """The base path of whichever gave it is no part of it."""
+    seen: list[str] = []
+
+    async def take(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.raw_path)
+        return web.Response()
+
+    dead = f"http://127.0.0.1:{free_port()}"
+    async with server(take) as address:
+        for first, second in ((f"{dead}/api/v3", address), (dead, f"{address}/api/v3"), (f"{dead}/p", f"{address}/q")):
+            base = first.removeprefix(dead) or second.removeprefix(address)
+            async with (
+                session.connect([first, second]) as transport,
+                transport.send("GET", f"{base}/repositories/1/labels?page=2"),
+            ):
+                pass
+    assert seen == [f"{base}/repositories/1/labels?page=2" for base in ("", "/api/v3", "/q")]
+
+
+ODD = ["", "github.com", "ftp://x", "http://", "http://u:p@host", "http://h?q=1", "http://h/#x", "http://a b/"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("address", [*ODD, "http://[::1", "http://h:99999", "http://h:abc", "http://h:0"])
 async def test_odd_endpoints_are_refused(address: str) -> None:
     """One line says which flag, and what is expected."""
     with pytest.raises(CannotStart, match="--github-endpoint"):

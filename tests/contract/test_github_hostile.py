@@ -111,6 +111,7 @@ def in_s(seconds: int) -> str:
     return str(int(time.time()) + seconds)
 
 
+DEEP = msgspec.Raw(b"[" * 100_000 + b"]" * 100_000)
 LIMIT: dict[str, str] = {"x_ratelimit_remaining": "0", "x_ratelimit_limit": "5000", "x_ratelimit_resource": "core"}
 SECONDARY = {"message": "You have exceeded a secondary rate limit. Please wait."}
 
@@ -138,6 +139,9 @@ CASES: list[tuple[str, Callable[[], Answer], str, tuple[float, float] | None]] =
     ("200 HTML", lambda: html(200), "Retry", None),
     ("half a body", lambda: half, "Retry", None),
     ("half of the JSON", lambda: cut, "Retry", None),
+    ("nested without end", lambda: says(200, DEEP), "Retry", None),
+    ("an error nested without end", lambda: says(422, {"message": "no", "more": DEEP}), "Refused", None),
+    ("307 to what is no address", lambda: says(307, location="http://[nowhere/x"), "Retry", None),
     ("hung up", lambda: hang_up, "Retry", None),
     ("garbled", lambda: garbled, "Retry", None),
     ("302", lambda: says(302, location="/elsewhere"), "Refused", None),
@@ -177,7 +181,8 @@ async def test_a_write(make: Callable[[], Answer], kind: str) -> None:
     assert [method for method, _ in hostile.seen] == ["POST"]
 
 
-TROUBLE = [row[:2] for row in CASES if row[2] == "Retry" and row[3] is None and row[0] != "half of the JSON"]
+UNREADABLE = ("half of the JSON", "nested without end")
+TROUBLE = [row[:2] for row in CASES if row[2] == "Retry" and row[3] is None and row[0] not in UNREADABLE]
 
 
 @pytest.mark.parametrize("make", [row[1] for row in TROUBLE], ids=[row[0] for row in TROUBLE])
@@ -234,6 +239,13 @@ async def test_a_page_that_breaks_is_read_again_and_no_entry_is_lost_or_doubled(
     hostile = Hostile(page(0), half, html(502), page(1), hang_up, page(2))
     async with hostile.client(read_retries=3) as github:
         assert await github.changed_files("o", "r", 7) == tuple(one["filename"] for part in pages for one in part)
+
+
+async def test_a_page_whose_link_is_no_address() -> None:
+    hostile = Hostile(says(200, [{"name": "x"}], link='<http://[nowhere/labels>; rel="next"'))
+    async with hostile.client() as github:
+        with pytest.raises(Retry, match="address that is none"):
+            await github.repo_labels("o", "r")
 
 
 async def test_pages_without_end() -> None:

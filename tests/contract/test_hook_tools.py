@@ -60,11 +60,13 @@ async def test_secrets_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert await run(*tool, "--make=org/repo", "--dry-run=false") == 0
     tokens = webhook.parse_tokens(file.read_bytes())
     assert tokens.levels["*"] == (b"one-for-all",)
-    assert [len(token) for token in tokens.levels["org/repo"]] == [40, 40]
+    before, *made = tokens.levels["org/repo"]
+    assert before == b"one-for-all", "its webhook signs with it"
+    assert [len(token) for token in made] == [40, 40]
     assert await run(*tool, "--prune", "--dry-run=false") == 0
     assert len(webhook.parse_tokens(file.read_bytes()).levels["org/repo"]) == 1
     shown = "".join(capsys.readouterr())
-    assert not any(token.decode() in shown for token in tokens.levels["org/repo"]), "no secret is shown"
+    assert not any(token.decode() in shown for token in made), "no secret is shown"
     assert await run(*tool, "--make=a/b/c") == 2
 
 

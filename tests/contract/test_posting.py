@@ -36,6 +36,20 @@ async def test_the_proxy_of_the_environment_counts(monkeypatch: pytest.MonkeyPat
         assert (await post.post(f"{url}/hook", {}, b"[]"))[0] == 202
 
 
+async def test_no_cookie_is_kept() -> None:
+    """What one plugin gives to keep is neither brought back nor brought to another one on the same host."""
+    heard: list[str] = []
+
+    async def take(request: web.BaseRequest) -> web.StreamResponse:
+        heard.append(request.headers.get("Cookie", ""))
+        return web.Response(headers={"Set-Cookie": f"a{len(heard)}=b; Path=/"})
+
+    async with server.serving(server.Site(take), "127.0.0.1", 0) as url, posting.opened() as post:
+        for path in ("one", "two"):
+            await post.post(f"{url.replace('127.0.0.1', 'localhost')}/{path}", {}, b"{}")
+    assert heard == ["", ""]
+
+
 async def test_no_password_shows() -> None:
     async with posting.opened() as post:
         with pytest.raises(Retry) as away:

@@ -104,6 +104,16 @@ async def test_a_good_delivery_is_stored_and_thanked_for(tmp_path: Path) -> None
         assert (line["event-GUID"], line["event_type"], line["repo"]) == (guid(1), "push", "org/repo")
 
 
+async def test_every_line_of_a_header_is_kept(tmp_path: Path) -> None:
+    """Proxies add lines of their own under one name; external plugins get them all."""
+    lines = ("X-Forwarded-For: 1.1.1.1", "x-forwarded-for: 2.2.2.2", f"Content-Length: {len(BODY)}")
+    async with world(tmp_path) as there:
+        assert (await there.raw(request(*lines) + BODY)).startswith(b"HTTP/1.1 200 ")
+        [delivery] = await there.inbox.pending(0, 10)
+        assert delivery.headers["X-Forwarded-For"] == "1.1.1.1, 2.2.2.2"
+        assert delivery.headers["X-GitHub-Event"] == "push"
+
+
 async def test_a_delivery_sent_again_is_thanked_for_and_kept_once(tmp_path: Path) -> None:
     async with world(tmp_path) as there:
         answers = [await there.post() for _ in range(3)]

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,6 +21,10 @@ from tests.contract.inbox_parts import guid, inbox, waiting
 from tests.contract.test_web_hook import BODY, SIZES, headers, request, world
 
 pytestmark = pytest.mark.anyio
+
+
+EMPTY = b"POST /hook HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+"""Refused by its head alone."""
 
 
 class Wire:
@@ -117,6 +122,102 @@ async def test_a_head_that_does_not_end(tmp_path: Path, caplog: pytest.LogCaptur
         assert (await one.reader.read()).split(b" ")[1] == b"400"
         assert all(record.exc_info is None for record in caplog.records), "bad input gives no traceback"
         assert (await there.post())[0] == 200
+
+
+async def test_many_that_are_refused_in_one_piece(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each hears so, in turn; and the same connection still brings webhooks."""
+    async with world(tmp_path) as there, wire(there.url) as one:
+        await one.say(EMPTY * 3000 + sent(1))
+        assert [(await one.answer())[0] for _ in range(3001)] == [400] * 3000 + [200]
+        assert all(record.exc_info is None for record in caplog.records), "bad input gives no traceback"
+
+
+async def test_who_says_no_more_still_hears_every_answer(tmp_path: Path) -> None:
+    """1. Three requests and a half, and the sender's end of the connection is closed. 2. Three answers."""
+    async with world(tmp_path) as there, wire(there.url) as one:
+        await one.say(b"".join(sent(number) for number in range(3)) + sent(3)[:40])
+        one.writer.write_eof()
+        assert [(await one.answer())[0] for _ in range(3)] == [200] * 3
+        assert await one.ended()
+        assert len(await waiting(there.inbox)) == 3
+
+
+class Deaf(asyncio.Transport):
+    """A connection whose peer reads nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading, self.written, self.ended = True, 0, False
+
+    def write(self, data: Any) -> None:
+        self.written += len(data)
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def abort(self) -> None:
+        self.ended = True
+
+
+async def test_who_reads_no_answers_is_not_read_either(tmp_path: Path) -> None:
+    """And is let go in the end, however much is still to be written."""
+    async with inbox(tmp_path, SIZES) as box:
+        door = hook.HookDoor(lambda: webhook.Tokens({}, "map"), box, PrometheusMetrics())
+        front = express.Express({"/hook": door}, asyncio.Protocol)
+        transport, connection = Deaf(), front()
+        connection.connection_made(transport)
+        connection.data_received(EMPTY)
+        connection.pause_writing()
+        written, came = transport.written, 0
+        while transport.reading and came < 100 * express.AHEAD_BYTES:
+            connection.data_received(EMPTY * 1000)
+            came += len(EMPTY) * 1000
+        assert not transport.reading
+        assert transport.written == written
+        connection.look_at_clock(express.IDLE_S * 1e6)
+        assert transport.ended
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        {"X-GitHub-Event": "X-GitHub-Event", "Content-Type": "content-type"},
+        {"X-GitHub-Event": "X-GitHub-Event", "X-GitHub-Delivery": "X-Github-Delivery"},
+        {"X-Hub-Signature-256": "x-hub-signature-256"},
+        {"Content-Type": "Content-Type", "application/json": "\t application/json \t"},
+    ],
+)
+async def test_headers_spelled_and_spaced_in_any_way(tmp_path: Path, spelled: dict[str, str]) -> None:
+    data = sent(1)
+    for usual, here in spelled.items():
+        data = data.replace(usual.encode(), here.encode())
+    async with world(tmp_path) as there, wire(there.url) as one:
+        await one.say(data)
+        assert (await one.answer())[0] == 200
+        assert await waiting(there.inbox) == {guid(1): BODY}
+
+
+@pytest.mark.parametrize("begun", ["G", "GET / HTTP/1.1\r\nHost: x\r\n", "\r\n\r\nPUT /hook HTTP/1.1\r\n"])
+async def test_half_a_head_of_another_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: str) -> None:
+    monkeypatch.setattr(express, "HEAD_S", 0.2)
+    async with world(tmp_path) as there, wire(there.url) as one:
+        await one.say(begun.encode())
+        assert await one.ended()
+
+
+async def test_a_head_of_another_request_in_pieces(tmp_path: Path) -> None:
+    """It is answered, and so is what comes behind it."""
+    async with world(tmp_path) as there, wire(there.url) as one:
+        for piece in (b"\r\nG", b"ET / HTTP/1.1\r\nHost: x\r", b"\n\r", b"\n" + sent(1)):
+            await one.say(piece)
+            await asyncio.sleep(0.01)
+        assert [(await one.answer())[0] for _ in range(2)] == [200, 200]
 
 
 async def test_silent_connections_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,12 @@ from prow_async.api.errors import Missing, ProwError, Refused, Retry, Stale
 TEXT_LIMIT = 500
 """Characters of GitHub's text that go into an error."""
 
+SECONDARY = "secondary rate limit"
+"""What the text of a secondary limit says, in one case or another."""
+
+FARTHEST_S = 86400.0
+"""A reset that lies farther ahead is none: GitHub's are within the hour."""
+
 SECONDARY_WAIT_S = 60.0
 """GitHub asks for at least a minute when a secondary limit names no time."""
 
@@ -43,7 +49,7 @@ def text_of(body: bytes) -> str:
     """Take the message and what is wrong with which field out of an error's body; empty when it has none."""
     try:
         found = msgspec.json.decode(body, type=_Body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     errors = [found.errors] if isinstance(found.errors, str) else found.errors
     details = [e if isinstance(e, str) else e.message or f"{e.field} {e.code}".strip() for e in errors]
@@ -64,7 +70,7 @@ def error_for(answer: Answered, now_s: float) -> ProwError:
         return Refused(f"{why} (the token has none of the scopes that this needs: {scopes})", status, answer.text)
     if 300 <= status < 500 and status != 408:
         return Refused(why, status, answer.text)
-    return Retry(why, _asked_wait_s(answer.headers, now_s), status)
+    return Retry(why, asked_wait_s(answer.headers, now_s), status)
 
 
 def limit_ends_in_s(headers: Mapping[str, str], now_s: float) -> float | None:
@@ -72,14 +78,14 @@ def limit_ends_in_s(headers: Mapping[str, str], now_s: float) -> float | None:
     if headers.get("x-ratelimit-remaining") != "0":
         return None
     reset_s = number(headers.get("x-ratelimit-reset", ""))
-    return None if reset_s is None else max(1.0, reset_s - now_s + 1.0)
+    return None if reset_s is None or reset_s > now_s + FARTHEST_S else max(1.0, reset_s - now_s + 1.0)
 
 
 def pause_s(answer: Answered, now_s: float) -> float | None:
     """Return how long to be silent after a refusal (403, 429) that is a limit; None where it is another one."""
     if answer.status != 429 and not _is_limit(answer):
         return None
-    return _asked_wait_s(answer.headers, now_s) or SECONDARY_WAIT_S
+    return asked_wait_s(answer.headers, now_s) or SECONDARY_WAIT_S
 
 
 def lacking_scopes(headers: Mapping[str, str]) -> str:
@@ -98,10 +104,11 @@ def _is_limit(answer: Answered) -> bool:
     return (
         answer.headers.get("x-ratelimit-remaining") == "0"
         or "retry-after" in answer.headers
-        or "secondary rate limit" in answer.text.lower()
+        or SECONDARY in answer.text.lower()
     )
 
 
-def _asked_wait_s(headers: Mapping[str, str], now_s: float) -> float | None:
+def asked_wait_s(headers: Mapping[str, str], now_s: float) -> float | None:
+    """Return how long an answer asks to be silent, itself or by its budget; None where it does not say."""
     after = number(headers.get("retry-after", ""))
     return limit_ends_in_s(headers, now_s) if after is None else after + 1.0

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import anyio
 import msgspec
+import structlog
 
 from prow_async.adapters.github import answers
 from prow_async.adapters.github.credentials import SecretFile
@@ -18,10 +19,13 @@ from prow_async.adapters.github.wire import Ask, Pass, Wire
 from prow_async.api.errors import CannotStart, Missing, ProwError, Refused, Retry
 from prow_async.core import instants
 
+log = structlog.get_logger()
 T = TypeVar("T")
 PROOF_LIFE_S = 540.0
 SKEW_S = 60.0
 RENEW_BEFORE_S = 300.0
+RETRY_S = 20.0
+"""So long a token that is still good is used before another try to renew it."""
 LOOK_AGAIN_S = 60.0
 """An organization without the App is looked for so often."""
 PAGES = 100
@@ -49,6 +53,8 @@ class _Minted(msgspec.Struct):
 class _Held(msgspec.Struct, frozen=True):
     travel: Pass
     expires_s: float
+    again_s: float = 0.0
+    """It could not be renewed: not tried again before."""
 
 
 class AppCredentials:
@@ -85,11 +91,33 @@ class AppCredentials:
         if not ask.org:
             raise Refused(f"{ask.shown} names no organization, and a GitHub App acts in one at a time", 403)
         found = await self.installation(ask.org)
-        async with self._minting.setdefault(found.id, anyio.Lock()):
+        lock = self._minting.setdefault(found.id, anyio.Lock())
+        held = self._held.get(found.id)
+        if held is not None and self._does(held, lock.locked()):
+            return held.travel
+        async with lock:
             held = self._held.get(found.id)
-            if held is None or held.expires_s - self._wire.now() < RENEW_BEFORE_S:
-                held = self._held[found.id] = await self._mint(ask.org, found)
+            if held is None or not self._does(held):
+                held = self._held[found.id] = await self._renewed(ask.org, found, held)
         return held.travel
+
+    def _does(self, held: _Held, renewing: bool = False) -> bool:
+        """True while a token does: long before its end, and nearly to it while another one is got, or cannot be."""
+        now_s = self._wire.now()
+        left_s = held.expires_s - now_s
+        return left_s >= RENEW_BEFORE_S or (left_s > SKEW_S and (renewing or now_s < held.again_s))
+
+    async def _renewed(self, org: str, found: Installation, held: _Held | None) -> _Held:
+        """Get another token. While the one at hand is good, trouble in doing so is nobody's trouble yet."""
+        try:
+            return await self._mint(org, found)
+        except Retry as trouble:
+            now_s = self._wire.now()
+            # It may have been forgotten meanwhile: then GitHub does not know it.
+            if held is None or self._held.get(found.id) is not held or held.expires_s - now_s <= SKEW_S:
+                raise
+            log.warning("the App's token is not renewed yet; the one at hand still does", org=org, why=trouble.why)
+            return msgspec.structs.replace(held, again_s=now_s + RETRY_S)
 
     async def renewed(self, used: Pass) -> bool:
         for number, held in self._held.items():
@@ -108,15 +136,14 @@ class AppCredentials:
     async def installation(self, org: str) -> Installation:
         """Find where the App is installed for an organization. Raises Refused where it is not, or is suspended."""
         found = self._installations.get(org.lower())
-        if found is None:
+        if found is None or found.suspended_at:
             async with self._looking:
-                if org.lower() not in self._installations and self._wire.now() - self._looked_s >= LOOK_AGAIN_S:
+                if self._wire.now() - self._looked_s >= LOOK_AGAIN_S:
                     await self.look()
             found = self._installations.get(org.lower())
         if found is None:
             raise Refused(f"the GitHub App {self._app_id} is not installed for {org}: install it there", 403)
         if found.suspended_at:
-            self._installations.pop(org.lower())
             raise Refused(f"the GitHub App {self._app_id} is suspended for {org}", 403)
         return found
 
@@ -159,7 +186,7 @@ class AppCredentials:
             raise self._explained(answers.error_for(found, now_s))
         try:
             return msgspec.json.decode(body, type=type_)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             why = self.censor(f"GitHub's answer to {ask.shown} does not read as expected: {error}")
             raise Retry(why) from error
 

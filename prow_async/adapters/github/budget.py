@@ -38,6 +38,8 @@ class Budget:
         limit, remaining, reset_s = (answers.number(headers.get(f"x-ratelimit-{name}", "")) for name in _NAMES)
         if remaining is None or reset_s is None or reset_s < self.reset_s - JITTER_S:
             return False
+        if reset_s > now_s + answers.FARTHEST_S:  # nothing that is said later would count
+            return False
         same = reset_s < self.reset_s + JITTER_S
         self.remaining = min(remaining, self.remaining) if same else remaining
         self.limit = max(limit or 0.0, remaining)

@@ -88,12 +88,12 @@ class DiskShelf:
             _remove(self._path)
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
+        db = _connect(self._path)
         try:
             if db.execute("PRAGMA user_version").fetchone()[0] not in (0, FORMAT):
                 db.close()
                 _remove(self._path)
-                db = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
+                db = _connect(self._path)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = OFF")
             db.executescript(_SCHEMA)
@@ -172,7 +172,14 @@ def _make(folder: Path) -> None:
     (folder / FILE).touch(mode=0o600)
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the file, which is made for its owner alone: SQLite would let everybody read a new one."""
+    with contextlib.suppress(OSError):
+        path.touch(mode=0o600)
+    return sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+
+
 def _remove(path: Path) -> None:
     for end in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # not there; or there to stay, which the next to open it tells
             path.with_name(path.name + end).unlink()

@@ -6,7 +6,7 @@ Source: upstream pkg/github/ghmetrics/ghpath.go for the names of the parts.
 import functools
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from prow_async.api.errors import Refused
+from prow_async.api.errors import Refused, Retry
 
 _REPO = "/repos/:owner/:repo"
 _BY_ID = {
@@ -78,9 +78,12 @@ def query(**wanted: str) -> str:
 
 
 def of_url(url: str) -> str:
-    """Return a URL's path and query, safe to send: links in answers are absolute."""
-    parts = urlsplit(url)
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    """Return a URL's path and query, safe to send: links in answers are absolute. Raises Retry for one that is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Retry(f"GitHub names an address that is none: {url[:200]!r}") from error
+    path = "/" + quote(parts.path.removeprefix("/"), safe="/%:@!$&'()*+,;=~")
     return f"{path}?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else path
 
 

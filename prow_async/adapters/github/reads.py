@@ -11,6 +11,7 @@ from prow_async.adapters.github.credentials import Credentials
 from prow_async.adapters.github.etags import EtagCache, Key
 from prow_async.adapters.github.wire import Ask, Options, Pass, Raw
 from prow_async.api.errors import Missing, ProwError, Retry
+from prow_async.ports import cause as causes
 from prow_async.ports.metrics import Metrics
 
 log = structlog.get_logger()
@@ -24,7 +25,9 @@ VIEWS = 10_000
 class _Flight:
     """A read on its way, and everybody waiting for the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        """Lower is more urgent."""
         self.landed = anyio.Event()
         self.answer: Raw | None = None
         self.error: ProwError | None = None
@@ -33,7 +36,8 @@ class _Flight:
 class Flights:
     """Identical reads in flight at once are made once; each who waits hears its answer or an error of its own.
 
-    A read that begins after a write of ours has ended never shares the answer of one that began before.
+    A read that begins after a write of ours has ended never shares the answer of one that began before; and none waits
+    for a less urgent one, which lets others go first and gives up sooner when the budget runs short.
     """
 
     def __init__(self) -> None:
@@ -45,14 +49,14 @@ class Flights:
 
     async def share(self, ask: Ask, view: str, read: Callable[[], Awaitable[Raw]]) -> tuple[Raw, bool]:
         """Read, or wait for who reads the same; say whether the answer is somebody else's."""
-        key = (ask, view, self._writes_done)
-        while (flight := self._flights.get(key)) is not None:
+        key, rank = (ask, view, self._writes_done), causes.URGENCIES.index(causes.current().urgency)
+        while (flight := self._flights.get(key)) is not None and flight.rank <= rank:
             await flight.landed.wait()
             if flight.answer is not None:
                 return flight.answer, True
             if flight.error is not None:
                 raise copy.copy(flight.error) from flight.error
-        flight = self._flights[key] = _Flight()
+        flight = self._flights[key] = _Flight(rank)
         try:
             flight.answer = await read()
             return flight.answer, False
@@ -60,7 +64,8 @@ class Flights:
             flight.error = error
             raise
         finally:
-            del self._flights[key]
+            if self._flights.get(key) is flight:
+                del self._flights[key]
             flight.landed.set()
 
 

@@ -23,6 +23,8 @@ PAGES = 2000
 """No list of ours is longer; one that is has pages that lead nowhere."""
 GRAPHQL_ACCEPT = "application/vnd.github.antiope-preview+json, application/vnd.github.merge-info-preview+json"
 RATE_LIMITED = "RATE_LIMITED"
+UNREADABLE = (ValueError, LookupError, RecursionError)
+"""What reading an answer may raise: no JSON, of another shape, in no known encoding, nested without end."""
 
 
 class _GraphError(msgspec.Struct, frozen=True):
@@ -81,8 +83,8 @@ class Requests:
         ask = Ask("GET", path, org or paths.org_of(path), question=question)
         _, headers, body = await self._read(ask)
         try:
-            return msgspec.convert(_without_nulls(sansio.decipher_response(200, headers, body)[0]), type_)
-        except (ValueError, LookupError, msgspec.ValidationError) as error:
+            return msgspec.convert(_without_nulls(_deciphered(headers, body)[0]), type_)
+        except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
     async def items(self, path: str, type_: type[T], key: str = "", query: Mapping[str, str] = {}) -> list[T]:
@@ -132,8 +134,8 @@ class Requests:
         finally:
             self._flights.wrote()
         try:
-            return sansio.decipher_response(200, headers, answer)[0]
-        except (ValueError, LookupError) as error:
+            return _deciphered(headers, answer)[0]
+        except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
     async def graphql(self, query: str, variables: Mapping[str, Any], org: str) -> Any:
@@ -143,26 +145,26 @@ class Requests:
         _, _, answer = await self._read(ask)
         try:
             return msgspec.json.decode(answer, type=_GraphAnswer).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
     async def _page(self, ask: Ask, type_: type[T], key: str) -> tuple[list[T], str]:
         _, headers, body = await self._read(ask)
         try:
-            data, _, more = sansio.decipher_response(200, headers, body)
+            data, more = _deciphered(headers, body)
             entries = data[key] if key and isinstance(data, dict) else data
             found = msgspec.convert(_without_nulls(entries), list[type_])  # type: ignore[valid-type]
-        except (ValueError, LookupError, TypeError, msgspec.ValidationError) as error:
+        except (*UNREADABLE, TypeError) as error:
             raise await self._unreadable(ask, error) from error
         return found, paths.of_url(more) if more else ""
 
     async def _read(self, ask: Ask) -> Raw:
-        view = (await self._credentials.travel(ask)).view
+        travel = await self._credentials.travel(ask)
         answer, shared = await self._flights.share(
-            ask, view, lambda: patiently(ask, self._wire.options, lambda: self._follow(ask))
+            ask, travel.view, lambda: patiently(ask, self._wire.options, lambda: self._follow(ask))
         )
         if shared:
-            self._memory.count("COALESCED", ask, await self._credentials.travel(ask))
+            self._memory.count("COALESCED", ask, travel)
         return answer
 
     async def _follow(self, ask: Ask) -> Raw:
@@ -207,15 +209,15 @@ class Requests:
     def _judge_graphql(self, ask: Ask, headers: Mapping[str, str], body: bytes) -> None:
         try:
             errors = msgspec.json.decode(body, type=_GraphAnswer).errors
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise Retry(f"GitHub's answer to {ask.shown} does not read as expected: {error}") from error
         if not errors:
             return
         kinds = {error.type for error in errors}
         said = self._credentials.censor("; ".join(error.message for error in errors)[: answers.TEXT_LIMIT])
         why = f"GitHub answered a GraphQL query with: {said}"
-        if RATE_LIMITED in kinds:
-            wait_s = answers.limit_ends_in_s(headers, self._wire.now())
+        if RATE_LIMITED in kinds or answers.SECONDARY in said.lower():
+            wait_s = answers.asked_wait_s(headers, self._wire.now())
             raise Retry(why, wait_s or answers.SECONDARY_WAIT_S, 403)
         if kinds == {"NOT_FOUND"}:
             raise Missing(why)
@@ -227,6 +229,15 @@ class Requests:
         """Forget what was kept, lest it be taken for unchanged, and say what came."""
         await self._memory.forget(ask)
         return Retry(self._credentials.censor(f"GitHub's answer to {ask.shown} does not read as expected: {error}"))
+
+
+def _deciphered(headers: Mapping[str, str], body: bytes) -> tuple[Any, str | None]:
+    """Decode an answer by its content type; return it and the link to the next page. What it says of the budget, and
+    may say oddly, is read elsewhere.
+    """
+    needed = {name: headers[name] for name in ("content-type", "link") if name in headers}
+    data, _, more = sansio.decipher_response(200, needed, body)
+    return data, more
 
 
 def answer_as(type_: type[T], content: Any) -> T:

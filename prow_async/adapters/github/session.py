@@ -56,13 +56,18 @@ class Endpoint:
     """
 
     def __init__(self, address: str, flag: str = "--github-endpoint") -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        try:
+            parts = urlsplit(address)
+            yarl.URL(address)
+            odd = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.username
+        except ValueError:  # brackets that hold no address, a port that is none
+            odd = True
+        if odd or "?" in address or "#" in address or " " in address:
             raise CannotStart(f"{flag}={address}: expected an address like https://api.github.com")
         self.address = address.rstrip("/")
         self.path = parts.path.rstrip("/")
         self.graphql = f"{self.address.removesuffix('/v3') if self.path == '/api/v3' else self.address}{GRAPHQL}"
-        bypass = urllib.request.proxy_bypass(parts.hostname)
+        bypass = urllib.request.proxy_bypass(parts.hostname or "")
         self.proxy = None if bypass else urllib.request.getproxies().get(parts.scheme)
 
 
@@ -118,8 +123,9 @@ class Session:
     async def _send_to(
         self, endpoint: Endpoint, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> aiohttp.ClientResponse:
-        # Links in answers carry the base path already.
-        below = path[len(endpoint.path) :] if endpoint.path and path.startswith(endpoint.path + "/") else path
+        # Links in answers carry a base path already, maybe that of another address.
+        bases = (one.path for one in self._endpoints if one.path and path.startswith(one.path + "/"))
+        below = path[len(max(bases, key=len, default="")) :]
         return await self._client.request(
             method,
             yarl.URL(endpoint.graphql if path == GRAPHQL else endpoint.address + below, encoded=True),

@@ -191,12 +191,13 @@ class Wire:
         now_s = self.now()
         resource = headers.get("x-ratelimit-resource") or resource_of(ask.path)
         budget = self._budgets.of(travel.who, resource)
-        if budget.read(headers, now_s):
+        known = budget.read(headers, now_s)
+        if known:
             labels = {"token_hash": travel.who, "api_version": api_of(ask.path), "ratelimit_resource": resource}
             self._metrics.gauge("github_token_usage", budget.remaining, **labels)
             # Upstream's unit, which its dashboards rely on: nanoseconds until the reset.
             self._metrics.gauge("github_token_reset", (budget.reset_s - now_s) * 1e9, **labels)
-        if status in (403, 429) and headers.get("x-ratelimit-remaining") != "0":
+        if status in (403, 429) and not (known and headers["x-ratelimit-remaining"] == "0"):
             found = answers.Answered(ask.method, "", status, headers, answers.text_of(body))
             if (wait_s := answers.pause_s(found, now_s)) is not None:
                 self._budgets.silence(travel.who, now_s + wait_s)

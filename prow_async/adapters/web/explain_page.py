@@ -27,7 +27,7 @@ def add(site: server.Site, answering: Answering) -> None:
         except Missing:
             return server.refusal(404, f"GitHub knows no pull request {parts[0]}/{parts[1]}#{parts[2]}.")
         except ProwError as error:
-            return server.refusal(503, f"GitHub cannot be asked: {error}")
+            return server.refusal(503, f"It cannot be told now: {error}")
         return web.Response(body=text.encode(errors="replace"), headers=_HEADERS)
 
     site.below(PREFIX, server.reading_only(page))

@@ -26,8 +26,8 @@ IDLE_S = 300.0
 """A connection on which nothing has been asked for so long is closed."""
 AHEAD_BYTES = 256 << 10
 """So much may come in advance, while a request is answered, before the connection is not read any more."""
-USUAL_SPELLING = "X-GitHub-Event"
-"""With it in a head its names count as spelled as GitHub spells them; others are found in any case."""
+USUAL_SPELLING = frozenset({"X-GitHub-Event", "X-GitHub-Delivery", "X-Hub-Signature-256", "Content-Type"})
+"""With all of these in a head its names count as spelled as GitHub spells them; others are found in any case."""
 _UNUSUAL = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade", "trailer"})
 
 Headers = Mapping[str, str]
@@ -137,7 +137,13 @@ class _Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._since_s = time.monotonic()
         self._paused = False
+        """Its reader is so slow that nothing more is answered for now."""
         self._ended = False
+        """Its sender says no more."""
+        self._other: asyncio.Protocol | None = None
+        """Who was handed the connection."""
+        self._head_end = b""
+        """The last of what has come of a head that was handed over before it was whole."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are no instances of it
@@ -146,13 +152,17 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._server.connections.discard(self)
         self._let_go()
+        if self._other is not None:
+            self._other.connection_lost(error)
 
-    def eof_received(self) -> bool:
-        """Answer a body that ends too early; whoever waits for an answer still gets it."""
+    def eof_received(self) -> bool | None:
+        """Answer a body that ends too early; whoever waits for answers still gets them."""
+        if self._other is not None:
+            return self._other.eof_received()
+        self._ended = True
         if self._taker is not None:
             self._cut("the sender ended it")
-        self._ended = True
-        return self._task is not None
+        return self._task is not None or (self._paused and bool(self._buffer))
 
     def _cut(self, why: str) -> None:
         assert self._taker is not None
@@ -162,43 +172,63 @@ class _Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
+        if self._other is not None:
+            self._other.pause_writing()
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._go_on()
+        if self._other is not None:
+            self._other.resume_writing()
+        elif self._task is None and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._go_on()
 
     def data_received(self, data: bytes) -> None:
+        if self._other is not None:
+            self._pass_on(data)
+            return
         if self._taker is not None:
             self._more_body(data)
-            return
-        if not self._buffer:
-            self._since_s = time.monotonic()
-        self._buffer = self._buffer + data if self._buffer else data
-        if self._task is None:
-            self._go_on()
-        elif len(self._buffer) > AHEAD_BYTES:
+        else:
+            if not self._buffer:
+                self._since_s = time.monotonic()
+            self._buffer = self._buffer + data if self._buffer else data
+        self._go_on()
+        if len(self._buffer) > AHEAD_BYTES and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def _go_on(self) -> None:
-        """Begin with the next request, if there is one."""
-        if self._task is not None or self._taker is not None or self._paused or not self._buffer:
-            return
+        """Begin with the next request, if there is one, until one waits for its body or its answer."""
+        while self._buffer and self._is_free() and self._begin():
+            pass
+        if self._ended and self._other is None and self._task is None and not self._paused:
+            if self._taker is not None:
+                self._cut("the sender ended it")
+            self.transport.close()
+
+    def _is_free(self) -> bool:
+        waits = self._task is not None or self._taker is not None or self._other is not None
+        return not (waits or self._paused or self.transport.is_closing())
+
+    def _begin(self) -> bool:
+        """Begin with the request that the buffer begins with; False: its head is not whole, or it is aiohttp's."""
         end = self._buffer.find(b"\r\n\r\n", 0, HEAD_BYTES)
         if end < 0:
             if len(self._buffer) >= HEAD_BYTES or not self._server.may_be_ours(self._buffer):
                 self._hand_over()
-            return
+            return False
         first = self._buffer.index(b"\r\n")
         taker = self._server.takers.get(self._buffer[:first])
         found = _usual(self._buffer[: end + 4]) if taker is not None else None
         if taker is None or found is None or found[0] > BODY_BYTES:
             self._hand_over()
-            return
+            return False
         self._missing, self._headers = found
         self._taker = taker
         self._refused = taker.refuse(self._headers)
         rest, self._buffer = self._buffer[end + 4 :], b""
         self._more_body(rest)
+        return True
 
     def _more_body(self, data: bytes) -> None:
         taker = self._taker
@@ -222,7 +252,6 @@ class _Connection(asyncio.Protocol):
         self._let_go()
         if refused is not None:
             self._send(refused)
-            self._go_on()
         else:
             self._task = asyncio.get_running_loop().create_task(self._answer(taker, headers, body))
 
@@ -243,7 +272,7 @@ class _Connection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self.transport.write(reply.bytes_at(self._server.date))
-        if reply.last or self._ended or self._server.closing:
+        if reply.last or self._server.closing:
             self.transport.close()
 
     def _let_go(self) -> None:
@@ -254,11 +283,20 @@ class _Connection(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         """Let aiohttp have the connection, with all that has come of this request."""
-        self._server.connections.discard(self)
-        other = self._server.fallback()
-        self.transport.set_protocol(other)
-        other.connection_made(self.transport)
-        other.data_received(self._buffer)
+        self._other = self._server.fallback()
+        self._other.connection_made(self.transport)
+        data, self._buffer = self._buffer, b""
+        self._pass_on(data)
+
+    def _pass_on(self, data: bytes) -> None:
+        """Pass on what comes until a head is whole, and only then step out: aiohttp waits for a first one for ever."""
+        assert self._other is not None
+        seen = self._head_end + data if self._head_end else data.lstrip(b"\r\n")
+        self._head_end = seen[-3:]
+        if b"\r\n\r\n" in seen or b"\n\n" in seen:
+            self._server.connections.discard(self)
+            self.transport.set_protocol(self._other)
+        self._other.data_received(data)
 
     def look_at_clock(self, now_s: float) -> None:
         """Close who is late with a request, or silent for long."""
@@ -268,8 +306,11 @@ class _Connection(asyncio.Protocol):
         if self._taker is not None:
             if waited_s > self._taker.patience_s:
                 self._cut(f"it took more than {self._taker.patience_s:.0f} s")
-        elif waited_s > (HEAD_S if self._buffer and not self._paused else IDLE_S):
-            self.transport.close()
+        elif waited_s > (HEAD_S if self._other is not None or (self._buffer and not self._paused) else IDLE_S):
+            if self._paused or self.transport.is_closing():
+                self.transport.abort()  # closing waits for a reader
+            else:
+                self.transport.close()
 
     def close_if_idle(self) -> None:
         if self._task is None and self._taker is None:
@@ -296,7 +337,7 @@ def _usual(head: bytes) -> tuple[int, Headers] | None:
     parser = httptools.HttpRequestParser(told)
     try:
         parser.feed_data(head)
-        found = {name.decode("ascii"): value.decode("ascii") for name, value in told.fields}
+        found = {name.decode("ascii"): value.decode("ascii").strip(" \t") for name, value in told.fields}
     except (httptools.HttpParserError, httptools.HttpParserUpgrade, UnicodeDecodeError):
         return None
     lower = {name.lower(): value for name, value in found.items()}
@@ -305,4 +346,4 @@ def _usual(head: bytes) -> tuple[int, Headers] | None:
         return None
     if not parser.should_keep_alive():
         return None
-    return int(length), found if USUAL_SPELLING in found else CIMultiDict(found)
+    return int(length), found if found.keys() >= USUAL_SPELLING else CIMultiDict(found)

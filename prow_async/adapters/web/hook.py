@@ -129,7 +129,7 @@ class HookDoor:
             return verified
         self._metrics.count("prow_webhook_counter", event_type=verified.event)
         try:
-            accepted = await self._inbox.accept(verified.guid, verified.event, dict(headers), body, verified.parsed)
+            accepted = await self._inbox.accept(verified.guid, verified.event, _joined(headers), body, verified.parsed)
         except ProwError as error:
             guid = {names.EVENT_GUID: verified.guid}
             log.error("webhook not stored", why=str(error), event_type=verified.event, **guid)
@@ -180,6 +180,18 @@ class HookDoor:
         finally:
             self._room_bytes += size
         return b"".join(pieces)
+
+
+def _joined(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with each name once; what comes in several lines is one list, as RFC 9110 section 5.3 has it."""
+    if isinstance(headers, dict):
+        return headers
+    spelled: dict[str, str] = {}
+    kept: dict[str, str] = {}
+    for name, text in headers.items():
+        name = spelled.setdefault(name.lower(), name)
+        kept[name] = f"{kept[name]}, {text}" if name in kept else text
+    return kept
 
 
 def _readable(headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -45,7 +45,7 @@ async def opened(timeout_s: float = TIMEOUT_S) -> AsyncIterator[Posting]:
     timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S)
     connector = aiohttp.TCPConnector(limit=128, limit_per_host=32)
     async with aiohttp.ClientSession(
-        timeout=timeout, connector=connector, skip_auto_headers=("User-Agent",)
+        timeout=timeout, connector=connector, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("User-Agent",)
     ) as session:
         yield Posting(session)
     await asyncio.sleep(0)  # lets connections close before the loop does

@@ -19,6 +19,7 @@ from prow_async.adapters.github.requests import Requests
 from prow_async.adapters.github.wire import Ask, Options, Pass, Raw, Wire
 from prow_async.api.errors import Missing, ProwError, Refused, Retry
 from prow_async.api.github import HookWanted, Status
+from prow_async.ports import cause
 from tests import virtual
 from tests.unit.adapters_github.script import TOKEN, LoopClock, Play, Script, ScriptedReply, Seen, client
 from tests.unit.sandbox_github.sample import NOW_S, FixedClock
@@ -194,6 +195,26 @@ def test_a_used_up_budget_is_respected() -> None:
     assert outcome_of(lambda: github.pull("o", "r", 7))[0].number == 7
 
 
+@pytest.mark.parametrize("reset", ["", "soon", str(int(NOW_S) * 1000)])
+def test_a_used_up_budget_that_does_not_say_when_it_ends(reset: str) -> None:
+    """Nothing is sent for a minute, then the token is good again."""
+    odd = {"x-ratelimit-remaining": "0", "x-ratelimit-limit": "many"} | ({"x-ratelimit-reset": reset} if reset else {})
+    script = Script(Play(403, {"message": "no"}, odd), Play(content=PULL, headers=odd))
+    github = client(script, read_retries=0)
+
+    async def body() -> list[Any]:
+        found: list[Any] = []
+        for wait_s in (0, 30, 31, 0):
+            await anyio.sleep(wait_s)
+            try:
+                found.append((await github.pull("o", "r", 7)).title)
+            except Retry as error:
+                found.append(error.after_s)
+        return found
+
+    assert virtual.run(body) == [60.0, 30.0, "T", "T"]
+
+
 def test_the_token_is_in_no_error() -> None:
     """Should GitHub repeat the token, it is starred out."""
     for play in (
@@ -253,6 +274,25 @@ def test_a_cancelled_reader_takes_nobody_along() -> None:
     assert (got, len(script.sent)) == ([7, 7, 7], 2)
 
 
+def test_who_is_in_a_hurry_does_not_wait_for_who_is_not() -> None:
+    """The same read, asked for by both: the urgent one goes next, and whoever comes then shares it."""
+    script = Script(Play(content=PULL, after_s=5))
+    github = client(script, concurrency=1)
+
+    async def ask(number: int, urgency: cause.Urgency) -> None:
+        with cause.because(cause.Cause(urgency=urgency)):
+            await github.pull("o", "r", number)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number, urgency in ((1, "comment"), (2, "sync"), (7, "sync"), (7, "status"), (7, "comment")):
+                tasks.start_soon(ask, number, urgency)
+                await anyio.sleep(0.1)
+
+    virtual.run(body)
+    assert [sent.path[-1] for sent in script.sent] == ["1", "7", "2", "7"]
+
+
 def test_a_read_after_a_write_is_not_shared_with_one_before_it() -> None:
     """Who has written sees at least what it wrote."""
     script = Script(Play(content=PULL, after_s=5), Play(201), Play(content=PULL))
@@ -286,6 +326,16 @@ def test_unchanged_answers_come_from_memory() -> None:
     first, second = virtual.run(body)
     assert first == second
     assert [sent.headers.get("if-none-match") for sent in script.sent] == [None, 'W/"1"', 'W/"1"', None]
+
+
+def test_pages_of_open_pulls_without_end() -> None:
+    """A link that leads back is given up, not followed for ever."""
+    link = '<https://x.invalid/repos/o/r/pulls?state=open&page={}>; rel="next"'
+    script = Script(*[Play(content=[PULL], headers={"link": link.format(page % 2)}) for page in range(50)])
+    result, _ = outcome_of(lambda: client(script, read_retries=0).open_pulls("o", "r"))
+    assert isinstance(result, Retry)
+    assert "circles" in result.why
+    assert len(script.sent) < 5
 
 
 def test_nulls_count_as_absent() -> None:
@@ -390,10 +440,65 @@ def test_reads_in_flight_are_shared_within_one_view_alone() -> None:
     assert sorted(reads) == ["a", "b"]
 
 
+class Ending(FixedToken):
+    """A token that is gone, and cannot be had again, once it has been used."""
+
+    def __init__(self) -> None:
+        super().__init__(TOKEN)
+        self.gone = False
+
+    async def travel(self, ask: Ask) -> Pass:
+        if self.gone:
+            raise Retry("no token to be had now")
+        return self.on()
+
+
+class Last(Script):
+    """The script whose first request is the last one of a token."""
+
+    def __init__(self, token: Ending, *plays: Play) -> None:
+        super().__init__(*plays)
+        self._token = token
+
+    @asynccontextmanager
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b""
+    ) -> AsyncIterator[ScriptedReply]:
+        async with super().send(method, path, headers, body) as reply:
+            self._token.gone = True
+            yield reply
+
+
+def test_an_answer_that_is_shared_needs_no_further_token() -> None:
+    token, got = Ending(), list[str]()
+    github = on(Last(token, Play(content=PULL, after_s=1)), token, Seen(), LoopClock())
+
+    async def ask() -> None:
+        got.append((await github.pull("o", "r", 7)).title)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(ask)
+
+    virtual.run(body)
+    assert got == ["T"] * 3
+
+
 GRAPHS: list[tuple[str, Play, str]] = [
     ("data", Play(content={"data": {"a": 1}}), "{'a': 1}"),
     ("limit", Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}, headers=LIMITED), "Retry 31.0"),
     ("limit without headers", Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}), "Retry 60.0"),
+    (
+        "limit that names a time",
+        Play(content={"errors": [{"type": "RATE_LIMITED", "message": "no"}]}, headers={"retry-after": "7"}),
+        "Retry 8.0",
+    ),
+    (
+        "secondary limit",
+        Play(content={"errors": [{"message": "You have exceeded a secondary rate limit."}]}),
+        "Retry 60.0",
+    ),
     ("not found", Play(content={"data": None, "errors": [{"type": "NOT_FOUND", "message": "no"}]}), "Missing"),
     ("forbidden", Play(content={"errors": [{"type": "FORBIDDEN", "message": "no"}]}), "Refused 403"),
     ("bad query", Play(content={"errors": [{"message": "Field 'x' doesn't exist"}]}), "Refused 422"),

@@ -121,6 +121,11 @@ async def test_a_damaged_cache_is_begun_anew(tmp_path: Path, damage: str) -> Non
         assert await shelf.get(key("/a")) is None
         await shelf.put(key("/b"), Kept("e", {}, b"y"))
         assert await shelf.get(key("/b")) is not None
+        assert seen_by_others(tmp_path) == []
+
+
+def seen_by_others(folder: Path) -> list[str]:
+    return [found.name for found in folder.iterdir() if found.stat().st_mode & 0o077]
 
 
 @pytest.mark.anyio

@@ -38,6 +38,9 @@ def test_parts_that_climb_are_refused(part: str) -> None:
         ),
         ("https://github.invalid/labels/kind%2Fbug", "/labels/kind%2Fbug"),
         ("https://github.invalid", "/"),
+        ("pulls?page=2", "/pulls?page=2"),
+        (".evil.invalid/x", "/.evil.invalid/x"),
+        ("@evil.invalid/x", "/@evil.invalid/x"),
         ("https://x.invalid/a b?c d", "/a%20b?c%20d"),
     ],
 )

@@ -27,9 +27,20 @@ def test_what_is_written_is_read_again_by_the_tool_and_by_the_hook() -> None:
     assert tokens.levels == {"org/repo": (b"old", b"123"), "*": (b"0x10",)}
 
 
-@pytest.mark.parametrize("content", [b"one secret\n", b"12345", b"- a\n- b", b"a: b", b"{", b"a: [b]"])
+NO_TEXTS = (b'o: [{value: "\\uDCFF"}]', b'o: [{value: "\\U00110000"}]')
+"""Escapes of what is no character."""
+
+
+@pytest.mark.parametrize("content", [b"one secret\n", b"12345", b"- a\n- b", b"a: b", b"{", b"a: [b]", *NO_TEXTS])
 def test_anything_else_is_one_secret(content: bytes) -> None:
     assert hmac_file.read(content) == content.decode().strip()
+
+
+def test_bytes_that_are_no_text_are_told_of_and_stay() -> None:
+    """The hook takes them for one secret; in a map there is no place for them."""
+    assert webhook.parse_tokens(b"\xc3(secret").levels == {"*": (b"\xc3(secret",)}
+    with pytest.raises(UserMistake, match="UTF-8"):
+        hmac_file.read(b"\xc3(secret")
 
 
 def test_nothing_is_no_secret() -> None:
@@ -65,6 +76,34 @@ def test_a_scope_that_is_no_longer_managed_goes_once_its_webhook_has_gone() -> N
     assert set(found.levels) == {"gone", "stays/here"}, "until then its deliveries are still signed with it"
     assert set(hmac_file.settled(found, set())) == {"stays/here"}
     assert set(hmac_file.settled(found, {"gone"})) == {"stays/here", "gone"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "scope", "wanted"),
+    [
+        ({"*": ("all",)}, "org", ("all", "new")),
+        ({"*": ("all",), "org": ("a", "b")}, "org/repo", ("a", "b", "new")),
+        ({"*": ("all",), "org": ("a",)}, "org", ("a", "new")),
+        ({"*": ("all",), "org": ()}, "org", ("new",)),
+        ({}, "*", ("new",)),
+    ],
+)
+def test_one_more_secret_takes_none_away(
+    levels: dict[str, tuple[str, ...]], scope: str, wanted: tuple[str, ...]
+) -> None:
+    """What the scope's webhook is signed with is still known, until old ones are pruned."""
+    found = {name: tuple(Token(value, "2020-01-01T00:00:00Z") for value in values) for name, values in levels.items()}
+    after = hmac_file.add(found, scope, Token("new", "2021-01-01T00:00:00Z"))
+    assert tuple(token.value for token in after[scope]) == wanted
+    assert [token.value for token in hmac_file.newest(after[scope])] == ["new"]
+    assert {name: one for name, one in after.items() if name != scope} == {
+        name: one for name, one in found.items() if name != scope
+    }
+
+
+def test_scopes() -> None:
+    assert all(map(hmac_file.is_scope, ("*", "o", "o.x/r_1-a")))
+    assert not any(map(hmac_file.is_scope, ("", "/", "o/", "/r", "a/b/c", "a b", "*/r", "o/r ")))
 
 
 def test_the_newest_stays() -> None:

@@ -205,6 +205,8 @@ def test_a_secret_speaks_for_its_owners_repositories_alone(
         (b"\x00\x01\x02", {"*": (b"\x00\x01\x02",)}, "single"),
         (b"org: [token]", {"*": (b"org: [token]",)}, "single"),
         (b"? [a]\n: b", {"*": (b"? [a]\n: b",)}, "single"),
+        (b'o: [{value: "\\uDCFF"}]', {"*": (b'o: [{value: "\\uDCFF"}]',)}, "single"),
+        (b'o: [{value: "\\U00110000"}]', {"*": (b'o: [{value: "\\U00110000"}]',)}, "single"),
         (b"", {}, "map"),
         (b"# nothing\n", {}, "map"),
         (b"{}", {}, "map"),
