@@ -15,7 +15,7 @@ from tests.actors.worlds import Configured, passes, story
 
 ODD = {
     "http://odd/help": b"<html>",
-    "http://latin/help": b'{"Description": "caf\xe9"}',
+    "http://latin/help": b'{"Description": "d\xe9j\xe0"}',
     "http://deep/help": b'{"Deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
 }
 
