@@ -1,7 +1,7 @@
 """Looks for lost webhooks in GitHub's delivery logs, at the start and from time to time, and asks for them again."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import anyio
 import msgspec
@@ -29,6 +29,7 @@ ASKS = 200
 TROUBLES = 3
 """After so many requests in a row that came to nothing, the others wait for the next round."""
 PAGES = 100
+"""At most so many pages of one log are read in one go; what is left then follows in the next rounds."""
 OVERLAP_S = 900.0
 """A round reads back so far before the last one began: deliveries come into the log a little late."""
 
@@ -58,6 +59,13 @@ class Env(msgspec.Struct, frozen=True):
     """Whether nobody else takes deliveries of our webhooks, neither a second hook nor upstream's."""
 
 
+class _Part(NamedTuple):
+    """A part of a delivery log: from where `cursor` leads, the newest without one, back to an instant."""
+
+    cursor: str
+    back_to_s: float
+
+
 class Recovery:
     """Asks again for what was lost. Its state is rebuilt from the logs."""
 
@@ -68,6 +76,8 @@ class Recovery:
         self._env = env
         self._lost: dict[HookOf, dict[str, Lost]] = {}
         self._read_to_s: dict[HookOf, float] = {}
+        self._unread: dict[HookOf, list[_Part]] = {}
+        """Parts of logs that were too long to be read at once, newest first."""
         self._warned: set[str] = set()
         self._pause = Backoff(EVERY_S * 4 / 3, EVERY_S * 4 / 3)
 
@@ -163,17 +173,32 @@ class Recovery:
             log.warning("webhook is not sent again", guid=one.guid, why=error.why)
 
     async def _entries(self, hook: HookOf, back_to_s: float) -> list[HookDelivery]:
-        """Read the log, newest first, back to an instant."""
+        """Read the log back to an instant, and go on with a part of it that was left over before."""
+        unread = self._unread.get(hook, [])
         found: list[HookDelivery] = []
-        cursor = ""
+        left: list[_Part] = []
+        for part in (_Part("", back_to_s), *unread[:1]):
+            entries, cursor = await self._read(hook, part)
+            found += entries
+            if cursor:
+                left.append(_Part(cursor, part.back_to_s))
+                log.info("delivery log longer than is read at once", of=recovery.described(hook), read=len(entries))
+        self._unread[hook] = [*left, *unread[1:]]
+        return found
+
+    async def _read(self, hook: HookOf, part: _Part) -> tuple[list[HookDelivery], str]:
+        """Read a part of a log, newest first; return where to go on, empty when all of it has been read."""
+        found: list[HookDelivery] = []
+        cursor = part.cursor
         for _ in range(PAGES):
             page = await self._github.hook_deliveries(hook, cursor)
             found += page.deliveries
             cursor = page.cursor
-            if not cursor or (page.deliveries and recovery.sent_s(page.deliveries[-1]) < back_to_s):
-                return found
-        log.warning("delivery log longer than is read at once", of=recovery.described(hook), read=len(found))
-        return found
+            if page.deliveries and recovery.sent_s(page.deliveries[-1]) < part.back_to_s:
+                return found, ""
+            if not cursor:
+                break
+        return found, cursor
 
     def _count(self, result: str, by: int = 1) -> None:
         if by:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import structlog
 
 from prow_async.actors import backstop, recovery
@@ -229,6 +230,35 @@ async def test_what_was_read_of_the_log_is_kept_while_the_inbox_cannot_be_asked(
             assert not town.github.outbox.hooks_waiting()
             box.trouble = False
             await passes(2 * recovery.EVERY_S)
+            assert town.github.outbox.hooks_waiting()
+
+
+@story
+async def test_a_log_too_long_to_be_read_at_once_is_read_in_parts(tmp_path: Path) -> None:
+    """1. One fails, and very many come well after it. 2. The first look does not reach it. 3. Later ones do."""
+    town = administered(UNIT)
+    for name in ("ours", "other"):
+        (tmp_path / name).mkdir()
+    with (
+        inboxes.opened(tmp_path / "ours", town.clock) as inbox,
+        inboxes.opened(tmp_path / "other", town.clock) as other,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr(recovery, "PAGES", 1)
+        post = Post(town, inbox)
+        await passes(100)
+        post.down = True
+        town.open_pull()
+        await post.carry()
+        await passes(7200)
+        for _ in range(250):
+            town.open_pull()
+        await Post(town, other).carry()
+        await passes(1800)
+        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+            await passes(60)
+            assert not town.github.outbox.hooks_waiting()
+            await passes(4 * recovery.EVERY_S)
             assert town.github.outbox.hooks_waiting()
 
 
