@@ -23,6 +23,8 @@ Act = Callable[[], Coroutine[Any, Any, None]]
 QUIET_S = 0.4
 """After SIGTERM writes under way have so long to end."""
 RELEASE_S = 5.0
+SHORTEST_S = 0.001
+"""Less is lost between two clocks: the wait would end before the time it is for, and begin again, without end."""
 RELEASE_TRIES = 3
 
 
@@ -124,12 +126,15 @@ class Leader:
                 case lease.StepDown():
                     return step.why
                 case lease.Wait():
-                    await anyio.sleep(max(0.0, step.until_s - self._clock.monotonic()))
+                    await anyio.sleep(self._left_s(step.until_s))
                 case lease.Look():
                     if not await self._look():
                         await anyio.sleep(self._lock.timing.again_s)
                 case lease.Write():
                     await self._write(step)
+
+    def _left_s(self, until_s: float) -> float:
+        return max(SHORTEST_S, until_s - self._clock.monotonic())
 
     def _patience_s(self) -> float:
         """Return how long a request may take: an answer later than that would be of no use."""
@@ -182,7 +187,7 @@ class Leader:
         """Follow the Lease until there is something to do. Where watching is refused, look again and again."""
         timing = self._lock.timing
         pause_s = timing.again_s
-        with anyio.move_on_after(until_s - self._clock.monotonic()) as scope:
+        with anyio.move_on_after(self._left_s(until_s)) as scope:
             try:
                 if self._lock.lease is not None and await self._follow(lease.version(self._lock.lease), scope):
                     return
@@ -207,7 +212,7 @@ class Leader:
                 step = self._decide()
                 if not isinstance(step, lease.Wait):
                     return True
-                scope.deadline = anyio.current_time() + step.until_s - self._clock.monotonic()
+                scope.deadline = anyio.current_time() + self._left_s(step.until_s)
         return False
 
     def _told(self, frame: watch.Frame) -> None:

@@ -398,8 +398,12 @@ async def _both(one: Callable[[], Awaitable[T]], other: Callable[[], Awaitable[U
         async with anyio.create_task_group() as group:
             group.start_soon(second)
             first = await one()
-    except ExceptionGroup as errors:  # a group that holds a cancellation is no ExceptionGroup: it goes on its way
-        raise _first(errors) from None
+    except BaseExceptionGroup as errors:
+        failed, cancelled = errors.split(Exception)
+        if cancelled is not None:  # somebody ends us, and waits for no answer; an error beside that is of no use
+            raise cancelled from None
+        assert failed is not None
+        raise _first(failed) from None
     return first, answers[0]
 
 

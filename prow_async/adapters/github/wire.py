@@ -44,6 +44,9 @@ class Options(msgspec.Struct, frozen=True):
     """The same where a rate limit, and not trouble, makes it wait."""
     timeout_s: float = 120.0
     """For one whole exchange."""
+    write_timeout_s: float = 45.0
+    """The same for a write, where it is less: one that leaves a process which stood still must come before its
+    successor looks once more at what it has reported (actors/doubts)."""
     cache_bytes: int = 16 * 1024 * 1024
     concurrency: int = 25
     """Requests at once with one token."""
@@ -154,14 +157,17 @@ class Wire:
         if ask.body:
             headers["content-type"] = "application/json; charset=utf-8"
         began_s = anyio.current_time()
+        patience_s = self.options.timeout_s
+        if not ask.reads:
+            patience_s = min(patience_s, self.options.write_timeout_s)
         try:
-            with anyio.fail_after(self.options.timeout_s):
+            with anyio.fail_after(patience_s):
                 async with self._transport.send(ask.method, ask.path, headers, ask.body) as reply:
                     answer: Raw = (reply.status, reply.headers, await reply.read())
         except TimeoutError as error:
             took_s = anyio.current_time() - began_s
             self._metrics.observe("github_request_timeouts", took_s, **self._labels(travel, ask))
-            raise Retry(f"GitHub did not answer {ask.shown} within {self.options.timeout_s:.0f} s") from error
+            raise Retry(f"GitHub did not answer {ask.shown} within {patience_s:.0f} s") from error
         took_s = anyio.current_time() - began_s
         self._metrics.observe("github_request_duration", took_s, status=str(answer[0]), **self._labels(travel, ask))
         cause = causes.current()
