@@ -106,7 +106,7 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
         overtaken = await _overtaken(reads, origin, event, running) if late else ""
         return running if plan.abort and not overtaken else (), overtaken
 
-    trusted, (running, overtaken) = await _both(author, unfinished)
+    trusted, (running, overtaken) = await both(author, unfinished)
     facts = msgspec.structs.replace(facts, author=trusted, unfinished=running, overtaken=overtaken)
     if trigger.wants_merged_count(facts):
         facts = msgspec.structs.replace(facts, merged_count=await _merged_count(reads, origin, pr.user.login))
@@ -116,7 +116,7 @@ async def _gather_pull(reads: Reads, event: PullRequestEvent, guid: str) -> trig
     if trigger.refusal(facts) is not None:
         return facts
     wants = filters.wants_files(trigger.request(), presubmits, pr.base.ref)
-    base_sha, files = await _both(
+    base_sha, files = await both(
         lambda: _base_sha(reads, origin, pr, base_sha), lambda: _files(reads, origin, number, wants)
     )
     answers, given_up = await _answers(reads, origin, presubmits, Texts(files=files))
@@ -179,7 +179,7 @@ async def _gather_comment(reads: Reads, event: GenericComment, guid: str) -> tri
     bot = await reads.github.bot_user()
     if replies.wrote(event.user.login, bot.login):
         return None
-    commenter, labels = await _both(
+    commenter, labels = await both(
         lambda: _judge(reads, origin, event.user.login, bot.login),
         lambda: reads.github.labels(origin.org, origin.repo.name, event.number),
     )
@@ -223,9 +223,9 @@ async def _gather_run(reads: Reads, facts: trigger_comment.CommentFacts) -> trig
     async def comments() -> tuple[Comment, ...]:
         return await reads.github.comments(org, repo, number) if trigger_comment.wants_comments(facts) else ()
 
-    base_sha, (files, old) = await _both(
+    base_sha, (files, old) = await both(
         lambda: _base_sha(reads, origin, pr, facts.base_sha),
-        lambda: _both(lambda: _files(reads, origin, number, wants), comments),
+        lambda: both(lambda: _files(reads, origin, number, wants), comments),
     )
     facts = msgspec.structs.replace(facts, base_sha=base_sha, files=files, comments=old)
     facts = await _tried(reads, facts, Texts(files=files))
@@ -379,7 +379,7 @@ async def _judge(reads: Reads, origin: trigger_jobs.Origin, login: str, bot_logi
     async def other_org() -> bool:
         return trust.asks_trusted_org(origin.org, rules) and await github.is_member(rules.trusted_org, login)
 
-    helps, belongs = await _both(collaborator, other_org)
+    helps, belongs = await both(collaborator, other_org)
     return trust.judge_user(msgspec.structs.replace(facts, collaborator=helps, trusted_org_member=belongs), rules)
 
 
@@ -387,7 +387,7 @@ async def _files(reads: Reads, origin: trigger_jobs.Origin, number: int, wanted:
     return await reads.github.changed_files(origin.org, origin.repo.name, number) if wanted else ()
 
 
-async def _both(one: Callable[[], Awaitable[T]], other: Callable[[], Awaitable[U]]) -> tuple[T, U]:
+async def both(one: Callable[[], Awaitable[T]], other: Callable[[], Awaitable[U]]) -> tuple[T, U]:
     """Read two things side by side. The first error cancels the other read and is raised as it was."""
     answers: list[U] = []
 

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 import pytest
 
+from prow_async.actors import doubts
 from prow_async.adapters import logs
 from prow_async.adapters.github.client import Client, on
 from prow_async.adapters.github.credentials import FixedToken, TokenFile
@@ -138,6 +139,17 @@ def test_writes_are_sent_once(write: Callable[[Client], Awaitable[None]], play: 
     result, took = outcome_of(lambda: write(github))
     assert isinstance(result, Retry)
     assert (len(script.sent), took) == (1, 0)
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_that_takes_long_is_given_up_before_a_successor_looks_again(
+    write: Callable[[Client], Awaitable[None]],
+) -> None:
+    """Reads may take longer: nothing comes of an answer that is late."""
+    result, took = outcome_of(lambda: write(client(Script(Play(204, after_s=doubts.LATE_S - 5)))))
+    assert isinstance(result, Retry)
+    assert took < doubts.LATE_S - 10
+    assert read(Script(Play(content=PULL, after_s=doubts.LATE_S + 5)))[1] == pytest.approx(doubts.LATE_S + 5)
 
 
 def test_the_body_of_a_status() -> None:
