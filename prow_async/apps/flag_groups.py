@@ -51,7 +51,7 @@ GITHUB = (
     Flag("github-hourly-tokens", "int", 0, "so many requests an hour at most"),
     Flag("github-allowed-burst", "int", 0, "so many of them at once"),
     Flag("github-throttle-org", "strings", (), "org:requests an hour:burst, its own limit (with an App)"),
-    Flag("github-client.request-timeout", "duration", 120.0, "longest request"),
+    Flag("github-client.request-timeout", "duration", 120.0, "longest request; of a write at most 45s"),
     Flag("github-client.max-retries", "int", 8, "so often a read is tried again"),
     Flag("github-client.max-404-retries", "int", 0, "so often a read is tried again after 404"),
     Flag("github-cache-dir", "str", "", "keep GitHub's answers there over restarts (ours; default: memory)"),

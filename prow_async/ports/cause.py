@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from prow_async.ports import context
+
 Urgency = Literal["merge", "status", "comment", "sync"]
 """What goes first when a budget runs short, most urgent first. `sync` is work that nobody waits for."""
 
@@ -38,17 +40,4 @@ def unhurried() -> contextlib.AbstractContextManager[None]:
 
 def because(cause: Cause) -> contextlib.AbstractContextManager[None]:
     """Let everything in the block, and every task started in it, be done for this cause."""
-    return _Because(cause)
-
-
-class _Because:
-    """A class, since a generator costs several times as much, for each delivery and each report."""
-
-    def __init__(self, cause: Cause) -> None:
-        self._cause = cause
-
-    def __enter__(self) -> None:
-        self._before = _current.set(self._cause)
-
-    def __exit__(self, *story: object) -> None:
-        _current.reset(self._before)
+    return context.Set(_current, cause)

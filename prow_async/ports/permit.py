@@ -7,6 +7,8 @@ import contextlib
 import contextvars
 from collections.abc import Callable
 
+from prow_async.ports import context
+
 Check = Callable[[], None]
 """Raises when nothing may be sent any more."""
 
@@ -25,17 +27,4 @@ def check() -> None:
 
 def needed(allowed: Check) -> contextlib.AbstractContextManager[None]:
     """Let every write in the block ask `allowed` as it leaves."""
-    return _Needed(allowed)
-
-
-class _Needed:
-    """A class, since a generator costs several times as much, for each write."""
-
-    def __init__(self, allowed: Check) -> None:
-        self._allowed = allowed
-
-    def __enter__(self) -> None:
-        self._before = _current.set(self._allowed)
-
-    def __exit__(self, *story: object) -> None:
-        _current.reset(self._before)
+    return context.Set(_current, allowed)

@@ -1,6 +1,7 @@
 """Webhooks that did not come, on the small GitHub: asked for again, or their pull requests looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,21 @@ def administered(*jobs: Any, owner: bool = True) -> Town:
     return town
 
 
+def looking_for_lost(town: Town, inbox: StoreInbox) -> AbstractAsyncContextManager[Any]:
+    """Run a hook that reads the delivery log, and compares no pull requests."""
+    return hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0))
+
+
+@contextmanager
+def two_inboxes(town: Town, folder: Path) -> Iterator[tuple[StoreInbox, StoreInbox]]:
+    """Open ours, and that of another hook."""
+    ours, other = folder / "ours", folder / "other"
+    ours.mkdir()
+    other.mkdir()
+    with inboxes.opened(ours, town.clock) as mine, inboxes.opened(other, town.clock) as theirs:
+        yield mine, theirs
+
+
 async def handled_before(town: Town, folder: Path) -> None:
     """Let an inbox have had a delivery: what comes is no first start."""
     with inboxes.opened(folder, town.clock) as inbox:
@@ -90,7 +106,7 @@ async def test_deliveries_missed_while_we_were_down_are_asked_for_again(tmp_path
             await post.carry()
         await passes(600)
         post.down = False
-        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+        async with looking_for_lost(town, inbox):
             await passes(10)
             await post.carry()
             await passes(10)
@@ -114,10 +130,8 @@ async def test_deliveries_missed_while_we_were_down_are_asked_for_again(tmp_path
 async def test_what_another_hook_has_taken_is_not_asked_for(tmp_path: Path) -> None:
     """1. Two hooks, ours and another; each takes what comes to it. 2. Nothing comes again. 3. One fails: it does."""
     town = administered(UNIT)
-    for name in ("ours", "other"):
-        (tmp_path / name).mkdir()
-    with inboxes.opened(tmp_path / "ours", town.clock) as ours, inboxes.opened(tmp_path / "other", town.clock) as other:
-        async with hook(town, ours, nets=nets.Nets(ours, hook_url=OURS, heads_a_minute=0)):
+    with two_inboxes(town, tmp_path) as (ours, other):
+        async with looking_for_lost(town, ours):
             for inbox in (ours, other, ours, other):
                 town.open_pull()
                 await Post(town, inbox).carry()
@@ -150,7 +164,7 @@ async def test_one_that_never_comes_is_given_up_once(tmp_path: Path) -> None:
         town.open_pull()
         await post.carry()
         (first,) = post.sent
-        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+        async with looking_for_lost(town, inbox):
             for _ in range(10 * 6):
                 await passes(600)
                 await post.carry()
@@ -173,7 +187,7 @@ async def test_requests_that_come_to_nothing_do_not_count(tmp_path: Path) -> Non
         await post.carry()
         post.down = False
         town.github_faults.fail("POST", "/attempts", Fault("answer", status=502), times=1_000_000)
-        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+        async with looking_for_lost(town, inbox):
             await passes(9 * 3600)
             assert not town.github.outbox.hooks_waiting()
             town.github_faults.heal()
@@ -198,7 +212,7 @@ async def test_one_that_cannot_be_asked_for_holds_up_no_other(tmp_path: Path) ->
         first = min(delivery.id for delivery in post.sent)
         town.github_faults.fail("POST", f"/{first}/attempts", Fault("answer", status=502), times=1_000_000)
         await passes(100)
-        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+        async with looking_for_lost(town, inbox):
             await passes(60)
     asked = town.metrics.total("prow_async_recovered_deliveries_total", result="asked")
     assert asked == len(post.sent) - 1
@@ -208,12 +222,7 @@ async def test_one_that_cannot_be_asked_for_holds_up_no_other(tmp_path: Path) ->
 async def test_what_was_read_of_the_log_is_kept_while_the_inbox_cannot_be_asked(tmp_path: Path) -> None:
     """1. One fails, long before a start and many others. 2. The first look at the inbox fails. 3. The next asks."""
     town = administered(UNIT)
-    for name in ("ours", "other"):
-        (tmp_path / name).mkdir()
-    with (
-        inboxes.opened(tmp_path / "ours", town.clock) as inbox,
-        inboxes.opened(tmp_path / "other", town.clock) as other,
-    ):
+    with two_inboxes(town, tmp_path) as (inbox, other):
         post = Post(town, inbox)
         await passes(100)
         post.down = True
@@ -237,13 +246,7 @@ async def test_what_was_read_of_the_log_is_kept_while_the_inbox_cannot_be_asked(
 async def test_a_log_too_long_to_be_read_at_once_is_read_in_parts(tmp_path: Path) -> None:
     """1. One fails, and very many come well after it. 2. The first look does not reach it. 3. Later ones do."""
     town = administered(UNIT)
-    for name in ("ours", "other"):
-        (tmp_path / name).mkdir()
-    with (
-        inboxes.opened(tmp_path / "ours", town.clock) as inbox,
-        inboxes.opened(tmp_path / "other", town.clock) as other,
-        pytest.MonkeyPatch.context() as patched,
-    ):
+    with two_inboxes(town, tmp_path) as (inbox, other), pytest.MonkeyPatch.context() as patched:
         patched.setattr(recovery, "PAGES", 1)
         post = Post(town, inbox)
         await passes(100)
@@ -255,7 +258,7 @@ async def test_a_log_too_long_to_be_read_at_once_is_read_in_parts(tmp_path: Path
             town.open_pull()
         await Post(town, other).carry()
         await passes(1800)
-        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+        async with looking_for_lost(town, inbox):
             await passes(60)
             assert not town.github.outbox.hooks_waiting()
             await passes(4 * recovery.EVERY_S)
@@ -320,7 +323,7 @@ async def test_webhooks_are_known_by_what_came_from_them(tmp_path: Path) -> None
 async def test_without_rights_it_is_told_once(tmp_path: Path) -> None:
     town = administered(UNIT, owner=False)
     with inboxes.opened(tmp_path, town.clock) as inbox, structlog.testing.capture_logs() as logged:
-        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+        async with looking_for_lost(town, inbox):
             await passes(5 * recovery.EVERY_S)
     (line,) = [line for line in logged if line["event"].startswith("delivery log cannot be read")]
     assert (line["log_level"], line["of"]) == ("warning", ORG)
@@ -446,7 +449,7 @@ async def test_what_began_before_the_inbox_is_not_asked_for(tmp_path: Path) -> N
         await post.carry()
     await passes(600)
     with inboxes.opened(tmp_path, town.clock) as inbox:
-        async with hook(town, inbox, nets=nets.Nets(inbox, hook_url=OURS, heads_a_minute=0)):
+        async with looking_for_lost(town, inbox):
             await passes(1000)
             assert not town.github.outbox.hooks_waiting()
             assert inbox.began_s > START_S + 600

@@ -14,10 +14,10 @@ from prow_async.adapters.github import paths
 from prow_async.adapters.github.credentials import Credentials
 from prow_async.adapters.github.hooks import Hooks
 from prow_async.adapters.github.people import People
-from prow_async.adapters.github.requests import PAGES, Requests
+from prow_async.adapters.github.requests import Requests
 from prow_async.adapters.github.wire import Options, Wire
 from prow_async.adapters.github.writes import Writes
-from prow_async.api.errors import Refused, Retry
+from prow_async.api.errors import Refused
 from prow_async.api.github import (
     ChangedFile,
     Comment,
@@ -60,19 +60,15 @@ class Client(People, Hooks, Writes):
         return tuple(await self._requests.items(paths.make("repos", org, repo, "pulls", number, "files"), ChangedFile))
 
     async def open_pulls(self, org: str, repo: str, since_s: float = 0.0) -> tuple[PullRequest, ...]:
-        path, found = paths.make("repos", org, repo, "pulls"), list[PullRequest]()
-        query = {"state": "open", "sort": "updated", "direction": "desc", "per_page": "100"}
-        seen: list[dict[str, str]] = []
-        while query:
-            if query in seen or len(seen) > PAGES:
-                raise Retry(f"GitHub's pages of {path} lead round in circles")
-            seen.append(query)
-            page, query = await self._requests.page(path, query, PullRequest)
-            recent = [pull for pull in page if not pull.updated_at or instants.seconds(pull.updated_at) >= since_s]
-            found += recent
-            if len(recent) < len(page):
-                break
-        return tuple(found)
+        def recent(pull: PullRequest) -> bool:
+            return not pull.updated_at or instants.seconds(pull.updated_at) >= since_s
+
+        path = paths.make("repos", org, repo, "pulls")
+        newest_first = {"state": "open", "sort": "updated", "direction": "desc"}
+        found = await self._requests.items(
+            path, PullRequest, query=newest_first, enough=lambda page: not all(map(recent, page))
+        )
+        return tuple(filter(recent, found))
 
     async def changed_files(self, org: str, repo: str, number: int) -> tuple[str, ...]:
         return tuple(changed.filename for changed in await self.file_changes(org, repo, number))

@@ -87,8 +87,19 @@ class Requests:
         except UNREADABLE as error:
             raise await self._unreadable(ask, error) from error
 
-    async def items(self, path: str, type_: type[T], key: str = "", query: Mapping[str, str] = {}) -> list[T]:
-        """Read a list, all pages; `key` names the list within each page where the page is an object."""
+    async def items(
+        self,
+        path: str,
+        type_: type[T],
+        key: str = "",
+        query: Mapping[str, str] = {},
+        enough: Callable[[list[T]], bool] = lambda page: False,
+    ) -> list[T]:
+        """Read a list, all pages; `key` names the list within each page where the page is an object.
+
+        Args:
+            enough: whether nothing behind this page is wanted.
+        """
         found: list[T] = []
         more, org = f"{path}?{urlencode({'per_page': '100', **query})}", paths.org_of(path)
         seen: set[str] = set()
@@ -96,8 +107,10 @@ class Requests:
             if more in seen or len(seen) > PAGES:
                 raise Retry(f"GitHub's pages of {path} lead round in circles")
             seen.add(more)
-            entries, more = await self._page(Ask("GET", more, org), type_, key)
-            found += entries
+            page, more = await self._page(Ask("GET", more, org), type_, key)
+            found += page
+            if enough(page):
+                break
         return found
 
     async def page(self, path: str, query: Mapping[str, str], type_: type[T]) -> tuple[list[T], dict[str, str]]:
